@@ -1,0 +1,1 @@
+"""Sandkeeper gives every AI agent a machine of its own on Kubernetes."""
