@@ -1,0 +1,144 @@
+"""Programs built from Go modules, once per content of the module's files and flags.
+
+A finished build is a folder in the cache; a build that was cut short leaves nothing that could be taken for one.
+"""
+
+import hashlib
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from localcluster.errors import ClusterError
+from localcluster.gotoolchain import go, go_environment
+from localcluster.locking import made_once
+from localcluster.packages import ensure_packages
+from localcluster.paths import PACKAGE, cache_home
+from localcluster.progress import step
+
+NETWORK_TROUBLE = re.compile(
+    r"dial tcp|TLS handshake|i/o timeout|connection reset|unexpected EOF|50[234] ", re.IGNORECASE
+)
+
+
+class RegistryUnreachableError(ClusterError):
+    """The module registry did not answer; the next try may succeed."""
+
+
+@dataclass(frozen=True)
+class GoModule:
+    """What to build from one of the modules under ``go/``.
+
+    Parameters
+    ----------
+    name
+        The module's folder.
+    source
+        Path of the required module whose version is the programs' version.
+    packages
+        Packages to build; each gives a program named by its last element, ``.`` one named as the module.
+    aliases
+        Other names of the program, for a multicall binary.
+    tags
+        Build tags.
+    stamps
+        String variables that are set to the version.
+    debian
+        Debian packages that the build needs. Where there are any, the programs are built with cgo.
+    """
+
+    name: str
+    source: str
+    packages: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    stamps: tuple[str, ...] = ()
+    debian: tuple[str, ...] = ()
+
+    @property
+    def folder(self) -> Path:
+        """Return where go.mod is."""
+        return PACKAGE / "go" / self.name
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """Return the names of the programs that a build gives."""
+        return self.aliases or tuple(self.name if p == "." else p.rsplit("/", 1)[1] for p in self.packages)
+
+    @property
+    def version(self) -> str:
+        """Return the version of the source module, as go.mod requires it."""
+        match = re.search(rf"^\s*(?:require )?{re.escape(self.source)} (v\S+)", self._go_mod, re.MULTILINE)
+        if match is None:
+            raise ClusterError(f"{self.folder / 'go.mod'} does not require {self.source}")
+        return match[1]
+
+    @property
+    def _go_mod(self) -> str:
+        return (self.folder / "go.mod").read_text()
+
+    @property
+    def flags(self) -> list[str]:
+        """Return the flags of ``go build``, the same on every machine so that the result is."""
+        stamps = [f"-X {variable}={self.version}" for variable in self.stamps]
+        return ["-trimpath", f"-tags={','.join(self.tags)}", "-ldflags", " ".join(["-s -w", *stamps])]
+
+    @property
+    def digest(self) -> str:
+        """Return sixteen hexadecimal digits that change with anything that changes the result."""
+        sum_ = hashlib.sha256(repr((self.packages, self.aliases, self.flags, bool(self.debian))).encode())
+        for file in sorted(self.folder.iterdir()):
+            sum_.update(file.name.encode() + b"\0" + file.read_bytes())
+        return sum_.hexdigest()[:16]
+
+
+def built(module: GoModule) -> Path:
+    """Return the folder with a module's programs, building it where this machine never did.
+
+    Raises
+    ------
+    ClusterError
+        If the build fails; the message ends with the compiler's last lines.
+    """
+    return made_once(cache_home() / "bin" / f"{module.name}-{module.digest}", lambda target: _build(module, target))
+
+
+def _build(module: GoModule, target: Path) -> None:
+    if module.debian:
+        ensure_packages(module.debian, f"building {module.name}")
+    again = Retrying(
+        retry=retry_if_exception_type(RegistryUnreachableError),
+        stop=stop_after_attempt(4),
+        wait=wait_exponential(multiplier=3),
+        reraise=True,
+    )
+    again(_compile, module, target)
+    for alias in module.aliases:
+        (target / alias).symlink_to(module.name)
+
+
+def _compile(module: GoModule, target: Path) -> None:
+    log = cache_home() / "bin" / f"{module.name}.log"
+    command = [str(go()), "build", "-v", *module.flags, "-o", f"{target}/", *module.packages]
+    environment = {**go_environment(), "CGO_ENABLED": "1" if module.debian else "0"}
+    with step(f"building {module.name} {module.version}") as progress, log.open("w") as output:
+        compiler = subprocess.Popen(command, cwd=module.folder, env=environment, stderr=output, stdout=output)
+        try:
+            while compiler.poll() is None:
+                progress.tell(f"{log.read_text().count(chr(10))} packages")
+                time.sleep(0.5)
+        finally:
+            compiler.terminate()
+            compiler.wait()
+        if compiler.returncode:
+            raise _failure(module, log.read_text())
+
+
+def _failure(module: GoModule, output: str) -> ClusterError:
+    # With -v the compiler also names every package that it finished.
+    lines = [line for line in output.splitlines() if " " in line]
+    kind = RegistryUnreachableError if NETWORK_TROUBLE.search(output) else ClusterError
+    return kind(f"building {module.name} failed:\n" + "\n".join(lines[-15:]))

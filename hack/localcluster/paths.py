@@ -1,0 +1,32 @@
+"""Where things live: nothing that is built or runs is kept inside the checkout.
+
+What depends on a version alone is in the cache, shared by all checkouts;
+what belongs to a running cluster is in the state folder of its checkout.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+CHECKOUT = PACKAGE.parent.parent
+
+
+def cache_home() -> Path:
+    """Return the folder of what can be made again: binaries, toolchain, images."""
+    if chosen := os.environ.get("SANDKEEPER_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sandkeeper"
+
+
+def checkout_id(checkout: Path = CHECKOUT) -> str:
+    """Return eight hexadecimal digits that name a checkout by its path."""
+    return hashlib.sha256(str(checkout.resolve()).encode()).hexdigest()[:8]
+
+
+def state_home(checkout: Path = CHECKOUT) -> Path:
+    """Return the one folder that holds all state of a checkout's cluster."""
+    if chosen := os.environ.get("SANDKEEPER_STATE"):
+        return Path(chosen)
+    base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return base / "sandkeeper" / checkout_id(checkout)

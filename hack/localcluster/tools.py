@@ -1,0 +1,96 @@
+"""The programs of the local cluster by name; ``tool("kubectl")`` builds what is missing and returns its path."""
+
+from functools import cache
+from pathlib import Path
+
+from localcluster.errors import ClusterError
+from localcluster.gobuild import GoModule, built
+
+KUBERNETES = GoModule(
+    name="kubernetes",
+    source="k8s.io/kubernetes",
+    packages=(".",),
+    aliases=(
+        "etcd",
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kube-proxy",
+        "kubelet",
+        "kubectl",
+    ),
+    stamps=("k8s.io/component-base/version.gitVersion", "k8s.io/client-go/pkg/version.gitVersion"),
+)
+CONTAINERD = GoModule(
+    name="containerd",
+    source="github.com/containerd/containerd/v2",
+    packages=tuple(
+        f"github.com/containerd/containerd/v2/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")
+    ),
+    tags=("no_btrfs", "no_zfs", "no_devmapper"),
+    stamps=("github.com/containerd/containerd/v2/version.Version",),
+)
+RUNC = GoModule(
+    name="runc",
+    source="github.com/opencontainers/runc",
+    packages=("github.com/opencontainers/runc",),
+    tags=("seccomp",),
+    stamps=("main.version",),
+    debian=("gcc", "libc6-dev", "libseccomp-dev", "pkg-config"),
+)
+CNI = GoModule(
+    name="cni",
+    source="github.com/containernetworking/plugins",
+    packages=tuple(
+        f"github.com/containernetworking/plugins/plugins/{name}"
+        for name in ("main/ptp", "main/loopback", "ipam/host-local", "meta/portmap")
+    ),
+)
+COREDNS = GoModule(name="coredns", source="github.com/coredns/coredns", packages=(".",))
+HELM = GoModule(
+    name="helm",
+    source="helm.sh/helm/v4",
+    packages=("helm.sh/helm/v4/cmd/helm",),
+    stamps=("helm.sh/helm/v4/internal/version.version",),
+)
+HELM_UNITTEST = GoModule(
+    name="helm-unittest",
+    source="github.com/helm-unittest/helm-unittest",
+    packages=("github.com/helm-unittest/helm-unittest/cmd/helm-unittest",),
+)
+KUBECONFORM = GoModule(
+    name="kubeconform",
+    source="github.com/yannh/kubeconform",
+    packages=("github.com/yannh/kubeconform/cmd/kubeconform",),
+    stamps=("main.version",),
+)
+KWOK = GoModule(
+    name="kwok",
+    source="sigs.k8s.io/kwok",
+    packages=("sigs.k8s.io/kwok/cmd/kwok",),
+    stamps=("sigs.k8s.io/kwok/pkg/consts.Version",),
+)
+KIND = GoModule(name="kind", source="sigs.k8s.io/kind", packages=("sigs.k8s.io/kind",))
+
+MODULES = (KUBERNETES, HELM, HELM_UNITTEST, KUBECONFORM, KWOK, CONTAINERD, RUNC, CNI, COREDNS, KIND)
+NODE_MODULES = (KUBERNETES, CONTAINERD, RUNC, CNI, COREDNS)
+PROGRAMS = {program: module for module in MODULES for program in module.programs}
+
+
+@cache
+def tool(name: str) -> Path:
+    """Return the path of a program, built first if this version of it was never built on this machine.
+
+    Parameters
+    ----------
+    name
+        A program's name, as ``kubectl`` or ``containerd-shim-runc-v2``.
+
+    Raises
+    ------
+    ClusterError
+        If there is no such program, or its build fails.
+    """
+    if name not in PROGRAMS:
+        raise ClusterError(f"there is no program {name!r}; there are: {', '.join(sorted(PROGRAMS))}")
+    return built(PROGRAMS[name]) / name
