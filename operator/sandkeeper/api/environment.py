@@ -1,0 +1,80 @@
+"""The resolved environment: what everything downstream uses, with nothing left open."""
+
+from hashlib import sha256
+
+import orjson
+from pydantic import Field
+
+from .compute import Resources
+from .containers import EnvVar, Port
+from .model import Model
+from .pod_template import PodSpec
+from .sandbox import EffectiveStatus, Security, Workspace
+
+
+class EffectiveResources(Model):
+    """Limits and requests of every resource, as canonical quantities."""
+
+    limits: dict[str, str]
+    requests: dict[str, str]
+
+
+class EffectiveWorkspace(Model):
+    """A workspace with nothing left open; the size is a canonical quantity."""
+
+    path: str
+    type: str
+    size: str
+
+
+class EffectivePodMetadata(Model):
+    """Labels and annotations to put on the pod."""
+
+    labels: dict[str, str] = Field(default={})
+    annotations: dict[str, str] = Field(default={})
+
+
+class EffectivePodTemplate(Model):
+    """What is added to the pod."""
+
+    metadata: EffectivePodMetadata = EffectivePodMetadata()
+    spec: PodSpec = PodSpec()
+
+
+class Environment(Model):
+    """What a sandbox is when every layer has spoken.
+
+    A field that is added later needs a default, namely what sandboxes had before it came: the digest leaves such values
+    out, so that an upgrade of the operator restarts nothing.
+    """
+
+    image: str
+    command: tuple[str, ...] | None = Field(default=None, description="None, with no args: keep alive for exec.")
+    args: tuple[str, ...] | None = None
+    working_dir: str
+    env: tuple[EnvVar, ...] = ()
+    ports: tuple[Port, ...] = ()
+    resources: EffectiveResources
+    workspace: EffectiveWorkspace
+    security: Security = Security()
+    pod_template: EffectivePodTemplate = EffectivePodTemplate()
+
+    def digest(self) -> str:
+        """Hash what changes the pod: everything but resources, ports, labels and annotations.
+
+        Those change in place; all else recreates the pod. Stable across processes and versions: 16 hexadecimal digits.
+        """
+        parts = self.model_dump(
+            exclude={"resources": True, "ports": True, "pod_template": {"metadata"}},
+            exclude_defaults=True,
+        )
+        return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    def status(self) -> EffectiveStatus:
+        """Give the main fields, as ``status.effective`` shows them."""
+        return EffectiveStatus(
+            image=self.image,
+            resources=Resources(limits=self.resources.limits, requests=self.resources.requests),
+            workspace=Workspace(path=self.workspace.path, type=self.workspace.type, size=self.workspace.size),
+            runtime_class_name=self.security.runtime_class_name,
+        )

@@ -1,0 +1,52 @@
+"""Every name that the outside sees: the API group, labels, annotations, and what children are called."""
+
+from typing import Final
+
+GROUP: Final = "sandkeeper.dev"
+VERSION: Final = "v1alpha1"
+API_VERSION: Final = f"{GROUP}/{VERSION}"
+CATEGORY: Final = "sandboxes"
+
+SANDBOX_KIND: Final = "Sandbox"
+SANDBOX_PLURAL: Final = "sandboxes"
+SANDBOX_SINGULAR: Final = "sandbox"
+SANDBOX_SHORT: Final = "sbx"
+
+LABEL_PREFIX: Final = f"{GROUP}/"
+"""Labels and annotations below this prefix belong to the operator; users can't set them on pods."""
+MANAGED_LABEL: Final = f"{GROUP}/managed"
+MANAGED_VALUE: Final = "true"
+"""On every child, so that the informers' selectors see our children and nothing else."""
+SANDBOX_LABEL: Final = f"{GROUP}/sandbox"
+"""On every child: the name of its sandbox."""
+ROLE_LABEL: Final = f"{GROUP}/role"
+SANDBOX_ROLE: Final = "sandbox"
+"""On every sandbox pod: what the fence selects."""
+ENVIRONMENT_ANNOTATION: Final = f"{GROUP}/environment"
+"""On the pod: the digest of the environment that it was made from."""
+
+NAME_PATTERN: Final = "^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$"
+"""At most 52 characters: with the pods' prefix a child's name still fits a label value and a host name (63)."""
+CHILD_PREFIX: Final = "sbx-"
+FENCE_NAME: Final = "sandkeeper-fence"
+PRIORITY_CLASS_PREFIX: Final = "sandkeeper-"
+
+
+def pod_name(sandbox: str) -> str:
+    """Name of the sandbox's pod."""
+    return CHILD_PREFIX + sandbox
+
+
+def service_name(sandbox: str) -> str:
+    """Name of the sandbox's Service, which is also the host name that its clients use."""
+    return sandbox
+
+
+def ports_policy_name(sandbox: str) -> str:
+    """Name of the NetworkPolicy that lets the namespace reach the sandbox's ports."""
+    return CHILD_PREFIX + sandbox
+
+
+def child_labels(sandbox: str) -> dict[str, str]:
+    """Labels that every child of a sandbox carries."""
+    return {MANAGED_LABEL: MANAGED_VALUE, SANDBOX_LABEL: sandbox}

@@ -1,0 +1,124 @@
+"""Which layer wins: the one pure function that turns what was written into what everything downstream uses.
+
+A layer is a SandboxSpec in which None means "not written". That is why nothing below ``spec`` has a schema default.
+"""
+
+from functools import reduce
+from typing import Final, TypeVar
+
+from .compute import Resources, canonical, parsed, quarter
+from .containers import EnvVar, Port
+from .environment import (
+    EffectivePodMetadata,
+    EffectivePodTemplate,
+    EffectiveResources,
+    EffectiveWorkspace,
+    Environment,
+)
+from .model import Model
+from .pod_template import PodMetadata, PodSpec, PodTemplate
+from .sandbox import SandboxSpec, Security, Workspace
+
+BUILT_IN: Final = SandboxSpec(
+    image="ubuntu:22.04",
+    resources=Resources(limits={"cpu": "2", "memory": "4Gi", "ephemeral-storage": "10Gi"}),
+    workspace=Workspace(path="/workspace", type="Ephemeral", size="10Gi"),
+)
+"""The lowest layer: what a sandbox with an empty spec gets."""
+
+_Part = TypeVar("_Part", bound=Model)
+_Named = TypeVar("_Named", EnvVar, Port)
+
+
+def resolve(*layers: SandboxSpec) -> Environment:
+    """Resolve layers to the environment that a sandbox runs in.
+
+    Parameters
+    ----------
+    layers
+        Lowest first: policy, template, snapshot, the sandbox's own. ``BUILT_IN`` lies below them all, given or not.
+
+    Returns
+    -------
+    Environment
+        With a value wherever there is a built-in one.
+    """
+    spec = reduce(merge, layers, BUILT_IN)
+    workspace = _resolved_workspace(spec.workspace or Workspace())
+    template = spec.pod_template or PodTemplate()
+    metadata = template.metadata or PodMetadata()
+    return Environment(
+        image=spec.image or "",
+        command=spec.command,
+        args=spec.args,
+        working_dir=spec.working_dir or workspace.path,
+        env=spec.env or (),
+        ports=spec.ports or (),
+        resources=_resolved_resources(spec.resources or Resources()),
+        workspace=workspace,
+        security=spec.security or Security(),
+        pod_template=EffectivePodTemplate(
+            metadata=EffectivePodMetadata(labels=metadata.labels or {}, annotations=metadata.annotations or {}),
+            spec=template.spec or PodSpec(),
+        ),
+    )
+
+
+def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
+    """Lay one layer over another; associative, so that layers can be merged in any grouping.
+
+    Objects are merged field by field, ``env`` and ``ports`` by name, limits and requests by resource. Everything else,
+    plain lists and maps of labels too, is replaced as a whole, so that a layer can take something away.
+    """
+    merged = _overlaid(lower, upper)
+    return merged.model_copy(
+        update={
+            "env": _by_name(lower.env, upper.env),
+            "ports": _by_name(lower.ports, upper.ports),
+            "resources": _merged_resources(lower.resources, upper.resources),
+        }
+    )
+
+
+def _overlaid(lower: _Part, upper: _Part) -> _Part:
+    update = {}
+    for name, value in upper:
+        below = getattr(lower, name)
+        if value is not None:
+            update[name] = _overlaid(below, value) if isinstance(below, Model) else value
+    return lower.model_copy(update=update)
+
+
+def _by_name(lower: tuple[_Named, ...] | None, upper: tuple[_Named, ...] | None) -> tuple[_Named, ...] | None:
+    if lower is None or upper is None:
+        return lower if upper is None else upper
+    # A dict keeps the place of the first with a name and the value of the last.
+    return tuple({item.name: item for item in lower + upper}.values())
+
+
+def _merged_resources(lower: Resources | None, upper: Resources | None) -> Resources | None:
+    if lower is None or upper is None:
+        return lower if upper is None else upper
+    given = upper.limits or {}
+    # Who sets a limit speaks for that resource: a request from below may be above the new limit.
+    kept = {name: request for name, request in (lower.requests or {}).items() if name not in given}
+    return Resources(limits={**(lower.limits or {}), **given}, requests={**kept, **(upper.requests or {})})
+
+
+def _resolved_resources(resources: Resources) -> EffectiveResources:
+    limits = {name: canonical(limit) for name, limit in (resources.limits or {}).items()}
+    requests = {name: canonical(request) for name, request in (resources.requests or {}).items()}
+    for name, request in requests.items():
+        # A request above the limit can only stand above a limit from a lower layer, which then gives way.
+        if name not in limits or parsed(limits[name]) < parsed(request):
+            limits[name] = request
+    return EffectiveResources(
+        limits=limits,
+        requests={name: requests.get(name) or quarter(name, limit) for name, limit in limits.items()},
+    )
+
+
+def _resolved_workspace(workspace: Workspace) -> EffectiveWorkspace:
+    return EffectiveWorkspace(
+        path=workspace.path or "", type=workspace.type or "", size=canonical(workspace.size or "0")
+    )
