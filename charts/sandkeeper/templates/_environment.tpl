@@ -1,0 +1,31 @@
+{{/* The operator's settings, one value of the chart each. */}}
+{{- define "sandkeeper.environment" -}}
+- name: SANDKEEPER_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: SANDKEEPER_POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: SANDKEEPER_SHARDS
+  value: {{ .Values.shards | quote }}
+- name: SANDKEEPER_WORKERS
+  value: {{ .Values.workers | quote }}
+- name: SANDKEEPER_METRICS_PORT
+  value: {{ .Values.metrics.port | quote }}
+- name: SANDKEEPER_PROBES_PORT
+  value: {{ .Values.probes.port | quote }}
+- name: SANDKEEPER_PRIORITY_CLASS
+  value: {{ .Values.sandboxPriorityClass.name | quote }}
+- name: SANDKEEPER_POD_ANNOTATIONS
+  value: {{ .Values.sandboxPods.annotations | default dict | toJson | quote }}
+- name: SANDKEEPER_POD_LABELS
+  value: {{ .Values.sandboxPods.labels | default dict | toJson | quote }}
+- name: SANDKEEPER_USER_NAMESPACES
+  value: {{ .Values.sandboxPods.userNamespaces | quote }}
+- name: SANDKEEPER_LOG_FORMAT
+  value: {{ .Values.log.format | quote }}
+- name: SANDKEEPER_LOG_LEVEL
+  value: {{ .Values.log.level | quote }}
+{{- end }}

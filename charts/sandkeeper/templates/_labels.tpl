@@ -1,0 +1,29 @@
+{{/* What selectors match. Never changes within a release's life, because a Deployment's selector is immutable. */}}
+{{- define "sandkeeper.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "sandkeeper.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{/* Labels of every object. The chart's own win over commonLabels. */}}
+{{- define "sandkeeper.labels" -}}
+{{- $chart := printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- $own := dict
+  "app.kubernetes.io/name" (include "sandkeeper.name" .)
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/version" (.Chart.AppVersion | toString)
+  "app.kubernetes.io/part-of" "sandkeeper"
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" $chart }}
+{{- merge $own .Values.commonLabels | toYaml }}
+{{- end }}
+
+{{/* Labels of what belongs to the operator's process. */}}
+{{- define "sandkeeper.operatorLabels" -}}
+{{- merge (include "sandkeeper.selectorLabels" . | fromYaml) (include "sandkeeper.labels" . | fromYaml) | toYaml }}
+{{- end }}
+
+{{/* Labels of the operator's pods. Without versions, so that only a change of what runs replaces them. */}}
+{{- define "sandkeeper.podLabels" -}}
+{{- merge (include "sandkeeper.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels | toYaml }}
+{{- end }}

@@ -1,0 +1,28 @@
+{{/* Name of the application, for labels. */}}
+{{- define "sandkeeper.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Prefix of all names. Forty characters leave room for suffixes within the 63 of a label or Service. */}}
+{{- define "sandkeeper.fullname" -}}
+{{- $name := include "sandkeeper.name" . }}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) }}
+{{- .Values.fullnameOverride | default $full | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Name of what belongs to the operator's process. */}}
+{{- define "sandkeeper.operator" -}}
+{{- include "sandkeeper.fullname" . }}-operator
+{{- end }}
+
+{{- define "sandkeeper.serviceAccountName" -}}
+{{- $own := ternary (include "sandkeeper.operator" .) "default" .Values.serviceAccount.create }}
+{{- .Values.serviceAccount.name | default $own }}
+{{- end }}
+
+{{/* Reference of the image; a digest decides over the tag. */}}
+{{- define "sandkeeper.image" -}}
+{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
+{{- printf "%s:%s" .Values.image.repository $tag }}
+{{- with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
