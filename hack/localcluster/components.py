@@ -124,6 +124,8 @@ def kube_apiserver(layout: Layout, audit_policy: Path | None = None, extra: Sequ
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
+        # Without a grace period a stopping apiserver waits a minute for its watches instead of ending them.
+        "--shutdown-watch-termination-grace-period=1s",
         *audit,
         *extra,
     ]
