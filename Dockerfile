@@ -18,7 +18,7 @@ LABEL org.opencontainers.image.title="Sandkeeper operator" \
       org.opencontainers.image.description="Kubernetes operator that gives every AI agent a machine of its own"
 # Python asks for the name behind the user's number; a number alone would make it fail.
 RUN groupadd --gid 65532 sandkeeper && \
-    useradd --uid 65532 --gid 65532 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sandkeeper
+    useradd --uid 65532 --gid 65532 --no-log-init --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin sandkeeper
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
