@@ -1,0 +1,98 @@
+"""JSON schemas of Kubernetes' kinds in kubeconform's layout, made from what the Go modules of the local cluster ship.
+
+Nothing is asked of a schema site; the schemas are those of the very version that the local cluster runs. They are
+strict: a field that the API does not know is an error.
+"""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from localcluster.gotoolchain import go, go_environment
+from localcluster.locking import made_once
+from localcluster.paths import cache_home
+from localcluster.tools import KUBERNETES
+
+Schema = dict[str, Any]
+
+PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.92.1"
+PROMETHEUS_OPERATOR_SUM = "h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc="
+# What the API description calls a string although the apiserver takes numbers as well.
+LENIENT: dict[str, Schema] = {
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": {"type": ["string", "number"]},
+}
+
+
+def schema_location() -> str:
+    """Return what to give kubeconform as ``-schema-location``, making the schemas where this machine never did."""
+    label = f"{KUBERNETES.version}-{PROMETHEUS_OPERATOR.rsplit('@', 1)[1]}-1"
+    folder = made_once(cache_home() / "manifest-schemas" / label, _write_schemas)
+    return f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
+
+
+def _write_schemas(folder: Path) -> None:
+    swagger = json.loads((_kubernetes_source() / "api" / "openapi-spec" / "swagger.json").read_text())
+    known: dict[str, Schema] = swagger["definitions"]
+    definitions = {name: LENIENT.get(name) or strict(schema) for name, schema in known.items()}
+    (folder / "definitions.json").write_text(json.dumps({"definitions": definitions}))
+    for name, schema in definitions.items():
+        for kind in schema.get("x-kubernetes-group-version-kind", []):
+            file = folder / file_name(kind["group"], kind["version"], kind["kind"])
+            file.write_text(json.dumps({"$ref": f"definitions.json#/definitions/{name}"}))
+    custom = _prometheus_operator_source() / "example" / "prometheus-operator-crd"
+    for name, schema in custom_kinds(custom / "monitoring.coreos.com_servicemonitors.yaml"):
+        (folder / name).write_text(json.dumps(schema))
+
+
+def custom_kinds(definition: Path) -> Iterator[tuple[str, Schema]]:
+    """Yield file name and schema of each version in a CustomResourceDefinition."""
+    spec = yaml.safe_load(definition.read_text())["spec"]
+    for version in spec["versions"]:
+        schema = version["schema"]["openAPIV3Schema"]
+        # The apiserver adds metadata to every kind; a definition only says that it is an object.
+        schema["properties"]["metadata"] = {"type": "object"}
+        yield file_name(spec["group"], version["name"], spec["names"]["kind"]), strict(schema)
+
+
+def file_name(group: str, version: str, kind: str) -> str:
+    """Return the name under which kubeconform looks for a kind, as ``deployment-apps-v1.json``."""
+    parts = [kind, group.partition(".")[0], version] if group else [kind, version]
+    return "-".join(parts).lower() + ".json"
+
+
+def strict(schema: Schema) -> Schema:
+    """Return a schema that refuses fields it does not name, at every level."""
+    result = dict(schema)
+    if "properties" in schema:
+        result["properties"] = {name: strict(value) for name, value in schema["properties"].items()}
+        if not schema.get("x-kubernetes-preserve-unknown-fields"):
+            result.setdefault("additionalProperties", False)
+    for inner in ("items", "additionalProperties"):
+        if isinstance(schema.get(inner), dict):
+            result[inner] = strict(schema[inner])
+    return result
+
+
+def _kubernetes_source() -> Path:
+    return Path(_download("k8s.io/kubernetes", KUBERNETES.folder)["Dir"])
+
+
+def _prometheus_operator_source() -> Path:
+    with tempfile.TemporaryDirectory() as outside_of_any_module:
+        module = _download(PROMETHEUS_OPERATOR, Path(outside_of_any_module))
+    assert module["Sum"] == PROMETHEUS_OPERATOR_SUM, f"{PROMETHEUS_OPERATOR} is not what it was: {module['Sum']}"
+    return Path(module["Dir"])
+
+
+def _download(module: str, folder: Path) -> dict[str, str]:
+    command = [str(go()), "mod", "download", "-json", module]
+    done = subprocess.run(command, cwd=folder, env=go_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"downloading {module} failed: {done.stdout}{done.stderr}"
+    answer: dict[str, str] = json.loads(done.stdout)
+    return answer

@@ -1,0 +1,112 @@
+"""What the chart renders is what Helm, the apiserver and the people who read roles expect."""
+
+import json
+import re
+import subprocess
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from localcluster.tools import tool
+from unit.chart.manifest_schemas import schema_location
+from unit.chart.rendering import CHART, VALUE_SETS, Helm, Values, objects
+
+every_value_set = pytest.mark.parametrize("values", VALUE_SETS.values(), ids=VALUE_SETS.keys())
+
+
+@every_value_set
+def test_helm_finds_nothing_to_object_to(helm: Helm, values: Values) -> None:
+    done = helm.lint(values)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_value_does_what_it_says(tmp_path: Path) -> None:
+    report = tmp_path / "report.xml"
+    command = [str(tool("helm-unittest")), "--output-type", "JUnit", "--output-file", str(report), str(CHART)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    suites = re.findall(r'<testsuite [^>]*tests="[1-9]', report.read_text())
+    assert len(suites) == len(list((CHART / "tests").glob("*_test.yaml")))
+
+
+def conform(manifests: str) -> dict[str, Any]:
+    """Return kubeconform's verdict on manifests; ``resources`` has what it objects to."""
+    options = ["-strict", "-summary", "-output", "json", "-schema-location", schema_location()]
+    command = [str(tool("kubeconform")), *options, "-"]
+    done = subprocess.run(command, input=manifests, capture_output=True, text=True, check=False)
+    verdict: dict[str, Any] = json.loads(done.stdout)
+    return verdict
+
+
+@every_value_set
+def test_the_apiserver_knows_every_field(helm: Helm, values: Values) -> None:
+    rendered = helm.rendered(values)
+
+    verdict = conform(rendered)
+
+    assert verdict["resources"] == []
+    assert verdict["summary"] == {"valid": len(objects(rendered)), "invalid": 0, "errors": 0, "skipped": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        ("Deployment", "enableServiceLinks:", "enableServiceLink:"),
+        ("NetworkPolicy", "policyTypes:", "policyType:"),
+        ("PriorityClass", "value: 0", "value: nought"),
+        ("ServiceMonitor", "endpoints:", "endpoint:"),
+        ("CustomResourceDefinition", "scope: Namespaced", "scope: 7"),
+    ],
+)
+def test_a_slip_in_a_template_is_noticed(helm: Helm, kind: str, right: str, wrong: str) -> None:
+    rendered = helm.rendered(VALUE_SETS["everything on"])
+    assert right in rendered
+
+    verdict = conform(rendered.replace(right, wrong))
+
+    assert [resource["kind"] for resource in verdict["resources"]] == [kind]
+
+
+def test_the_definitions_stay_as_they_are(helm: Helm) -> None:
+    committed = [yaml.safe_load(file.read_text()) for file in (CHART / "files" / "crds").glob("*.yaml")]
+
+    rendered = objects(helm.rendered({}), "CustomResourceDefinition")
+
+    assert committed
+    by_name = {definition["metadata"]["name"]: definition["spec"] for definition in committed}
+    assert {definition["metadata"]["name"]: definition["spec"] for definition in rendered} == by_name
+
+
+def test_no_role_grants_more_than_it_names(helm: Helm) -> None:
+    powers_over_others = {"escalate", "bind", "impersonate", "secrets", "pods/exec", "serviceaccounts/token"}
+
+    for role in objects(helm.rendered({}), "ClusterRole", "Role"):
+        for rule in role["rules"]:
+            granted = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+            assert not any("*" in word for word in granted), role["metadata"]["name"]
+            assert not granted & powers_over_others, role["metadata"]["name"]
+
+
+def test_nobody_but_the_operator_writes_a_status(helm: Helm) -> None:
+    roles = objects(helm.rendered({}), "ClusterRole")
+
+    writers = {
+        role["metadata"]["name"] for role in roles for rule in role["rules"] if "sandboxes/status" in rule["resources"]
+    }
+
+    assert writers == {"sandkeeper-operator"}
+
+
+def test_every_rule_says_why_it_is_there(helm: Helm) -> None:
+    lines = helm.rendered({}).splitlines()
+    pairs = list(pairwise(lines))
+
+    rules = [above.strip() for above, line in pairs if line.strip().startswith("- apiGroups:")]
+
+    assert rules
+    assert [above for above in rules if not above.startswith("# ")] == []

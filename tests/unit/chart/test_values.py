@@ -1,0 +1,91 @@
+"""Values: each is named, explained and checked, and what is wrong is refused in words that tell the place."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from unit.chart.rendering import CHART, Helm
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ("replicas: 3", "additional properties 'replicas' not allowed"),
+        ("sandboxPods: {label: {}}", "at '/sandboxPods': additional properties 'label' not allowed"),
+        ("replicaCount: two", "at '/replicaCount': got string, want integer"),
+        ("replicaCount: -1", "at '/replicaCount': minimum: got -1, want 0"),
+        ("shards: 0", "at '/shards': minimum: got 0, want 1"),
+        ("workers: 0", "at '/workers': minimum: got 0, want 1"),
+        ("log: {level: loud}", "at '/log/level': value must be one of 'debug', 'info', 'warning', 'error'"),
+        ("log: {format: xml}", "at '/log/format': value must be one of 'json', 'console'"),
+        (
+            "sandboxPods: {userNamespaces: Yes!}",
+            "at '/sandboxPods/userNamespaces': value must be one of 'Auto', 'Never'",
+        ),
+        ("sandboxPods: {annotations: {a: true}}", "at '/sandboxPods/annotations/a': got boolean, want null or string"),
+        ("sandboxPods: {annotations: {sandkeeper.dev/a: b}}", 'sandboxPods.annotations has "sandkeeper.dev/a"'),
+        ("image: {tag: 1.5}", "at '/image/tag': got number, want string"),
+        ("image: {repository: 'a:tag'}", "at '/image/repository': 'a:tag' does not match pattern"),
+        ("image: {digest: abc}", "at '/image/digest': 'abc' does not match pattern '^(sha256:[0-9a-f]{64})?$'"),
+        (
+            "image: {pullPolicy: Often}",
+            "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
+        ),
+        ("metrics: {port: 80}", "at '/metrics/port': minimum: got 80, want 1,024"),
+        ("probes: {port: 8080}", "metrics.port and probes.port are both 8080: give each a port of its own"),
+        ("networkPolicy: {apiServerPorts: []}", "at '/networkPolicy/apiServerPorts': minItems: got 0, want 1"),
+        (
+            "networkPolicy: {apiServerCIDRs: [10.0.0.1]}",
+            "at '/networkPolicy/apiServerCIDRs/0': '10.0.0.1' does not match",
+        ),
+        ("networkPolicy: {metricsFrom: [{namespace: a}]}", "additional properties 'namespace' not allowed"),
+        ("sandboxPriorityClass: {value: 2000000000}", "at '/sandboxPriorityClass/value': maximum"),
+        (
+            "podDisruptionBudget: {maxUnavailable: 0}",
+            "at '/podDisruptionBudget/maxUnavailable': minimum: got 0, want 1",
+        ),
+        ("affinity: {nodeSelector: {}}", "at '/affinity': additional properties 'nodeSelector' not allowed"),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_place(helm: Helm, values: str, sentence: str) -> None:
+    done = helm.template(yaml.safe_load(values))
+
+    assert done.returncode != 0
+    assert sentence in done.stderr
+
+
+def undescribed(values: Any, schema: dict[str, Any], definitions: dict[str, Any], path: str = "") -> list[str]:
+    """Return the paths of values that the schema does not name, and of objects that would take any name."""
+    if reference := schema.get("$ref"):
+        schema = definitions[reference.rsplit("/", 1)[1]]
+    if not isinstance(values, dict) or isinstance(schema.get("additionalProperties"), dict):
+        return []
+    if schema.get("additionalProperties") is not False:
+        return [path]
+    named = schema["properties"]
+    missing = [f"{path}/{name}" for name in values if name not in named]
+    inner = [undescribed(values[n], named[n], definitions, f"{path}/{n}") for n in values if n in named]
+    return missing + [name for names in inner for name in names]
+
+
+def test_the_schema_names_every_value_and_takes_no_other() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+
+    assert undescribed(values, schema, schema["definitions"]) == []
+    assert set(schema["properties"]) - set(values) == {"global"}
+
+
+def test_every_value_is_explained_where_it_stands() -> None:
+    lines = [*(CHART / "values.yaml").read_text().splitlines(), ""]
+
+    unexplained = [
+        line
+        for above, line, below in zip(lines, lines[1:], lines[2:], strict=False)
+        if re.match(r"[a-zA-Z]+:", line) and not above.startswith("# ") and not below.startswith("  # ")
+    ]
+
+    assert unexplained == []
