@@ -1,109 +1,74 @@
-"""Limits and requests, and the arithmetic of quantities that they need."""
+"""Limits and requests of a sandbox's container."""
 
-from decimal import ROUND_CEILING, Decimal
-from functools import lru_cache
 from typing import Final
 
-from kubernetes.utils.quantity import parse_quantity
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from .model import JsonSchema, Model, Quantity, checks, rule
+from .model import Model, Quantity, checks, rule
 
 NATIVE: Final = ("cpu", "memory", "ephemeral-storage")
 """Resources that every node has. All others are extended ones: whole devices, never overcommitted."""
 
+_NATIVE: Final = f"[{', '.join(repr(name) for name in NATIVE)}]"
+_EXTENDED: Final = "^([-a-z0-9]+[.])+[-a-z0-9]+/[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
+_KNOWN: Final = f"(name in {_NATIVE} || name.matches('{_EXTENDED}') && !name.contains('kubernetes.io/'))"
+_FRACTIONAL: Final = "(name != 'cpu' && isQuantity(string(self[name])) && !quantity(string(self[name])).isInteger())"
+_NAMES: Final = "cpu, memory, ephemeral-storage, or an extended resource such as nvidia.com/gpu"
 
-def is_extended(resource: str) -> bool:
-    """Tell whether a resource is counted in devices, such as ``nvidia.com/gpu``."""
-    return resource not in NATIVE
-
-
-@lru_cache(maxsize=1024)
-def parsed(quantity: str) -> Decimal:
-    """Parse a quantity as the apiserver does.
-
-    Raises
-    ------
-    ValueError
-        If it is not a quantity; the schema lets none of these in.
-    """
-    number: Decimal = parse_quantity(quantity)  # type: ignore[no-untyped-call]
-    return number
-
-
-def canonical(quantity: str) -> str:
-    """Write a quantity as the apiserver stores it, so that texts can be compared instead of numbers.
-
-    See ``Quantity.CanonicalizeBytes`` in ``k8s.io/apimachinery``: the largest suffix that leaves a whole number; a
-    binary suffix stays binary unless the number is below 1024 or fractional.
-    """
-    return _written(parsed(quantity), binary=quantity.endswith("i"))
-
-
-@lru_cache(maxsize=1024)
-def quarter(resource: str, limit: str) -> str:
-    """Compute the request that goes with a limit for which none was given.
-
-    A quarter, rounded up to what the kernel can count (a milli-CPU, a byte); all of it for devices.
-    """
-    if is_extended(resource):
-        return canonical(limit)
-    unit = Decimal("0.001") if resource == "cpu" else Decimal(1)
-    value = (parsed(limit) / 4 / unit).to_integral_value(ROUND_CEILING) * unit
-    return _written(value, binary=resource != "cpu")
-
-
-def _written(value: Decimal, *, binary: bool) -> str:
-    if binary and value >= 1024 and value == value.to_integral_value():
-        return _largest(int(value), 1024, ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"))
-    nano = int((value * 10**9).to_integral_value(ROUND_CEILING))
-    return _largest(nano, 1000, ("n", "u", "m", "", "k", "M", "G", "T", "P", "E"))
-
-
-def _largest(number: int, base: int, suffixes: tuple[str, ...]) -> str:
-    if number == 0:
-        return "0"
-    step = 0
-    while number % base == 0 and step < len(suffixes) - 1:
-        number //= base
-        step += 1
-    return f"{number}{suffixes[step]}"
-
-
-POSITIVE: Final = rule(
-    "isQuantity(string(self)) && quantity(string(self)).sign() > 0",
-    "must be a quantity above zero, such as 2, 500m or 4Gi",
+_PER_RESOURCE: Final = checks(
+    rule(
+        f"self.all(name, {_KNOWN})",
+        f"must be of {_NAMES}",
+        messageExpression=f"'\"' + self.filter(name, !{_KNOWN})[0] + '\" is unknown: a resource must be {_NAMES}'",
+    ),
+    rule(
+        f"!self.exists(name, {_FRACTIONAL})",
+        "must be whole numbers, except for cpu",
+        messageExpression=f"self.filter(name, {_FRACTIONAL}).map(name, name + ' must be a whole number, such as 4Gi of "
+        "memory or 1 GPU, not ' + string(self[name]))[0]",
+    ),
+    maxProperties=8,
 )
 
-_NAMES: Final = rule(
-    "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || "
-    "name.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?[.])+[a-z0-9]([-a-z0-9]*[a-z0-9])?/[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$')"
-    " && !name.contains('kubernetes.io/'))",
-    "every resource must be cpu, memory, ephemeral-storage or an extended resource such as nvidia.com/gpu",
+_BOTH: Final = "has(self.requests) && has(self.limits)"
+_COMPARABLE: Final = (
+    "name in self.limits && isQuantity(string(self.requests[name])) && isQuantity(string(self.limits[name]))"
 )
-_WHOLE: Final = rule(
-    "self.all(name, name in ['cpu', 'memory', 'ephemeral-storage'] || !isQuantity(string(self[name])) "
-    "|| quantity(string(self[name])).isInteger())",
-    "an extended resource must be a whole number",
+_COMPARED: Final = "quantity(string(self.requests[name])).compareTo(quantity(string(self.limits[name])))"
+_WITHIN_LIMITS: Final = rule(
+    f"!({_BOTH}) || !self.requests.exists(name, {_COMPARABLE} && {_COMPARED} > 0)",
+    "a request must be at most the limit of the same resource",
+    messageExpression=f"self.requests.filter(name, {_COMPARABLE} && {_COMPARED} > 0).map(name, 'the request of ' + name "
+    "+ ' must be at most its limit, but ' + string(self.requests[name]) + ' is above ' + string(self.limits[name]))[0]",
 )
-
-
-def _quantities() -> JsonSchema:
-    return checks(_NAMES, _WHOLE, maxProperties=8)
+_DEVICES_EQUAL: Final = rule(
+    f"!({_BOTH}) || !self.requests.exists(name, !(name in {_NATIVE}) && {_COMPARABLE} && {_COMPARED} < 0)",
+    "the request of an extended resource must equal its limit",
+)
 
 
 class Resources(Model):
     """Limits and requests, as in a core/v1 container."""
 
+    model_config = ConfigDict(json_schema_extra=checks(_WITHIN_LIMITS, _DEVICES_EQUAL))
+
     limits: dict[str, Quantity] | None = Field(
         default=None,
         description="Most that the sandbox may use, per resource: cpu, memory, ephemeral-storage, or an extended one "
-        "such as nvidia.com/gpu. Merged by resource. Default: cpu 2, memory 4Gi, ephemeral-storage 10Gi.",
-        json_schema_extra=_quantities(),
+        "such as nvidia.com/gpu. A resource that is left out keeps its default: cpu 2, memory 4Gi, "
+        "ephemeral-storage 10Gi.",
+        json_schema_extra=_PER_RESOURCE,
     )
     requests: dict[str, Quantity] | None = Field(
         default=None,
-        description="What a node has to have free for the sandbox, per resource. Default: a quarter of the limit; all "
-        "of it for an extended resource.",
-        json_schema_extra=_quantities(),
+        description="What a node has to have free for the sandbox, per resource. A request above a default limit "
+        "raises that limit. Default: a quarter of the limit, or all of it for an extended resource.",
+        json_schema_extra=_PER_RESOURCE,
     )
+
+
+class EffectiveResources(Model):
+    """Limits and requests of every resource, as canonical quantities."""
+
+    limits: dict[str, str]
+    requests: dict[str, str]

@@ -1,13 +1,11 @@
-"""What the sandbox's container is given: environment variables and the ports that it serves."""
+"""The sandbox's container: its image, its environment variables and the ports that it serves."""
 
-from pydantic import Field
+from typing import Final
 
-from .model import MAX_NAME, Model, Quantity, checks, rule
+from pydantic import ConfigDict, Field
 
-_OBJECT_NAME = rule(
-    "!format.dns1123Subdomain().validate(self).hasValue()",
-    "must be the name of an object: lower-case letters, digits, '-' and '.', such as openai or team-a.settings",
-)
+from .model import MAX_NAME, Divisor, Model, checks, object_name, rule
+
 _DATA_KEY = rule(
     "self.matches('^[-._a-zA-Z0-9]+$')",
     "must be a key of the object's data: letters, digits, '-', '_' and '.', such as API_KEY",
@@ -19,7 +17,7 @@ class KeySelector(Model):
 
     name: str = Field(
         description="Name of the object, in the sandbox's namespace.",
-        json_schema_extra=checks(_OBJECT_NAME, maxLength=MAX_NAME),
+        json_schema_extra=object_name("openai"),
     )
     key: str = Field(
         description="Key of the object's data whose value the variable takes.",
@@ -67,7 +65,7 @@ class ResourceSelector(Model):
             ]
         ),
     )
-    divisor: Quantity | None = Field(
+    divisor: Divisor | None = Field(
         default=None,
         description="Unit that the number counts in, such as 1m for cpu or 1Mi for memory. Default: 1.",
         json_schema_extra=checks(
@@ -90,6 +88,12 @@ class EnvVarSource(Model):
 
 class EnvVar(Model):
     """An environment variable, as in a core/v1 container."""
+
+    model_config = ConfigDict(
+        json_schema_extra=checks(
+            rule("!(has(self.value) && has(self.valueFrom))", "must have value or valueFrom, not both"),
+        )
+    )
 
     name: str = Field(
         description="Name of the variable: printable ASCII characters other than '='.",
@@ -138,3 +142,31 @@ class Port(Model):
             format="int32",
         ),
     )
+
+
+PORTS: Final = checks(
+    rule(
+        "self.all(one, self.exists_one(other, other.port == one.port))",
+        "must give every port number once",
+    ),
+    maxItems=32,
+) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
+"""For a list of ports."""
+
+_HOST: Final = "[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?"
+_PART: Final = "[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*"
+_REFERENCE: Final = (
+    f"^(({_HOST}([.]{_HOST})*|\\\\[[a-fA-F0-9:]+\\\\])(:[0-9]+)?/)?{_PART}(/{_PART})*"
+    "(:[a-zA-Z0-9_][-.a-zA-Z0-9_]{0,127})?(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?$"
+)
+"""Grammar of github.com/distribution/reference, which container runtimes parse by."""
+
+IMAGE: Final = checks(
+    rule(
+        f"self.matches('{_REFERENCE}')",
+        "must be an image reference, [REGISTRY/]NAME[:TAG][@DIGEST] with a lower-case NAME and no spaces, such as "
+        "ubuntu:22.04 or ghcr.io/example/agent:1.2",
+    ),
+    maxLength=512,
+)
+"""For the reference of a container image."""

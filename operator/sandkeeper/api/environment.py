@@ -5,26 +5,12 @@ from hashlib import sha256
 import orjson
 from pydantic import Field
 
-from .compute import Resources
+from .compute import EffectiveResources
 from .containers import EnvVar, Port
 from .model import Model
 from .pod_template import PodSpec
-from .sandbox import EffectiveStatus, Security, Workspace
-
-
-class EffectiveResources(Model):
-    """Limits and requests of every resource, as canonical quantities."""
-
-    limits: dict[str, str]
-    requests: dict[str, str]
-
-
-class EffectiveWorkspace(Model):
-    """A workspace with nothing left open; the size is a canonical quantity."""
-
-    path: str
-    type: str
-    size: str
+from .sandbox import EffectiveStatus, Security
+from .workspace import EffectiveWorkspace
 
 
 class EffectivePodMetadata(Model):
@@ -74,7 +60,7 @@ class Environment(Model):
         """Give the main fields, as ``status.effective`` shows them."""
         return EffectiveStatus(
             image=self.image,
-            resources=Resources(limits=self.resources.limits, requests=self.resources.requests),
-            workspace=Workspace(path=self.workspace.path, type=self.workspace.type, size=self.workspace.size),
+            resources=self.resources,
+            workspace=self.workspace,
             runtime_class_name=self.security.runtime_class_name,
         )

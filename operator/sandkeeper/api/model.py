@@ -22,13 +22,6 @@ class Model(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-Quantity = Annotated[str, Field(coerce_numbers_to_str=True, json_schema_extra={"x-kubernetes-int-or-string": True})]
-"""Quantity as written: ``500m``, ``4Gi``, or a bare integer."""
-
-MAX_NAME: Final = 253
-"""Longest name of a Kubernetes object."""
-
-
 def rule(check: str, message: str, **more: str) -> JsonSchema:
     """Build one CEL rule.
 
@@ -51,3 +44,42 @@ def checks(*rules: JsonSchema, **limits: Any) -> JsonSchema:
     whose estimate is over its budget.
     """
     return {**limits, "x-kubernetes-validations": list(rules)} if rules else limits
+
+
+def object_name(example: str) -> JsonSchema:
+    """Build the checks of a field that names another object."""
+    return checks(
+        rule(
+            "!format.dns1123Subdomain().validate(self).hasValue()",
+            f"must be the name of an object: lower-case letters, digits, '-' and '.', such as {example}",
+        ),
+        maxLength=MAX_NAME,
+    )
+
+
+MAX_NAME: Final = 253
+"""Longest name of a Kubernetes object."""
+
+LABEL_KEY: Final = rule(
+    "!format.qualifiedName().validate(self).hasValue()",
+    "must be the key of a label, such as team or example.com/team",
+)
+LABEL_VALUE: Final = rule(
+    "!format.labelValue().validate(self).hasValue()",
+    "must be the value of a label: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+)
+
+POSITIVE: Final = rule(
+    "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",
+    "must be a quantity above zero, such as 2, 500m or 4Gi",
+)
+WHOLE_BYTES: Final = rule(
+    "!isQuantity(string(self)) || quantity(string(self)).isInteger()",
+    "must be whole bytes, such as 10Gi or 500Mi",
+)
+_INT_OR_STRING: Final = {"x-kubernetes-int-or-string": True, "maxLength": 32}
+
+Divisor = Annotated[str, Field(coerce_numbers_to_str=True, json_schema_extra=_INT_OR_STRING)]
+"""The unit that a number counts in, such as ``1Mi``."""
+Quantity = Annotated[str, Field(coerce_numbers_to_str=True, json_schema_extra=_INT_OR_STRING | checks(POSITIVE))]
+"""Quantity above zero as written: ``500m``, ``4Gi``, or a bare integer."""

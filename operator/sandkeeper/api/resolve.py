@@ -3,21 +3,22 @@
 A layer is a SandboxSpec in which None means "not written". That is why nothing below ``spec`` has a schema default.
 """
 
+from decimal import ROUND_CEILING
 from functools import reduce
 from typing import Final, TypeVar
 
-from .compute import Resources, canonical, parsed, quarter
+from .compute import NATIVE, EffectiveResources, Resources
 from .containers import EnvVar, Port
 from .environment import (
     EffectivePodMetadata,
     EffectivePodTemplate,
-    EffectiveResources,
-    EffectiveWorkspace,
     Environment,
 )
 from .model import Model
 from .pod_template import PodMetadata, PodSpec, PodTemplate
-from .sandbox import SandboxSpec, Security, Workspace
+from .quantities import binary, canonical, decimal, parsed
+from .sandbox import SandboxSpec, Security
+from .workspace import EffectiveWorkspace, Workspace
 
 BUILT_IN: Final = SandboxSpec(
     image="ubuntu:22.04",
@@ -114,8 +115,21 @@ def _resolved_resources(resources: Resources) -> EffectiveResources:
             limits[name] = request
     return EffectiveResources(
         limits=limits,
-        requests={name: requests.get(name) or quarter(name, limit) for name, limit in limits.items()},
+        requests={name: requests.get(name) or default_request(name, limit) for name, limit in limits.items()},
     )
+
+
+def default_request(resource: str, limit: str) -> str:
+    """Compute the request that goes with a limit for which none was given.
+
+    A quarter, rounded up to what can be counted (a thousandth of a CPU, a byte). All of it for extended resources:
+    they can't be overcommitted, so the apiserver wants both equal.
+    """
+    if resource not in NATIVE:
+        return limit
+    if resource == "cpu":
+        return decimal((parsed(limit) * 250).to_integral_value(ROUND_CEILING) / 1000)
+    return binary((parsed(limit) / 4).to_integral_value(ROUND_CEILING))
 
 
 def _resolved_workspace(workspace: Workspace) -> EffectiveWorkspace:

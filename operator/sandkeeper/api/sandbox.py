@@ -1,25 +1,17 @@
 """The kind Sandbox: one isolated, stateful machine for one agent."""
 
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
-from .compute import Resources
-from .containers import EnvVar, Port
-from .model import Model, Quantity
+from .compute import EffectiveResources, Resources
+from .containers import IMAGE, PORTS, EnvVar, Port
+from .model import Model, checks, object_name, rule
 from .pod_template import PodTemplate
+from .workspace import EffectiveWorkspace, Workspace
 
-
-class Workspace(Model):
-    """The directory that the agent works in."""
-
-    path: str | None = Field(default=None, description="Where the workspace is mounted. Default: /workspace.")
-    type: str | None = Field(
-        default=None,
-        description="Ephemeral: lives on the node and is lost with the pod. Default: Ephemeral.",
-        json_schema_extra={"enum": ["Ephemeral"]},
-    )
-    size: Quantity | None = Field(default=None, description="Most that it may hold. Default: 10Gi.")
+_WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
 
 
 class Security(Model):
@@ -27,32 +19,75 @@ class Security(Model):
 
     runtime_class_name: str | None = Field(
         default=None,
-        description="RuntimeClass of the pod, such as one of gVisor or Kata Containers. Default: the cluster's own.",
+        description="RuntimeClass of the pod, such as the cluster's one for gVisor or Kata Containers. Default: the "
+        "container runtime's own.",
+        json_schema_extra=object_name("gvisor"),
     )
 
 
 class SandboxSpec(Model):
     """What the sandbox should be. Whatever is left out takes the default that its description names."""
 
-    image: str | None = Field(default=None, description="Container image. Default: ubuntu:22.04.")
-    command: tuple[str, ...] | None = Field(
-        default=None, description="Program and arguments to run. Default: the sandbox is kept alive for exec."
+    image: str | None = Field(
+        default=None,
+        description="Container image: [REGISTRY/]NAME[:TAG][@DIGEST]. Default: ubuntu:22.04.",
+        json_schema_extra=IMAGE,
     )
-    args: tuple[str, ...] | None = Field(default=None, description="Arguments of the command. Default: none.")
+    command: tuple[_WORD, ...] | None = Field(
+        default=None,
+        description="Program to run, and its arguments; not run in a shell. Default: the sandbox is kept alive for "
+        "exec, or with args the image's own entry point runs.",
+        json_schema_extra=checks(
+            rule(
+                "self.size() > 0 && self[0] != ''",
+                "is empty but must begin with a program; leave it out to keep the sandbox alive for exec",
+            ),
+            maxItems=256,
+        ),
+    )
+    args: tuple[_WORD, ...] | None = Field(
+        default=None,
+        description="Arguments of the command. Default: none.",
+        json_schema_extra=checks(maxItems=256),
+    )
     working_dir: str | None = Field(
-        default=None, description="Directory that the command and exec start in. Default: the workspace's path."
+        default=None,
+        description="Absolute path of the directory that the command and every exec start in. Default: the workspace's "
+        "path.",
+        json_schema_extra=checks(
+            rule("self.startsWith('/')", "must be an absolute path, such as /workspace/app"), maxLength=1024
+        ),
     )
     env: tuple[EnvVar, ...] | None = Field(
-        default=None, description="Environment variables, merged by name. Default: none."
+        default=None,
+        description="Environment variables, merged by name. Default: none but the image's own.",
+        json_schema_extra=checks(maxItems=256)
+        | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
     ports: tuple[Port, ...] | None = Field(
         default=None,
-        description="Ports offered to the namespace by a Service of the same name. Default: none, and no Service.",
+        description="Ports that the namespace may reach, by a Service named like the sandbox; merged by name. Default: "
+        "none, and no Service.",
+        json_schema_extra=PORTS,
     )
-    resources: Resources | None = Field(default=None, description="Limits and requests.")
-    workspace: Workspace | None = Field(default=None, description="The directory that the agent works in.")
-    security: Security | None = Field(default=None, description="How the sandbox is walled off from its node.")
-    pod_template: PodTemplate | None = Field(default=None, description="What is added to the sandbox's pod.")
+    resources: Resources | None = Field(
+        default=None,
+        description="What the sandbox may use and what is set aside for it. Default: limits of 2 CPUs, 4Gi of memory "
+        "and 10Gi of ephemeral storage, and a quarter of that as requests.",
+    )
+    workspace: Workspace | None = Field(
+        default=None,
+        description="The directory that the agent works in. Default: 10Gi of the node's disk at /workspace, lost with "
+        "the pod.",
+    )
+    security: Security | None = Field(
+        default=None,
+        description="How strongly the sandbox is walled off from its node. Default: by the container runtime's own "
+        "means, with root in a user namespace where node and runtime have it.",
+    )
+    pod_template: PodTemplate | None = Field(
+        default=None, description="What is added to the sandbox's pod. Default: nothing."
+    )
 
 
 class Condition(Model):
@@ -70,9 +105,11 @@ class EffectiveStatus(Model):
     """Main fields of the environment that all layers resolve to."""
 
     image: str | None = Field(default=None, description="Container image.")
-    resources: Resources | None = Field(default=None, description="Limits and requests.")
-    workspace: Workspace | None = Field(default=None, description="The directory that the agent works in.")
-    runtime_class_name: str | None = Field(default=None, description="RuntimeClass of the pod.")
+    resources: EffectiveResources | None = Field(default=None, description="Limits and requests.")
+    workspace: EffectiveWorkspace | None = Field(default=None, description="The directory that the agent works in.")
+    runtime_class_name: str | None = Field(
+        default=None, description="RuntimeClass of the pod; absent for the container runtime's own."
+    )
 
 
 class SandboxStatus(Model):
@@ -80,7 +117,9 @@ class SandboxStatus(Model):
 
     observed_generation: int | None = Field(default=None, description="Generation of the spec that was acted on.")
     conditions: tuple[Condition, ...] = Field(
-        default=(), description="Ready, Running, and while true Reconciling, Stalled."
+        default=(),
+        description="State by aspect: Ready, Running, and while they hold Reconciling and Stalled.",
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     pod_name: str | None = Field(default=None, description="Name of the sandbox's pod.")
     pod_ip: str | None = Field(default=None, alias="podIP", description="Address of the pod.")

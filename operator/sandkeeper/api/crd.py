@@ -1,0 +1,207 @@
+"""Writes the CustomResourceDefinitions that are generated from the models.
+
+``python -m sandkeeper.api.crd`` writes them, with ``--check`` it only tells whether what is committed differs.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+
+from . import names
+from .model import JsonSchema, Model, rule
+from .sandbox import Sandbox, SandboxSpec, SandboxStatus
+from .schema import structural
+
+FOLDERS = ("crds", "charts/sandkeeper/files/crds")
+HEADER = "# Generated from the models in operator/sandkeeper/api by hack/generate.\n"
+
+_NAMES = "at most 52 lower-case letters, digits and hyphens, with a letter first and no hyphen last"
+_PENDING = {
+    "type": "Ready",
+    "status": "Unknown",
+    "reason": "Pending",
+    "message": "Waiting for the operator.",
+    "lastTransitionTime": "1970-01-01T00:00:00Z",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of ``kubectl get``; a wide one shows with ``-o wide`` only."""
+
+    name: str
+    path: str
+    type: str = "string"
+    description: str = ""
+    wide: bool = False
+
+    def to_json(self) -> JsonSchema:
+        """Give it as the CRD wants it."""
+        column: JsonSchema = {"name": self.name, "type": self.type, "jsonPath": self.path}
+        if self.description:
+            column["description"] = self.description
+        return column | ({"priority": 1} if self.wide else {})
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a CRD says of a kind beside its models."""
+
+    kind: str
+    plural: str
+    singular: str
+    short: str
+    description: str
+    spec: type[Model]
+    status: type[Model]
+    columns: tuple[Column, ...]
+
+    @property
+    def file(self) -> str:
+        """Name of the file that the CRD is written to."""
+        return f"{names.GROUP}_{self.plural}.yaml"
+
+
+SANDBOX = Kind(
+    kind=names.SANDBOX_KIND,
+    plural=names.SANDBOX_PLURAL,
+    singular=names.SANDBOX_SINGULAR,
+    short=names.SANDBOX_SHORT,
+    description=Sandbox.__doc__ or "",
+    spec=SandboxSpec,
+    status=SandboxStatus,
+    columns=(
+        Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="What the sandbox is doing."),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it is as asked for."),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Pod IP", ".status.podIP", wide=True),
+        Column("Node", ".status.nodeName", wide=True),
+        Column("Image", ".status.effective.image", wide=True),
+    ),
+)
+KINDS = (SANDBOX,)
+
+
+def definition(kind: Kind) -> JsonSchema:
+    """Build the CustomResourceDefinition of a kind."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{kind.plural}.{names.GROUP}"},
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind.kind,
+                "listKind": f"{kind.kind}List",
+                "plural": kind.plural,
+                "singular": kind.singular,
+                "shortNames": [kind.short],
+                "categories": [names.CATEGORY],
+            },
+            "versions": [
+                {
+                    "name": names.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [column.to_json() for column in kind.columns],
+                    "schema": {"openAPIV3Schema": object_schema(kind)},
+                }
+            ],
+        },
+    }
+
+
+def object_schema(kind: Kind) -> JsonSchema:
+    """Build the schema of a kind's objects.
+
+    ``spec`` is required, so that an object without one is a mistake that is told. The default of ``status`` makes sure
+    that a fresh object is never taken for a finished one.
+    """
+    return {
+        "type": "object",
+        "description": kind.description,
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string", "description": "Version of the schema: " + names.API_VERSION + "."},
+            "kind": {"type": "string", "description": f"Kind of the object: {kind.kind}."},
+            "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
+            "spec": structural(kind.spec),
+            "status": structural(kind.status) | {"default": {"conditions": [_PENDING]}},
+        },
+        "x-kubernetes-validations": [
+            rule(
+                f"self.metadata.name.matches('{names.NAME_PATTERN}')",
+                f"must be {_NAMES}",
+                messageExpression=f"'\"' + self.metadata.name + '\" must be {_NAMES}'",
+                fieldPath=".metadata.name",
+            )
+        ],
+    }
+
+
+def schema_bytes(kind: Kind, *, descriptions: bool = True) -> int:
+    """Measure the schema as compact JSON, which is what the apiserver holds."""
+    schema = object_schema(kind)
+    return len(orjson.dumps(schema if descriptions else _undescribed(schema)))
+
+
+def _undescribed(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            key: _undescribed(value)
+            for key, value in node.items()
+            # A field may be called "description" too; its value is a schema then.
+            if not (key == "description" and isinstance(value, str))
+        }
+    return [_undescribed(item) for item in node] if isinstance(node, list) else node
+
+
+def rendered(kind: Kind) -> str:
+    """Write a kind's CRD as YAML."""
+    return HEADER + yaml.dump(definition(kind), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors: what occurs twice is written twice."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the CRDs into both folders, or tell which differ."""
+    parser = argparse.ArgumentParser(prog="hack/generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is not up to date")
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="top of the checkout (default: here)")
+    options = parser.parse_args(arguments)
+    outdated = []
+    for kind in KINDS:
+        text = rendered(kind)
+        bare = schema_bytes(kind, descriptions=False)
+        print(f"{kind.kind}: schema {schema_bytes(kind)} bytes, {bare} without descriptions")
+        outdated += [path for folder in FOLDERS if _differs(path := options.root / folder / kind.file, text)]
+        if not options.check:
+            for path in outdated:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+    for path in outdated:
+        print(
+            f"{path.relative_to(options.root)}: {'is out of date, run hack/generate' if options.check else 'written'}"
+        )
+    return 1 if options.check and outdated else 0
+
+
+def _differs(path: Path, text: str) -> bool:
+    return not path.exists() or path.read_text() != text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

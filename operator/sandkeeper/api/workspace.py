@@ -1,0 +1,63 @@
+"""The directory that the agent works in."""
+
+from typing import Final
+
+from pydantic import Field
+
+from .model import WHOLE_BYTES, Model, Quantity, checks, rule
+
+_PLACES = (
+    "must be an absolute path below / without '.' and '..' parts, ':' and a doubled or last '/', such as /workspace"
+)
+_BELOW: Final = ("/dev", "/etc", "/proc", "/run", "/sys", "/var/run")
+_EXACTLY: Final = (
+    "/bin",
+    "/boot",
+    "/lib",
+    "/lib64",
+    "/sbin",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/sbin",
+    "/var",
+    "/var/lib",
+)
+
+WORKSPACE_PATH: Final = checks(
+    rule(r"self.matches('^(/([^/:.][^/:]*|[.][^/:.][^/:]*|[.]{2}[^/:]+))+$')", _PLACES),
+    rule(
+        f"!self.matches('^({'|'.join(_BELOW)})(/|$)') && !(self in {[*_EXACTLY]})",
+        f"must not hide a directory of the system: {', '.join(_BELOW)} and all below them, {', '.join(_EXACTLY)}",
+    ),
+    maxLength=512,
+)
+
+
+class Workspace(Model):
+    """The directory that the agent works in."""
+
+    path: str | None = Field(
+        default=None,
+        description="Absolute path that the workspace is mounted at, outside of the system's own directories. Default: "
+        "/workspace.",
+        json_schema_extra=WORKSPACE_PATH,
+    )
+    type: str | None = Field(
+        default=None,
+        description="Ephemeral: on the node's disk, and lost with the pod. Default: Ephemeral.",
+        json_schema_extra=checks(enum=["Ephemeral"]),
+    )
+    size: Quantity | None = Field(
+        default=None,
+        description="Most that the workspace may hold; the pod is evicted when it grows beyond. Default: 10Gi.",
+        json_schema_extra=checks(WHOLE_BYTES),
+    )
+
+
+class EffectiveWorkspace(Model):
+    """A workspace with nothing left open; the size is a canonical quantity."""
+
+    path: str
+    type: str
+    size: str

@@ -1,0 +1,1 @@
+"""One file per kind: what wakes which key, and the pass over it: observe, plan, apply."""

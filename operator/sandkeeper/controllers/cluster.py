@@ -1,0 +1,132 @@
+"""What the operator knows of the cluster: a store per kind, and the informers that feed them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandkeeper.api.names import (
+    FENCE_NAME,
+    GROUP,
+    MANAGED_LABEL,
+    MANAGED_VALUE,
+    SANDBOX_KIND,
+    SANDBOX_LABEL,
+    SANDBOX_PLURAL,
+    VERSION,
+    pod_name,
+    ports_policy_name,
+    service_name,
+)
+from sandkeeper.plan.slim import (
+    slim_network_policy,
+    slim_node,
+    slim_pod,
+    slim_runtime_class,
+    slim_sandbox,
+    slim_service,
+)
+from sandkeeper.plan.user_namespace import NodeSupport
+from sandkeeper.runtime.informer import Informer
+from sandkeeper.runtime.resource import (
+    NETWORK_POLICIES,
+    NODES,
+    PODS,
+    RUNTIME_CLASSES,
+    SERVICES,
+    Json,
+    Key,
+    Resource,
+)
+from sandkeeper.runtime.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandkeeper.runtime.client import ApiClient
+
+SANDBOXES = Resource(GROUP, VERSION, SANDBOX_PLURAL, SANDBOX_KIND)
+_SLIM = {
+    SANDBOXES: slim_sandbox,
+    PODS: slim_pod,
+    SERVICES: slim_service,
+    NETWORK_POLICIES: slim_network_policy,
+    NODES: slim_node,
+    RUNTIME_CLASSES: slim_runtime_class,
+}
+_CHILDREN = (PODS, SERVICES, NETWORK_POLICIES)
+RESOURCES = {resource.kind: resource for resource in _SLIM}
+
+
+class Cluster:
+    """Stores of all kinds that decisions need.
+
+    Parameters
+    ----------
+    wake
+        Called with the key of a sandbox whose child changed.
+    """
+
+    def __init__(self, client: ApiClient, wake: Callable[[Key], None]) -> None:
+        self._wake = wake
+        self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
+        self._support: NodeSupport | None = None
+        managed = f"{MANAGED_LABEL}={MANAGED_VALUE}"
+        self.informers = [
+            Informer(client, resource, self._stores[resource], self._child_changed, label_selector=managed)
+            for resource in _CHILDREN
+        ] + [
+            Informer(client, resource, self._stores[resource], self._node_changed)
+            for resource in (NODES, RUNTIME_CLASSES)
+        ]
+
+    def store(self, resource: Resource) -> Store:
+        """Store of a kind."""
+        return self._stores[resource]
+
+    @property
+    def sandboxes(self) -> Store:
+        """All sandboxes; Kopf delivers them."""
+        return self._stores[SANDBOXES]
+
+    def pod(self, sandbox: Key) -> Json | None:
+        """Pod that has the name of the sandbox's."""
+        return self._stores[PODS].get(Key(sandbox.namespace, pod_name(sandbox.name)))
+
+    def service(self, sandbox: Key) -> Json | None:
+        """Service that has the name of the sandbox's."""
+        return self._stores[SERVICES].get(Key(sandbox.namespace, service_name(sandbox.name)))
+
+    def ports_policy(self, sandbox: Key) -> Json | None:
+        """NetworkPolicy that has the name of the sandbox's own."""
+        return self._stores[NETWORK_POLICIES].get(Key(sandbox.namespace, ports_policy_name(sandbox.name)))
+
+    def fence(self, namespace: str) -> Json | None:
+        """Fence of a namespace."""
+        return self._stores[NETWORK_POLICIES].get(Key(namespace, FENCE_NAME))
+
+    def node_of(self, pod: Json | None) -> Json | None:
+        """Node that a pod is on."""
+        name = pod["spec"].get("nodeName") if pod else None
+        return self._stores[NODES].get(Key("", name)) if name else None
+
+    @property
+    def support(self) -> NodeSupport:
+        """What nodes and RuntimeClasses can do, computed once per change."""
+        if self._support is None:
+            nodes, classes = self._stores[NODES], self._stores[RUNTIME_CLASSES]
+            self._support = NodeSupport(
+                nodes=tuple(filter(None, map(nodes.get, nodes))),
+                handlers={key.name: found["handler"] for key in classes if (found := classes.get(key))},
+            )
+        return self._support
+
+    def _child_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
+        labels = ((after or before) or {})["metadata"].get("labels", {})
+        if key.name == FENCE_NAME:
+            # Any one sandbox of the namespace mends the fence; with none left, the key of the fence removes it.
+            self._wake(next(iter(self.sandboxes.in_namespace(key.namespace)), key))
+        elif SANDBOX_LABEL in labels:
+            self._wake(Key(key.namespace, labels[SANDBOX_LABEL]))
+
+    def _node_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
+        self._support = None

@@ -1,0 +1,51 @@
+"""Removes the fence of a namespace once nothing is left in it to fence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from sandkeeper.plan.ownership import is_managed
+from sandkeeper.runtime.resource import PODS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sandkeeper.controllers.children import ChildWriter
+    from sandkeeper.controllers.cluster import Cluster
+
+
+class FenceKeeper:
+    """Knows which namespaces are being worked on, so that no fence goes while a pod may be on its way."""
+
+    def __init__(self, cluster: Cluster, children: ChildWriter) -> None:
+        self._cluster = cluster
+        self._children = children
+        self._passes: Counter[str] = Counter()
+
+    @contextmanager
+    def working_in(self, namespace: str) -> Iterator[None]:
+        """Mark a pass in a namespace; its fence stays as long."""
+        self._passes[namespace] += 1
+        try:
+            yield
+        finally:
+            self._passes[namespace] -= 1
+            if not self._passes[namespace]:
+                del self._passes[namespace]
+
+    async def remove_unused(self, namespace: str) -> None:
+        """Delete the fence where no sandbox, no pod and no other pass is in the namespace.
+
+        To be called inside the last pass itself, which is the one that counts as one.
+        """
+        fence = self._cluster.fence(namespace)
+        unused = (
+            self._passes[namespace] == 1
+            and not self._cluster.sandboxes.in_namespace(namespace)
+            and not self._cluster.store(PODS).in_namespace(namespace)
+        )
+        if fence is None or not unused or not is_managed(fence):
+            return
+        await self._children.delete(fence)

@@ -1,0 +1,210 @@
+"""Puts the parts together: connection, stores, queue, shards, and the tasks that keep them going."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sandkeeper.controllers.cluster import SANDBOXES, Cluster
+from sandkeeper.controllers.metrics import SandboxMetrics
+from sandkeeper.controllers.sandbox import SandboxController
+from sandkeeper.runtime.client import ApiClient
+from sandkeeper.runtime.connection import connect
+from sandkeeper.runtime.events import EventRecorder
+from sandkeeper.runtime.http import serve_metrics, serve_probes
+from sandkeeper.runtime.informer import UNREACHABLE
+from sandkeeper.runtime.metrics import Metrics
+from sandkeeper.runtime.queue import WorkQueue
+from sandkeeper.runtime.resource import NETWORK_POLICIES, PODS, Json, Key, key_of
+from sandkeeper.runtime.shards import LeaseTimes, Shards, shard_of
+from sandkeeper.runtime.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from aiohttp import web
+
+    from sandkeeper.runtime.connection import Connection
+    from sandkeeper.settings import OperatorSettings
+
+_RELIST_SECONDS = 300.0
+"""How often the set of sandboxes is compared: Kopf tells of no deletion that happened while its watch was down."""
+_SILENT_SECONDS = 180.0
+"""A watch that was not heard of for three bookmarks is broken."""
+
+
+class Operator:
+    """The running operator.
+
+    Parameters
+    ----------
+    connection
+        Shared with Kopf; closed by `stop`.
+    failed
+        Set when a background task ended, which none should: the process is then to end too.
+    """
+
+    def __init__(self, settings: OperatorSettings, connection: Connection, failed: asyncio.Event) -> None:
+        self.connection = connection
+        self._settings = settings
+        self._failed = failed
+        self._metrics = Metrics()
+        self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call)
+        self._queue: WorkQueue[Key] = WorkQueue()
+        self._cluster = Cluster(self._client, self._queue.add)
+        self._events = EventRecorder(
+            self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
+        )
+        self._shards = Shards(
+            self._client,
+            settings.namespace,
+            settings.pod_name,
+            settings.shards,
+            self._shard_acquired,
+            times=LeaseTimes(settings.lease_seconds, settings.lease_seconds / 3),
+        )
+        self._controller = SandboxController(
+            self._client,
+            self._cluster,
+            settings.for_plans(),
+            self._events,
+            SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
+            self._shards.holds,
+        )
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._servers: list[web.AppRunner] = []
+        self._listed_at = 0.0
+        self._log = structlog.get_logger()
+
+    @classmethod
+    async def start(cls, settings: OperatorSettings, failed: asyncio.Event) -> Operator:
+        """Connect, fill the stores, and begin to work.
+
+        Returns
+        -------
+        Operator
+            Whose informers have synced; sandboxes come as they are delivered.
+        """
+        connection = await connect(f"sandkeeper-operator/{settings.pod_name}", limit=settings.workers * 2)
+        operator = cls(settings, connection, failed)
+        await operator._serve()
+        for informer in operator._cluster.informers:
+            operator._metrics.watch_informer(informer)
+            operator._spawn(informer.run(), f"informer of {informer.resource.plural}")
+        operator._spawn(connection.keep_fresh(), "credentials")
+        operator._spawn(operator._metrics.measure_loop_lag(), "loop lag")
+        # Passes before all stores are filled would take what is there for missing.
+        await asyncio.gather(*(informer.synced.wait() for informer in operator._cluster.informers))
+        operator._spawn(operator._relist_for_ever(), "relist")
+        operator._spawn(operator._events.run(), "events")
+        operator._spawn(operator._shards.run(), "shards")
+        worker = Worker(
+            operator._queue,
+            operator._controller.reconcile,
+            operator._metrics,
+            concurrency=settings.workers,
+            kind="Sandbox",
+        )
+        operator._spawn(worker.run(), "worker")
+        return operator
+
+    def deliver(self, event_type: str | None, sandbox: Json) -> None:
+        """Take a sandbox from a watch.
+
+        Parameters
+        ----------
+        event_type
+            ``ADDED``, ``MODIFIED``, ``DELETED``, or None for one that was there before.
+        """
+        key, store = key_of(sandbox), self._cluster.sandboxes
+        if event_type == "DELETED":
+            changed = store.remove(key, sandbox["metadata"]["uid"])
+        else:
+            if event_type == "ADDED":
+                self._controller.seen(sandbox["metadata"]["uid"])
+            changed = store.upsert(sandbox)
+        if changed:
+            self._queue.add(key)
+
+    async def stop(self) -> None:
+        """End all tasks, give back the shards, close the connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for server in self._servers:
+            await server.cleanup()
+        await self.connection.close()
+
+    async def _serve(self) -> None:
+        self._metrics.watch_queue("Sandbox", lambda: len(self._queue))
+        self._servers = [
+            await serve_metrics(self._metrics.registry, self._settings.metrics_port),
+            await serve_probes(self._alive, self._ready, self._settings.probes_port),
+        ]
+
+    def _alive(self) -> str:
+        """Why the process should be restarted; a silent API server is no reason, since a restart would not mend it."""
+        return "a background task ended" if self._failed.is_set() else ""
+
+    def _ready(self) -> str:
+        """Why this replica can't be relied on."""
+        for informer in self._cluster.informers:
+            if not informer.synced.is_set():
+                return f"{informer.resource.plural} are not listed yet"
+            if informer.age > _SILENT_SECONDS:
+                return f"the watch of {informer.resource.plural} has been silent for {informer.age:.0f} s"
+        if not self._listed_at:
+            return "sandboxes are not listed yet"
+        return ""
+
+    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        self._log.error("background task ended", task=task.get_name(), exc_info=task.exception())
+        self._failed.set()
+
+    def _shard_acquired(self, shard: int) -> None:
+        """Look at everything in the namespaces of a shard that just became ours."""
+        for key in [*self._cluster.sandboxes, *self._orphans()]:
+            if shard_of(key.namespace, self._settings.shards) == shard:
+                self._queue.add(key)
+
+    def _orphans(self) -> list[Key]:
+        """Keys of managed objects that no known sandbox stands behind: their passes find out and clean up."""
+        pods = self._cluster.store(PODS)
+        fences = self._cluster.store(NETWORK_POLICIES)
+        orphans = [Key(key.namespace, key.name.removeprefix("sbx-")) for key in pods]
+        orphans += [key for key in fences if not self._cluster.sandboxes.in_namespace(key.namespace)]
+        return [key for key in orphans if key not in self._cluster.sandboxes]
+
+    async def _relist_for_ever(self) -> None:
+        while True:
+            try:
+                await self._relist()
+            except UNREACHABLE as error:
+                self._log.warning("sandboxes could not be listed", error=str(error) or repr(error))
+                await asyncio.sleep(5)
+                continue
+            await asyncio.sleep(_RELIST_SECONDS)
+
+    async def _relist(self) -> None:
+        """Compare the set of sandboxes with the server's: bury those whose deletion nobody told us."""
+        keys: set[Key] = set()
+        token, version = "", ""
+        while True:
+            page = await self._client.list_page(SANDBOXES, params={"limit": "500"}, token=token, metadata_only=True)
+            keys |= {key_of(each) for each in page["items"]}
+            version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue", "")
+            if not token:
+                break
+        for key in [*self._cluster.sandboxes.retain(keys, int(version)), *self._orphans()]:
+            self._queue.add(key)
+        self._listed_at = time.monotonic()

@@ -1,0 +1,196 @@
+"""The kind Sandbox: one pass over a key is observe, plan, apply, and one write of the status at most."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
+from sandkeeper.controllers.cluster import SANDBOXES
+from sandkeeper.controllers.failures import Failures
+from sandkeeper.controllers.fence import FenceKeeper
+from sandkeeper.plan.observed import Observed, Settings
+from sandkeeper.plan.ownership import owner_of
+from sandkeeper.plan.pod_state import condition, failed, has_failed
+from sandkeeper.plan.refusal import refusal_state
+from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused
+from sandkeeper.plan.writes import Create, Delete, Write
+from sandkeeper.runtime.errors import ApiError
+from sandkeeper.runtime.resource import Json, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandkeeper.controllers.cluster import Cluster
+    from sandkeeper.controllers.metrics import SandboxMetrics
+    from sandkeeper.runtime.client import ApiClient
+    from sandkeeper.runtime.events import EventRecorder
+
+
+class SandboxController:
+    """Brings sandboxes to what their specs ask for.
+
+    Parameters
+    ----------
+    holds
+        Whether this replica is to work on a namespace.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        cluster: Cluster,
+        settings: Settings,
+        events: EventRecorder,
+        metrics: SandboxMetrics,
+        holds: Callable[[str], bool],
+    ) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._settings = settings
+        self._events = events
+        self._metrics = metrics
+        self._holds = holds
+        self._children = ChildWriter(client, cluster)
+        self._fences = FenceKeeper(cluster, self._children)
+        self._failures = Failures()
+        self._first_seen: dict[str, datetime] = {}
+        self._log = structlog.get_logger()
+
+    def seen(self, uid: str) -> None:
+        """Note the moment when a new sandbox was heard of."""
+        self._first_seen[uid] = datetime.now(UTC)
+
+    async def reconcile(self, key: Key) -> float | None:
+        """Run one pass.
+
+        Returns
+        -------
+        float or None
+            Seconds until time alone may change something.
+        """
+        if not self._holds(key.namespace):
+            return None
+        with self._fences.working_in(key.namespace):
+            try:
+                raw = self._cluster.sandboxes.get(key)
+                if raw is None or "deletionTimestamp" in raw["metadata"]:
+                    await self._clean_up(key, raw)
+                    return None
+                return await self._bring_about(key, raw)
+            except OutdatedError:
+                return 0.0
+
+    async def _bring_about(self, key: Key, raw: Json) -> float | None:
+        observed = self._observe(key, raw)
+        now = datetime.now(UTC)
+        plan = plan_sandbox(observed, now)
+        try:
+            for write in plan.writes:
+                await self._apply(write, observed, now)
+        except InTheWayError as error:
+            plan = refused(observed, conflict_state(error.child), now)
+            await self._write_status(observed, plan)
+            raise
+        except ApiError as error:
+            await self._tell_refusal(observed, write, error, now)
+            raise
+        await self._write_status(observed, plan)
+        return max(0.0, (plan.look_again - now).total_seconds()) if plan.look_again else None
+
+    def _observe(self, key: Key, raw: Json) -> Observed:
+        pod = self._cluster.pod(key)
+        uid = raw["metadata"]["uid"]
+        return Observed(
+            sandbox=Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})}),
+            status=raw.get("status", {}),
+            settings=self._settings,
+            nodes=self._cluster.support,
+            pod=pod,
+            service=self._cluster.service(key),
+            ports_policy=self._cluster.ports_policy(key),
+            fence=self._cluster.fence(key.namespace),
+            node=self._cluster.node_of(pod),
+            failure=self._failures.get(uid),
+            first_seen=self._first_seen.get(uid),
+        )
+
+    async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:
+        child = write.obj if isinstance(write, Create) else write.child
+        if isinstance(write, Delete) and child["kind"] == "Pod" and has_failed(child):
+            self._failures.record(observed.sandbox.metadata.uid, *failed(child), now)
+        await self._children.apply(write, observed.sandbox)
+        self._log.info(
+            "wrote",
+            key=f"{child['metadata']['namespace']}/{observed.sandbox.metadata.name}",
+            action=type(write).__name__.lower(),
+            child=f"{child['kind']}/{child['metadata']['name']}",
+        )
+
+    async def _tell_refusal(self, observed: Observed, write: Write, error: ApiError, now: datetime) -> None:
+        """Put what the API server refused into the status; the pass then fails and is tried again."""
+        kind = (write.obj if isinstance(write, Create) else write.child)["kind"]
+        state = refusal_state(kind, error.status, error.message)
+        if state is not None:
+            await self._write_status(observed, refused(observed, state, now))
+
+    async def _write_status(self, observed: Observed, plan: Plan) -> None:
+        if not plan.status:
+            return
+        metadata = observed.sandbox.metadata
+        patch = {"metadata": {"resourceVersion": metadata.resource_version}, "status": plan.status}
+        try:
+            answer = await self._client.patch(SANDBOXES, metadata.namespace, metadata.name, patch, subresource="status")
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            self._cluster.sandboxes.remove(Key(metadata.namespace, metadata.name), metadata.uid)
+            raise OutdatedError from error
+        self._cluster.sandboxes.upsert(answer)
+        self._tell(observed, plan, answer)
+
+    def _tell(self, observed: Observed, plan: Plan, answer: Json) -> None:
+        """Log, count and announce a change of state."""
+        key = f"{observed.sandbox.metadata.namespace}/{observed.sandbox.metadata.name}"
+        before = condition({"status": observed.status}, "Ready")
+        self._log.info("status", key=key, reason=plan.state.reason, was=before.get("reason"), why=plan.state.message)
+        if plan.state.running and "startupSeconds" not in observed.status:
+            self._metrics.started(answer["status"]["startupSeconds"])
+        if before.get("reason") == plan.state.reason:
+            return
+        if plan.state.wrong:
+            self._events.record(SANDBOXES, answer, "Warning", plan.state.reason, "Reconcile", plan.state.message)
+        elif "observedGeneration" in observed.status:
+            self._events.record(SANDBOXES, answer, "Normal", plan.state.reason, "Reconcile", plan.state.message)
+
+    async def _clean_up(self, key: Key, raw: Json | None) -> None:
+        """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""
+        pod = self._cluster.pod(key)
+        owner = owner_of(pod) if pod else None
+        if pod and owner and owner["name"] == key.name and await self._is_gone(key, owner["uid"], raw):
+            self._forget(owner["uid"])
+            if "deletionTimestamp" not in pod["metadata"]:
+                await self._children.delete(pod)
+                self._log.info("wrote", key=str(key), action="delete", child=f"Pod/{pod['metadata']['name']}")
+        if raw is None:
+            await self._fences.remove_unused(key.namespace)
+
+    async def _is_gone(self, key: Key, uid: str, raw: Json | None) -> bool:
+        """Whether a sandbox is known to be deleted, rather than not heard of yet."""
+        if raw is not None or self._cluster.sandboxes.buried(uid):
+            return True
+        try:
+            found = await self._client.get(SANDBOXES, *key)
+        except ApiError as error:
+            if error.not_found:
+                return True
+            raise
+        self._cluster.sandboxes.upsert(found)
+        raise OutdatedError
+
+    def _forget(self, uid: str) -> None:
+        self._failures.forget(uid)
+        self._first_seen.pop(uid, None)

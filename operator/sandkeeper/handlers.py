@@ -1,0 +1,89 @@
+"""Every Kopf decorator. Kopf is the shell: process life, login, and the watch of our own kinds.
+
+Our handlers only put keys into the queue. Kopf's own persistence (annotations, finalizers, progress) is switched off:
+the custom resource is the only state, and a pass decides from what it sees.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import kopf
+
+from sandkeeper.api.names import API_VERSION, SANDBOX_PLURAL
+from sandkeeper.controllers.operator import Operator
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from sandkeeper.settings import OperatorSettings
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """Keeps no last-handled state: 0.4 ms a event cheaper, and nothing is written on users' objects."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> kopf.BodyEssence | None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Keeps no progress of handlers, since there are none that could be in progress."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None
+
+    def purge(self, **_: Any) -> None:
+        return None
+
+    def touch(self, **_: Any) -> None:
+        return None
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+class Memo(kopf.Memo):
+    """What handlers share: the settings, and the operator once it has started."""
+
+    settings: OperatorSettings
+    failed: asyncio.Event
+    operator: Operator
+
+
+@kopf.on.startup()
+async def start(settings: kopf.OperatorSettings, memo: Memo, **_: Any) -> None:
+    """Configure Kopf as a shell and start the operator."""
+    settings.scanning.disabled = True
+    settings.posting.enabled = False
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.watching.chunk_size = 500
+    memo.operator = await Operator.start(memo.settings, memo.failed)
+
+
+@kopf.on.login()
+async def login(memo: Memo, **_: Any) -> kopf.AiohttpSession:
+    """Let Kopf use our session, whose credentials are kept fresh."""
+    connection = memo.operator.connection
+    return kopf.AiohttpSession(server=connection.server, aiohttp_session=connection.session)
+
+
+@kopf.on.event(API_VERSION, SANDBOX_PLURAL)
+async def sandbox_event(event: kopf.RawEvent, memo: Memo, **_: Any) -> None:
+    """Pass a sandbox on."""
+    memo.operator.deliver(event["type"], dict(event["object"]))
+
+
+@kopf.on.cleanup()
+async def stop(memo: Memo, **_: Any) -> None:
+    """Give back what we hold."""
+    await memo.operator.stop()

@@ -1,0 +1,87 @@
+"""What a decision is made on: one sandbox, its children, and what the cluster can do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.user_namespace import NodeSupport
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the platform team sets for all sandboxes of an installation.
+
+    Attributes
+    ----------
+    priority_class
+        PriorityClass of sandbox pods; empty for none.
+    pod_labels, pod_annotations
+        Put on every sandbox pod, below what the sandbox itself asks for.
+    user_namespaces
+        ``Auto`` uses them where all nodes that may run the pod can.
+    """
+
+    priority_class: str = ""
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    pod_annotations: Mapping[str, str] = field(default_factory=dict)
+    user_namespaces: Literal["Auto", "Never"] = "Auto"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last pod that ended in a way that a new pod may heal.
+
+    Attributes
+    ----------
+    reason, message
+        For the condition, while no new pod is there.
+    not_before
+        When a new pod may be made: repeated failures back off.
+    """
+
+    reason: str
+    message: str
+    not_before: datetime
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Everything one pass looks at.
+
+    Attributes
+    ----------
+    sandbox
+        The object as parsed.
+    status
+        Its present ``status`` as JSON, to be compared with the planned one.
+    pod, service, ports_policy, fence
+        Objects of the names that this sandbox's children have, ours or not; None where absent.
+    node
+        The node that the pod is on, as far as the operator keeps nodes.
+    nodes
+        What the cluster's nodes can do.
+    failure
+        Set while a failed pod is being replaced.
+    first_seen
+        When the operator learned of the sandbox, more exact than the creation's whole seconds.
+    """
+
+    sandbox: Sandbox
+    status: Json
+    settings: Settings
+    nodes: NodeSupport
+    pod: Json | None = None
+    service: Json | None = None
+    ports_policy: Json | None = None
+    fence: Json | None = None
+    node: Json | None = None
+    failure: Failure | None = None
+    first_seen: datetime | None = None

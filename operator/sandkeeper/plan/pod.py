@@ -1,0 +1,142 @@
+"""The pod of a sandbox: how an environment is rendered, and the hash by which a changed rendering is noticed."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from sandkeeper.api.names import (
+    ENVIRONMENT_ANNOTATION,
+    LABEL_PREFIX,
+    ROLE_LABEL,
+    SANDBOX_ROLE,
+    child_labels,
+    pod_name,
+)
+from sandkeeper.plan.ownership import owner_reference
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
+    from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.observed import Settings
+
+Json = dict[str, Any]
+
+CONTAINER: Final = "sandbox"
+RENDERING_ANNOTATION: Final = f"{LABEL_PREFIX}rendering"
+"""Hash of what the operator and its settings put into the pod beside what the environment asks for."""
+TEMPLATE_KEYS_ANNOTATION: Final = f"{LABEL_PREFIX}template-keys"
+"""Keys of the labels and annotations that came from podTemplate, so that those it drops can be taken off the pod."""
+
+KEEP_ALIVE: Final = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 2147483647 & wait $!; done"]
+"""Sleeps until told to end. A shell, since as PID 1 `sleep` alone would ignore SIGTERM for the whole grace period."""
+
+CAPABILITIES: Final = (
+    "AUDIT_WRITE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "NET_BIND_SERVICE",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYS_CHROOT",
+)
+"""What dpkg, pip, npm and useradd need as root: a subset of every runtime's default, without NET_RAW and MKNOD."""
+
+
+def sandbox_pod(sandbox: Sandbox, environment: Environment, settings: Settings, *, user_namespace: bool) -> Json:
+    """Render the pod of a sandbox, ready to be created.
+
+    Parameters
+    ----------
+    user_namespace
+        Whether root in the pod is to be an unprivileged user of the node (KEP-127).
+    """
+    name = sandbox.metadata.name
+    spec = _pod_spec(name, environment, settings)
+    labels, annotations = template_metadata(environment)
+    rendering = _hash({"spec": spec, "labels": dict(settings.pod_labels), "notes": dict(settings.pod_annotations)})
+    # Resources change in place, and the user namespace is what the nodes allowed at the start: neither is rendering.
+    spec["containers"][0]["resources"] = environment.resources.to_json()
+    if user_namespace:
+        spec["hostUsers"] = False
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": pod_name(name),
+            "namespace": sandbox.metadata.namespace,
+            "labels": {**settings.pod_labels, **labels, **child_labels(name), ROLE_LABEL: SANDBOX_ROLE},
+            "annotations": {
+                **settings.pod_annotations,
+                **annotations,
+                ENVIRONMENT_ANNOTATION: environment.digest(),
+                RENDERING_ANNOTATION: rendering,
+                **template_keys(environment),
+            },
+            "ownerReferences": [owner_reference(sandbox)],
+        },
+        "spec": spec,
+    }
+
+
+def template_metadata(environment: Environment) -> tuple[dict[str, str], dict[str, str]]:
+    """Labels and annotations that the sandbox asks for on its pod."""
+    metadata = environment.pod_template.metadata
+    return metadata.labels, metadata.annotations
+
+
+def template_keys(environment: Environment) -> dict[str, str]:
+    """Annotation that remembers which labels and annotations came from the sandbox; empty where none did."""
+    labels, annotations = template_metadata(environment)
+    if not labels and not annotations:
+        return {}
+    keys = {"labels": sorted(labels), "annotations": sorted(annotations)}
+    return {TEMPLATE_KEYS_ANNOTATION: orjson.dumps(keys).decode()}
+
+
+def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
+    spec: Json = {
+        "hostname": name,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "restartPolicy": "Always",
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_container(environment)],
+        "volumes": [{"name": "workspace", "emptyDir": {"sizeLimit": environment.workspace.size}}],
+    }
+    if settings.priority_class:
+        spec["priorityClassName"] = settings.priority_class
+    if environment.security.runtime_class_name:
+        spec["runtimeClassName"] = environment.security.runtime_class_name
+    spec.update(environment.pod_template.spec.to_json())
+    return spec
+
+
+def _container(environment: Environment) -> Json:
+    container: Json = {
+        "name": CONTAINER,
+        "image": environment.image,
+        "workingDir": environment.working_dir,
+        "securityContext": {"capabilities": {"drop": ["ALL"], "add": list(CAPABILITIES)}},
+        "volumeMounts": [{"name": "workspace", "mountPath": environment.workspace.path}],
+    }
+    if environment.command is None and environment.args is None:
+        container["command"] = list(KEEP_ALIVE)
+    if environment.command is not None:
+        container["command"] = list(environment.command)
+    if environment.args is not None:
+        container["args"] = list(environment.args)
+    if environment.env:
+        container["env"] = [variable.to_json() for variable in environment.env]
+    return container
+
+
+def _hash(value: Json) -> str:
+    return sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]

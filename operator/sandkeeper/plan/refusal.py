@@ -1,0 +1,39 @@
+"""What it means for a sandbox when the API server refuses one of its children."""
+
+from __future__ import annotations
+
+from sandkeeper.plan.pod_state import PodState
+
+_LONGEST = 700
+
+
+def refusal_state(kind: str, status: int, message: str) -> PodState | None:
+    """State of a sandbox whose child was refused.
+
+    Parameters
+    ----------
+    kind
+        Kind of the child.
+    status
+        HTTP status code.
+    message
+        The API server's sentence, which names what is allowed.
+
+    Returns
+    -------
+    PodState or None
+        None where it says nothing about the sandbox: an overloaded server, a lost race, a namespace on its way out.
+    """
+    if status == 403 and "is being terminated" in message:
+        return None
+    said = f"The API server refused the {kind}: {' '.join(message.split())[:_LONGEST]}"
+    if status == 403 and "exceeded quota" in message:
+        return PodState("QuotaExceeded", said, wrong=True)
+    if status == 403 and "RuntimeClass" in message and "not found" in message:
+        return PodState("RuntimeClassNotFound", said, wrong=True)
+    if status == 403:
+        return PodState("PolicyDenied", said, wrong=True)
+    if status in {400, 422}:
+        # Nothing but another spec mends an object that is not valid.
+        return PodState("Failed", said, wrong=True, stalled=True)
+    return None

@@ -1,0 +1,185 @@
+"""The whole decision for one sandbox: which children to write, what to say, and when to look again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sandkeeper.api.resolve import BUILT_IN, resolve
+from sandkeeper.plan.fence import fence_policy, ports_policy
+from sandkeeper.plan.ownership import Ownership, is_managed, ownership
+from sandkeeper.plan.pod import sandbox_pod
+from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
+from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, state_of
+from sandkeeper.plan.service import sandbox_service
+from sandkeeper.plan.status import postponed, status_of
+from sandkeeper.plan.writes import Create, Delete, Patch, Write, merge_patch
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
+    from sandkeeper.plan.observed import Observed
+
+Json = dict[str, Any]
+
+_FIRST_PAUSE: Final = timedelta(seconds=5)
+_LONGEST_PAUSE: Final = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Outcome of a decision.
+
+    Attributes
+    ----------
+    state
+        What the sandbox is doing.
+    writes
+        Children to write, in this order, before the status.
+    status
+        Merge patch of the status; empty where nothing is to be written.
+    look_again
+        When time alone may change the decision.
+    """
+
+    state: PodState
+    writes: tuple[Write, ...] = ()
+    status: Json = field(default_factory=dict)
+    look_again: datetime | None = None
+
+
+def pause_after(failures: int) -> timedelta:
+    """How long to wait before a pod is made after so many failed ones in a row: nothing, 5 s, 10 s, ... 5 minutes."""
+    if failures <= 1:
+        return timedelta()
+    return min(_FIRST_PAUSE * 2.0 ** min(failures - 2, 10), _LONGEST_PAUSE)
+
+
+def plan_sandbox(observed: Observed, now: datetime) -> Plan:
+    """Decide on one sandbox.
+
+    Returns
+    -------
+    Plan
+        With no writes and no status where everything is as it should be.
+    """
+    environment = resolve(BUILT_IN, observed.sandbox.spec)
+    desired = sandbox_pod(
+        observed.sandbox, environment, observed.settings, user_namespace=_user_namespace(observed, environment)
+    )
+    state, writes = _decide(observed, environment, desired, now)
+    late = outdated(observed.pod, desired) if observed.pod and state.running else None
+    return finish(observed, environment, state, writes, now, late=late)
+
+
+def finish(
+    observed: Observed,
+    environment: Environment,
+    state: PodState,
+    writes: tuple[Write, ...],
+    now: datetime,
+    *,
+    late: tuple[str, str] | None = None,
+) -> Plan:
+    """Put the status to a decision, or the moment when it is worth writing."""
+    wait = postponed(observed, state, now)
+    if wait:
+        return Plan(state, writes, {}, min(filter(None, (wait, state.look_again))))
+    status = status_of(observed, environment, state, late, now)
+    return Plan(state, writes, merge_patch(observed.status, status), state.look_again)
+
+
+def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
+    """Decide on a sandbox after the API server refused one of its children."""
+    environment = resolve(BUILT_IN, observed.sandbox.spec)
+    return finish(observed, environment, state, (), now)
+
+
+def _user_namespace(observed: Observed, environment: Environment) -> bool:
+    """Whether the pod is to have a user namespace; a pod that is there keeps what it started with."""
+    if observed.pod is not None:
+        return observed.pod["spec"].get("hostUsers") is False
+    if observed.settings.user_namespaces == "Never":
+        return False
+    selector = environment.pod_template.spec.node_selector
+    return observed.nodes.user_namespaces(environment.security.runtime_class_name, selector)
+
+
+def _decide(
+    observed: Observed, environment: Environment, desired: Json, now: datetime
+) -> tuple[PodState, tuple[Write, ...]]:
+    conflict = _conflict(observed)
+    if conflict:
+        return conflict, ()
+    state, pod_writes = _decide_pod(observed, environment, desired, now)
+    # The fence stands before the first pod; what offers the pod to others may follow it.
+    fence = _converge(observed, observed.fence, fence_policy(observed.sandbox.metadata.namespace))
+    service = _converge(observed, observed.service, sandbox_service(observed.sandbox, environment))
+    policy = _converge(observed, observed.ports_policy, ports_policy(observed.sandbox, environment))
+    return state, (*fence, *pod_writes, *service, *policy)
+
+
+def _conflict(observed: Observed) -> PodState | None:
+    """State where something that is not ours has the name of one of our children."""
+    for child in (observed.pod, observed.service, observed.ports_policy):
+        if child is not None and ownership(child, observed.sandbox) is Ownership.FOREIGN:
+            return conflict_state(child)
+    if observed.fence is not None and not is_managed(observed.fence):
+        return conflict_state(observed.fence)
+    return None
+
+
+def conflict_state(child: Json) -> PodState:
+    """Explain that an object stands in the way."""
+    message = (
+        f"{child['kind']} {child['metadata']['name']} is there and does not belong to this sandbox; "
+        "delete or rename one of the two."
+    )
+    return PodState("Conflict", message, wrong=True, stalled=True)
+
+
+def _converge(observed: Observed, present: Json | None, desired: Json | None) -> tuple[Write, ...]:
+    """Write that brings a child other than the pod to what it should be."""
+    if present is None:
+        return (Create(desired),) if desired else ()
+    if "deletionTimestamp" in present["metadata"]:
+        return ()
+    owned = bool(present["metadata"].get("ownerReferences"))
+    if desired is None or (owned and ownership(present, observed.sandbox) is Ownership.FORMER):
+        return (Delete(present),)
+    spec = {name: present["spec"].get(name) for name in desired["spec"]}
+    patch = merge_patch({"spec": spec}, {"spec": desired["spec"]})
+    extra = {name: None for name in ("ingress", "egress") if name in present["spec"] and name not in desired["spec"]}
+    if extra:
+        patch.setdefault("spec", {}).update(extra)
+    return (Patch(present, patch),) if patch else ()
+
+
+def _decide_pod(
+    observed: Observed, environment: Environment, desired: Json, now: datetime
+) -> tuple[PodState, tuple[Write, ...]]:
+    pod = observed.pod
+    if pod is None:
+        return _without_pod(observed, desired, now)
+    if "deletionTimestamp" in pod["metadata"]:
+        return ending(pod, now), ()
+    if ownership(pod, observed.sandbox) is Ownership.FORMER:
+        return PodState("Starting", "The pod of a deleted sandbox of this name is being removed."), (Delete(pod),)
+    if has_failed(pod):
+        reason, message = failed(pod)
+        return PodState(reason, f"{message} It is being replaced.", wrong=True), (Delete(pod),)
+    cause = replacement_cause(pod, desired)
+    if cause:
+        return PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),)
+    changes = tuple(filter(None, (relabel(pod, environment), resize(pod, desired))))
+    state = state_of(pod, observed.node)
+    # One change a pass: each is decided on the version that the other one made.
+    return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
+
+
+def _without_pod(observed: Observed, desired: Json, now: datetime) -> tuple[PodState, tuple[Write, ...]]:
+    failure = observed.failure
+    if failure and now < failure.not_before:
+        message = f"{failure.message} A new pod is made at {failure.not_before:%H:%M:%S} UTC."
+        return PodState(failure.reason, message, wrong=True, look_again=failure.not_before), ()
+    return PodState("Starting", "The pod is being created."), (Create(desired),)

@@ -1,0 +1,89 @@
+"""What of each child is kept in memory: the fields that decisions read, a seventh of what the API server sends."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sandkeeper.plan.pod import CONTAINER
+
+Json = dict[str, Any]
+
+_METADATA: Final = (
+    "name", "namespace", "uid", "resourceVersion", "labels", "annotations", "ownerReferences", "deletionTimestamp",
+)  # fmt: skip
+_CONTAINER: Final = ("name", "image", "resources")
+_POD_STATUS: Final = ("phase", "reason", "message", "podIP")
+_CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState")
+_CONDITION: Final = ("type", "status", "reason", "message")
+
+
+def slim_pod(pod: Json) -> Json:
+    """Keep of a pod what tells its state and what can change in place."""
+    spec, status = pod["spec"], pod.get("status", {})
+    return {
+        "kind": "Pod",
+        "metadata": _picked(pod["metadata"], _METADATA),
+        "spec": {
+            **_picked(spec, ("nodeName", "hostUsers")),
+            "containers": [_picked(each, _CONTAINER) for each in sorted(spec["containers"], key=_not_ours)[:1]],
+        },
+        "status": {
+            **_picked(status, _POD_STATUS),
+            "conditions": [_picked(each, _CONDITION) for each in status.get("conditions") or ()],
+            "containerStatuses": [
+                _picked(each, _CONTAINER_STATUS)
+                for each in status.get("containerStatuses") or ()
+                if each["name"] == CONTAINER
+            ],
+        },
+    }
+
+
+def slim_service(service: Json) -> Json:
+    """Keep of a Service what its sandbox decides."""
+    spec = _picked(service["spec"], ("type", "selector"))
+    # A nodePort of 0 and the like never stand in a ClusterIP Service; what is left is what we wrote.
+    spec["ports"] = [
+        _picked(port, ("name", "port", "targetPort", "protocol")) for port in service["spec"].get("ports") or ()
+    ]
+    return {"kind": "Service", "metadata": _picked(service["metadata"], _METADATA), "spec": spec}
+
+
+def slim_network_policy(policy: Json) -> Json:
+    """Keep a NetworkPolicy's whole spec: any difference in it matters."""
+    return {"kind": "NetworkPolicy", "metadata": _picked(policy["metadata"], _METADATA), "spec": policy["spec"]}
+
+
+def slim_node(node: Json) -> Json:
+    """Keep of a node whether it is ready and what its runtime can do."""
+    status = node.get("status", {})
+    ready = [_picked(each, ("type", "status")) for each in status.get("conditions") or () if each["type"] == "Ready"]
+    return {
+        "kind": "Node",
+        "metadata": _picked(node["metadata"], ("name", "uid", "resourceVersion", "labels")),
+        "status": {"conditions": ready, "runtimeHandlers": status.get("runtimeHandlers") or []},
+    }
+
+
+def slim_runtime_class(runtime_class: Json) -> Json:
+    """Keep of a RuntimeClass its handler."""
+    return {
+        "kind": "RuntimeClass",
+        "metadata": _picked(runtime_class["metadata"], ("name", "uid", "resourceVersion")),
+        "handler": runtime_class["handler"],
+    }
+
+
+def slim_sandbox(sandbox: Json) -> Json:
+    """Keep a Sandbox without the bookkeeping of who wrote which field."""
+    metadata = {name: value for name, value in sandbox["metadata"].items() if name != "managedFields"}
+    return {**sandbox, "metadata": metadata}
+
+
+def _picked(obj: Json, names: tuple[str, ...]) -> Json:
+    return {name: obj[name] for name in names if name in obj}
+
+
+def _not_ours(container: Json) -> bool:
+    """Sort key that puts the sandbox's own container before any that was injected."""
+    return bool(container["name"] != CONTAINER)

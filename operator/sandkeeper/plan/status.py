@@ -1,0 +1,120 @@
+"""The status of a sandbox: conditions that kstatus, Helm and Argo CD understand, and when writing it is worth it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sandkeeper.api.names import pod_name, service_name
+from sandkeeper.plan.pod_state import PodState, condition
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
+    from sandkeeper.plan.observed import Observed
+
+Json = dict[str, Any]
+
+SLOW_AFTER: Final = timedelta(seconds=10)
+"""A start that goes well is written once, at its end; each write costs the API server as much as two sandbox reads."""
+
+
+def status_of(
+    observed: Observed, environment: Environment, state: PodState, late: tuple[str, str] | None, now: datetime
+) -> Json:
+    """Build the complete status.
+
+    Parameters
+    ----------
+    state
+        What the sandbox as a whole is doing.
+    late
+        Reason and sentence of what the running pod does not have yet; None where it is up to date.
+    now
+        For conditions that change.
+
+    Returns
+    -------
+    dict
+        Of the present status only times of unchanged conditions and facts about the first start are kept.
+    """
+    pod = observed.pod if state.running else None
+    status: Json = {
+        "observedGeneration": observed.sandbox.metadata.generation,
+        "conditions": _conditions(observed, state, late, now),
+        "podName": pod_name(observed.sandbox.metadata.name) if observed.pod else None,
+        "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
+        "effective": environment.status().to_json(),
+        "startupSeconds": observed.status.get("startupSeconds"),
+    }
+    if pod:
+        status |= _running_facts(observed, pod, now)
+    return {name: value for name, value in status.items() if value is not None}
+
+
+def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:
+    started = observed.first_seen or observed.sandbox.metadata.creation_timestamp or now
+    seconds = round(max(0.0, (now - started).total_seconds()), 3)
+    return {
+        "podIP": pod["status"].get("podIP"),
+        "nodeName": pod["spec"].get("nodeName"),
+        "imageDigest": _image_digest(pod),
+        "userNamespace": pod["spec"].get("hostUsers") is False,
+        "startedFrom": "Cold",
+        "startupSeconds": observed.status.get("startupSeconds", seconds),
+    }
+
+
+def _image_digest(pod: Json) -> str | None:
+    """Digest of the running image, from an imageID such as ``docker.io/library/ubuntu@sha256:...``."""
+    for container in pod["status"].get("containerStatuses") or ():
+        _, at, digest = container.get("imageID", "").rpartition("@")
+        if at or digest.startswith("sha256:"):
+            return str(digest)
+    return None
+
+
+def _conditions(observed: Observed, state: PodState, late: tuple[str, str] | None, now: datetime) -> list[Json]:
+    reason, message = late or ("UpToDate", "The pod has all that spec and settings ask for.")
+    wanted = [
+        ("Ready", _truth(state.running), state.reason, state.message),
+        ("Running", _truth(state.running), state.reason, state.message),
+        ("UpToDate", _truth(late is None), reason, message),
+    ]
+    if state.stalled:
+        wanted.append(("Stalled", "True", state.reason, state.message))
+    elif not state.running:
+        wanted.append(("Reconciling", "True", state.reason, state.message))
+    generation = observed.sandbox.metadata.generation
+    return [_condition(observed.status, generation, now, *each) for each in wanted]
+
+
+def _condition(status: Json, generation: int, now: datetime, kind: str, truth: str, reason: str, message: str) -> Json:
+    before = condition({"status": status}, kind)
+    since = before.get("lastTransitionTime") if before.get("status") == truth else None
+    return {
+        "type": kind,
+        "status": truth,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": since or now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+
+
+def postponed(observed: Observed, state: PodState, now: datetime) -> datetime | None:
+    """Until when a status need not be written, because the schema's default says the same: Pending.
+
+    Returns
+    -------
+    datetime or None
+        None where it is to be written now.
+    """
+    fresh = "observedGeneration" not in observed.status
+    if not fresh or state.running or state.wrong or state.stalled:
+        return None
+    started = observed.first_seen or observed.sandbox.metadata.creation_timestamp or now
+    return started + SLOW_AFTER if now < started + SLOW_AFTER else None
+
+
+def _truth(value: bool) -> str:
+    return "True" if value else "False"

@@ -1,0 +1,146 @@
+"""Keeps a store equal to what the API server has: paged list, then watch from there, for as long as it runs.
+
+Whatever is lost on the way (a closed stream, an expired version, a restart of the server) ends in a new list that
+replaces the store and reports every difference, deletions included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import structlog
+from tenacity import retry_if_exception_type, wait_random_exponential
+from tenacity.asyncio import AsyncRetrying
+
+from sandkeeper.runtime.errors import ApiError
+from sandkeeper.runtime.resource import Json, Key, Resource, key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tenacity import RetryCallState
+
+    from sandkeeper.runtime.client import ApiClient
+    from sandkeeper.runtime.store import Store
+
+UNREACHABLE = (ApiError, aiohttp.ClientError, TimeoutError)
+"""What a call raises that may succeed later; anything else is a defect and must not be retried."""
+_PAGE = "500"
+_MOST_FRUITLESS = 7
+"""Streams in a row without a single event, about six seconds, before the state is listed anew."""
+_backoff = wait_random_exponential(multiplier=0.2, max=30)
+
+
+class Informer:
+    """Feeds one kind into a store and says which objects changed.
+
+    Parameters
+    ----------
+    resource
+        The kind.
+    store
+        What is kept; also written by whoever changes objects, with their answers.
+    on_change
+        Called after the store changed, with the key, the object's former and present state (None where absent).
+    label_selector
+        Limits the kind on the server.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        resource: Resource,
+        store: Store,
+        on_change: Callable[[Key, Json | None, Json | None], None],
+        *,
+        label_selector: str = "",
+    ) -> None:
+        self._client = client
+        self.resource = resource
+        self.store = store
+        self._on_change = on_change
+        self._params = {"labelSelector": label_selector} if label_selector else {}
+        self._log = structlog.get_logger().bind(resource=resource.plural)
+        self.synced = asyncio.Event()
+        self.last_contact = time.monotonic()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the server was last heard of; bookmarks come about once a minute."""
+        return time.monotonic() - self.last_contact
+
+    async def run(self) -> None:
+        """List and watch until cancelled. No refusal or broken connection ends it."""
+        listing = AsyncRetrying(
+            retry=retry_if_exception_type(UNREACHABLE), wait=_wait, before_sleep=self._report, reraise=True
+        )
+        while True:
+            await self._watch(await listing(self._list))
+
+    async def _list(self) -> str:
+        objects: list[Json] = []
+        token, version = "", ""
+        while True:
+            page = await self._client.list_page(self.resource, params={**self._params, "limit": _PAGE}, token=token)
+            objects += page["items"]
+            # Only the first page's version is the list's: the others repeat it.
+            version = str(page["metadata"]["resourceVersion"])
+            token = page["metadata"].get("continue", "")
+            if not token:
+                break
+        self._replace(objects, int(version))
+        self.last_contact = time.monotonic()
+        self.synced.set()
+        return version
+
+    def _replace(self, objects: list[Json], version: int) -> None:
+        before = {key: self.store.get(key) for key in self.store}
+        for key in self.store.replace(objects, version):
+            self._on_change(key, before.get(key), self.store.get(key))
+
+    async def _watch(self, version: str) -> None:
+        """Follow changes, resuming where a stream ended, until that is no longer possible."""
+        fruitless = 0
+        while fruitless < _MOST_FRUITLESS:
+            try:
+                async for event in self._client.watch(self.resource, version, self._params):
+                    version = event["object"]["metadata"]["resourceVersion"]
+                    self.last_contact = time.monotonic()
+                    fruitless = 0
+                    self._apply(event)
+            except ApiError as error:
+                if not error.overloaded:
+                    self._log.info("watch ended, listing anew", reason=error.reason, status=error.status)
+                    return
+            except (aiohttp.ClientError, TimeoutError) as error:
+                self._log.debug("watch broke", error=repr(error))
+            # A server that closes streams at once must not be asked in a tight loop.
+            await asyncio.sleep(0.05 * 2**fruitless)
+            fruitless += 1
+
+    def _apply(self, event: Json) -> None:
+        if event["type"] == "BOOKMARK":
+            return
+        obj = event["object"]
+        key = key_of(obj)
+        before = self.store.get(key)
+        if event["type"] == "DELETED":
+            changed = self.store.remove(key, obj["metadata"]["uid"])
+        else:
+            changed = self.store.upsert(obj)
+        if changed:
+            self._on_change(key, before, self.store.get(key))
+
+    def _report(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._log.warning("list failed, trying again", error=str(error) or repr(error))
+
+
+def _wait(state: RetryCallState) -> float:
+    """Back off with jitter, but at least as long as the server asked for."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after if isinstance(error, ApiError) and error.retry_after else 0.0
+    return max(_backoff(state), asked)

@@ -1,0 +1,142 @@
+"""A cache of one kind that never goes back in time.
+
+Events and the answers to our own writes arrive in any order. The newer resourceVersion wins, and an object that was
+deleted stays deleted for its uid, so that a late answer to an earlier write can't bring it back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, defaultdict
+from typing import TYPE_CHECKING
+
+from sandkeeper.runtime.resource import Json, Key, key_of, version_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+_TOMBSTONE_SECONDS = 600.0
+"""Longer than any request lives; after that no answer can be late any more."""
+
+
+class Store:
+    """Objects of one kind by key, with an index by namespace.
+
+    Parameters
+    ----------
+    slim
+        Drops what nobody reads before an object is kept (a pod goes from 28 to 4 KiB).
+    clock
+        Monotonic seconds, for the age of tombstones.
+    """
+
+    def __init__(self, slim: Callable[[Json], Json] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._slim = slim
+        self._clock = clock
+        self._objects: dict[Key, Json] = {}
+        self._namespaces: defaultdict[str, set[Key]] = defaultdict(set)
+        self._tombstones: OrderedDict[str, float] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._objects
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(list(self._objects))
+
+    def get(self, key: Key) -> Json | None:
+        """Read the newest known state of an object; callers must not change it."""
+        return self._objects.get(key)
+
+    def in_namespace(self, namespace: str) -> Iterable[Key]:
+        """Keys of a namespace, safe against changes while iterating."""
+        return tuple(self._namespaces.get(namespace, ()))
+
+    def upsert(self, obj: Json) -> bool:
+        """Keep an object unless something newer is known.
+
+        Returns
+        -------
+        bool
+            Whether the store changed.
+        """
+        key, uid = key_of(obj), obj["metadata"]["uid"]
+        if uid in self._tombstones:
+            return False
+        known = self._objects.get(key)
+        if known is not None and version_of(known) >= version_of(obj):
+            return False
+        self._objects[key] = self._slim(obj) if self._slim else obj
+        self._namespaces[key.namespace].add(key)
+        return True
+
+    def remove(self, key: Key, uid: str) -> bool:
+        """Bury one incarnation for good; another one under the same name is left alone.
+
+        Returns
+        -------
+        bool
+            Whether the store changed.
+        """
+        self._bury(uid)
+        known = self._objects.get(key)
+        if known is None or known["metadata"]["uid"] != uid:
+            return False
+        self._drop(key)
+        return True
+
+    def buried(self, uid: str) -> bool:
+        """Whether this incarnation is known to be gone."""
+        return uid in self._tombstones
+
+    def replace(self, listed: Iterable[Json], version: int) -> set[Key]:
+        """Take a complete list as the truth up to its version.
+
+        Parameters
+        ----------
+        listed
+            Every object of the kind.
+        version
+            The list's own resourceVersion; what is newer than it in the store stays.
+
+        Returns
+        -------
+        set of Key
+            What changed, deletions that no event told us included.
+        """
+        changed, seen = set(), set()
+        for obj in listed:
+            seen.add(key_of(obj))
+            if self.upsert(obj):
+                changed.add(key_of(obj))
+        return changed | self.retain(seen, version)
+
+    def retain(self, keys: set[Key], version: int) -> set[Key]:
+        """Bury what a complete list of a certain version does not hold.
+
+        Returns
+        -------
+        set of Key
+            What was dropped. Objects newer than the list were created after it and stay.
+        """
+        gone = {key for key, obj in self._objects.items() if key not in keys and version_of(obj) <= version}
+        for key in gone:
+            self._bury(self._objects[key]["metadata"]["uid"])
+            self._drop(key)
+        return gone
+
+    def _drop(self, key: Key) -> None:
+        del self._objects[key]
+        peers = self._namespaces[key.namespace]
+        peers.discard(key)
+        if not peers:
+            del self._namespaces[key.namespace]
+
+    def _bury(self, uid: str) -> None:
+        now = self._clock()
+        self._tombstones[uid] = now
+        self._tombstones.move_to_end(uid)
+        while self._tombstones and next(iter(self._tombstones.values())) < now - _TOMBSTONE_SECONDS:
+            self._tombstones.popitem(last=False)
