@@ -11,7 +11,10 @@ NATIVE: Final = ("cpu", "memory", "ephemeral-storage")
 
 _NATIVE: Final = f"[{', '.join(repr(name) for name in NATIVE)}]"
 _EXTENDED: Final = "^([-a-z0-9]+[.])+[-a-z0-9]+/[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
-_KNOWN: Final = f"(name in {_NATIVE} || name.matches('{_EXTENDED}') && !name.contains('kubernetes.io/'))"
+_KNOWN: Final = (
+    f"(name in {_NATIVE} || name.matches('{_EXTENDED}') "
+    "&& !name.contains('kubernetes.io/') && !name.startsWith('requests.'))"
+)
 _FRACTIONAL: Final = "(name != 'cpu' && isQuantity(string(self[name])) && !quantity(string(self[name])).isInteger())"
 _NAMES: Final = "cpu, memory, ephemeral-storage, or an extended resource such as nvidia.com/gpu"
 
@@ -38,8 +41,9 @@ _COMPARED: Final = "quantity(string(self.requests[name])).compareTo(quantity(str
 _WITHIN_LIMITS: Final = rule(
     f"!({_BOTH}) || !self.requests.exists(name, {_COMPARABLE} && {_COMPARED} > 0)",
     "a request must be at most the limit of the same resource",
-    messageExpression=f"self.requests.filter(name, {_COMPARABLE} && {_COMPARED} > 0).map(name, 'the request of ' + name "
-    "+ ' must be at most its limit, but ' + string(self.requests[name]) + ' is above ' + string(self.limits[name]))[0]",
+    messageExpression=f"self.requests.filter(name, {_COMPARABLE} && {_COMPARED} > 0).map(name, 'the request of ' + "
+    "name + ' must be at most its limit, but ' + string(self.requests[name]) + ' is above ' "
+    "+ string(self.limits[name]))[0]",
 )
 _DEVICES_EQUAL: Final = rule(
     f"!({_BOTH}) || !self.requests.exists(name, !(name in {_NATIVE}) && {_COMPARABLE} && {_COMPARED} < 0)",

@@ -1,6 +1,6 @@
 """Writes the CustomResourceDefinitions that are generated from the models.
 
-``python -m sandkeeper.api.crd`` writes them, with ``--check`` it only tells whether what is committed differs.
+``python -m sandkeeper.api.crd`` writes them; with ``--check`` it only tells which are out of date.
 """
 
 import argparse
@@ -177,30 +177,27 @@ class _Dumper(yaml.SafeDumper):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the CRDs into both folders, or tell which differ."""
-    parser = argparse.ArgumentParser(prog="hack/generate", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is not up to date")
+    """Write the CRDs into both folders, or tell which are out of date."""
+    parser = argparse.ArgumentParser(prog="hack/generate", description="Write the CRDs that the models generate.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is out of date")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="top of the checkout (default: here)")
     options = parser.parse_args(arguments)
-    outdated = []
     for kind in KINDS:
-        text = rendered(kind)
         bare = schema_bytes(kind, descriptions=False)
-        print(f"{kind.kind}: schema {schema_bytes(kind)} bytes, {bare} without descriptions")
-        outdated += [path for folder in FOLDERS if _differs(path := options.root / folder / kind.file, text)]
+        print(f"{kind.kind}: schema of {schema_bytes(kind)} bytes, {bare} without descriptions")
+    outdated = {
+        path: text
+        for kind in KINDS
+        for text in [rendered(kind)]
+        for path in (options.root / folder / kind.file for folder in FOLDERS)
+        if not path.exists() or path.read_text() != text
+    }
+    for path, text in outdated.items():
+        print(f"{path.relative_to(options.root)}: {'out of date, run hack/generate' if options.check else 'written'}")
         if not options.check:
-            for path in outdated:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text)
-    for path in outdated:
-        print(
-            f"{path.relative_to(options.root)}: {'is out of date, run hack/generate' if options.check else 'written'}"
-        )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
     return 1 if options.check and outdated else 0
-
-
-def _differs(path: Path, text: str) -> bool:
-    return not path.exists() or path.read_text() != text
 
 
 if __name__ == "__main__":
