@@ -32,7 +32,7 @@ class Layout:
     service_cidr
         Range of the Services' addresses.
     pod_cidr
-        Range that the nodes' pod ranges are cut from; None leaves the nodes without.
+        Range of the pods of a single node; None leaves the nodes without.
     """
 
     folder: Path
@@ -145,7 +145,7 @@ def audit_flags(layout: Layout, policy: Path) -> list[str]:
 def kube_controller_manager(layout: Layout) -> list[str]:
     """Return the controller manager's arguments."""
     kubeconfig = layout.kubeconfig("kube-controller-manager")
-    pods = ["--allocate-node-cidrs=true", f"--cluster-cidr={layout.pod_cidr}"] if layout.pod_cidr else []
+    pods = pod_range_flags(layout.pod_cidr) if layout.pod_cidr else []
     return [
         f"--kubeconfig={kubeconfig}",
         f"--authentication-kubeconfig={kubeconfig}",
@@ -159,6 +159,12 @@ def kube_controller_manager(layout: Layout) -> list[str]:
         "--leader-elect=false",
         *pods,
     ]
+
+
+def pod_range_flags(pod_cidr: str) -> list[str]:
+    """Return the flags that give the whole range to the single node."""
+    size = ipaddress.ip_network(pod_cidr).prefixlen
+    return ["--allocate-node-cidrs=true", f"--cluster-cidr={pod_cidr}", f"--node-cidr-mask-size={size}"]
 
 
 def kube_scheduler(layout: Layout) -> list[str]:

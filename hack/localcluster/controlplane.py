@@ -45,7 +45,7 @@ class ControlPlane:
     service_cidr
         Range of the Services' addresses.
     pod_cidr
-        Range that the nodes' pod ranges are cut from; nodes get none where it is None.
+        Range of the pods of a single node; nodes get none where it is None.
     """
 
     def __init__(

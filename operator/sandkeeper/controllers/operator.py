@@ -201,7 +201,7 @@ class Operator:
         token, version = "", ""
         while True:
             page = await self._client.list_page(SANDBOXES, params={"limit": "500"}, token=token, metadata_only=True)
-            keys |= {key_of(each) for each in page["items"]}
+            keys |= {key_of(each) for each in page["items"] or ()}
             version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue", "")
             if not token:
                 break

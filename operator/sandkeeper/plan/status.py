@@ -74,12 +74,13 @@ def _image_digest(pod: Json) -> str | None:
 
 
 def _conditions(observed: Observed, state: PodState, late: tuple[str, str] | None, now: datetime) -> list[Json]:
-    reason, message = late or ("UpToDate", "The pod has all that spec and settings ask for.")
     wanted = [
         ("Ready", _truth(state.running), state.reason, state.message),
         ("Running", _truth(state.running), state.reason, state.message),
-        ("UpToDate", _truth(late is None), reason, message),
     ]
+    if state.running:
+        reason, message = late or ("UpToDate", "The pod has all that spec and settings ask for.")
+        wanted.append(("UpToDate", _truth(late is None), reason, message))
     if state.stalled:
         wanted.append(("Stalled", "True", state.reason, state.message))
     elif not state.running:

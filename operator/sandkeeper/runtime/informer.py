@@ -85,7 +85,7 @@ class Informer:
         token, version = "", ""
         while True:
             page = await self._client.list_page(self.resource, params={**self._params, "limit": _PAGE}, token=token)
-            objects += page["items"]
+            objects += page["items"] or []
             # Only the first page's version is the list's: the others repeat it.
             version = str(page["metadata"]["resourceVersion"])
             token = page["metadata"].get("continue", "")

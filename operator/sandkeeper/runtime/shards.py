@@ -122,7 +122,7 @@ class Shards:
 
     async def _round(self) -> None:
         page = await self._client.list_page(LEASES, params={"labelSelector": ROLE_LABEL}, namespace=self._namespace)
-        leases = {lease["metadata"]["name"]: lease for lease in page["items"]}
+        leases = {lease["metadata"]["name"]: lease for lease in page["items"] or ()}
         await self._hold(leases, self._replica_name(self._identity), _REPLICA)
         live = self._live_replicas(leases.values()) | {self._identity}
         for shard in range(self._count):
