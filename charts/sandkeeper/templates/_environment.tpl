@@ -10,6 +10,8 @@
       fieldPath: metadata.name
 - name: SANDKEEPER_SHARDS
   value: {{ .Values.shards | quote }}
+- name: SANDKEEPER_LEASE_SECONDS
+  value: {{ .Values.leaseSeconds | quote }}
 - name: SANDKEEPER_WORKERS
   value: {{ .Values.workers | quote }}
 - name: SANDKEEPER_METRICS_PORT

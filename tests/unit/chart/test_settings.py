@@ -1,0 +1,76 @@
+"""The chart sets exactly the settings that the operator has, and the operator takes what it is given."""
+
+from typing import Any
+
+import pytest
+
+from sandkeeper.settings import OperatorSettings
+from unit.chart.rendering import Helm, Values, objects
+
+PREFIX = "SANDKEEPER_"
+
+
+def environment(helm: Helm, values: Values) -> dict[str, str]:
+    """Return the container's variables; what the cluster fills in has the field's path as its value."""
+    deployment = objects(helm.rendered(values), "Deployment")[0]
+    variables: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+    return {v["name"]: v["value"] if "value" in v else v["valueFrom"]["fieldRef"]["fieldPath"] for v in variables}
+
+
+def test_every_setting_of_the_operator_is_set_by_the_chart_and_nothing_else_is(helm: Helm) -> None:
+    settings = {PREFIX + name.upper() for name in OperatorSettings.model_fields}
+
+    assert set(environment(helm, {})) == settings
+
+
+def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
+    values: Values = {
+        "shards": 16,
+        "leaseSeconds": 30,
+        "workers": 4,
+        "metrics": {"port": 9080},
+        "probes": {"port": 9081},
+        "sandboxPriorityClass": {"name": "agents"},
+        "sandboxPods": {
+            "annotations": {
+                "cluster-autoscaler.kubernetes.io/safe-to-evict": None,
+                "karpenter.sh/do-not-disrupt": None,
+                "linkerd.io/inject": None,
+                "note": 'a "quoted" <word>',
+            },
+            "labels": {"sidecar.istio.io/inject": None, "istio.io/dataplane-mode": None},
+            "userNamespaces": "Never",
+        },
+        "log": {"format": "console", "level": "debug"},
+    }
+    for name, value in environment(helm, values).items():
+        monkeypatch.setenv(name, value)
+
+    settings = OperatorSettings()
+
+    assert settings.model_dump(exclude={"namespace", "pod_name"}) == {
+        "shards": 16,
+        "lease_seconds": 30,
+        "workers": 4,
+        "metrics_port": 9080,
+        "probes_port": 9081,
+        "priority_class": "agents",
+        "pod_annotations": {"note": 'a "quoted" <word>'},
+        "pod_labels": {},
+        "user_namespaces": "Never",
+        "log_format": "console",
+        "log_level": "debug",
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "schema_path"),
+    [("shards", 256, "shards"), ("workers", 1024, "workers"), ("lease_seconds", 3, "leaseSeconds")],
+)
+def test_the_furthest_that_the_schema_allows_is_not_too_far_for_the_operator(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, setting: str, value: int, schema_path: str
+) -> None:
+    for name, text in environment(helm, {schema_path: value}).items():
+        monkeypatch.setenv(name, text)
+
+    assert getattr(OperatorSettings(), setting) == value
