@@ -1,0 +1,1 @@
+"""Images for a cluster that reaches no registry."""

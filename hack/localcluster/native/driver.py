@@ -1,0 +1,167 @@
+"""The native node, seen from this machine: bring it up, repair what a crash left, take it down."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from localcluster.errors import ClusterError
+from localcluster.gobuild import built
+from localcluster.identity import ProcessIdentity
+from localcluster.images import catalogue
+from localcluster.locking import locked
+from localcluster.native import addons, cgroups, control, launch, network
+from localcluster.native.phase import RUNNING
+from localcluster.native.plan import NodePlan, choose_link
+from localcluster.packages import ensure_packages
+from localcluster.paths import checkout_id, state_home
+from localcluster.process import wait_until
+from localcluster.progress import say, step
+from localcluster.tools import NODE_MODULES
+
+PACKAGES = ("conntrack", "iproute2", "mount", "nftables", "util-linux")
+END_SECONDS = 10.0
+# What outlives a node in the state folder: images that were loaded, and the logs of the run before.
+KEPT = ("images", "logs.previous")
+
+
+class NativeDriver:
+    """One checkout's native node.
+
+    Parameters
+    ----------
+    state
+        Its state folder.
+    node_id
+        Eight hexadecimal digits that keep its names apart from other checkouts'.
+    """
+
+    name = "native"
+
+    def __init__(self, state: Path | None = None, node_id: str | None = None) -> None:
+        self.state = state or state_home()
+        self._id = node_id or checkout_id()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Return the administrator's kubeconfig."""
+        return self._plan().kubeconfig
+
+    @property
+    def running(self) -> bool:
+        """Tell whether the node's first process runs."""
+        identity = ProcessIdentity.load(self._plan().process_record)
+        return identity is not None and identity.alive
+
+    def up(self) -> None:
+        """Bring the node up, or do nothing where it is up and well."""
+        _require_root()
+        with self._lock():
+            ensure_packages(PACKAGES, "the native cluster")
+            release = "+".join(built(module).name for module in NODE_MODULES)
+            images = catalogue.archives()
+            if self._well(release):
+                say("the node is running already")
+                return
+            self._clear()
+            self._start(release, images)
+
+    def down(self) -> None:
+        """End the node and remove everything that it left."""
+        _require_root()
+        with self._lock(), step("ending the node and removing what it left"):
+            self._clear()
+            shutil.rmtree(self.state, ignore_errors=True)
+
+    def load(self, archive: Path) -> list[str]:
+        """Give the node the images of an archive, now and after every later start.
+
+        Returns
+        -------
+        list of str
+            The images' names.
+        """
+        plan = self._plan()
+        plan.images.mkdir(parents=True, exist_ok=True)
+        kept = plan.images / f"{archive.parent.name}-{archive.name}"
+        unfinished = kept.with_name(f".{kept.name}")
+        shutil.copyfile(archive, unfinished)
+        unfinished.rename(kept)
+        names: list[str] = self.order({"do": "import", "image": str(kept)})
+        return names
+
+    def order(self, order: dict[str, str]) -> Any:
+        """Send an order to the node's supervisor and return its answer."""
+        if not self.running:
+            raise ClusterError("the node is not running; `hack/cluster up` starts it")
+        return control.ask(self.state, order)
+
+    def _start(self, release: str, images: list[Path]) -> None:
+        link = choose_link(self._id, network.machine_networks())
+        plan = NodePlan(self._id, self.state, link, release)
+        loaded = sorted(plan.images.glob("[!.]*")) if plan.images.exists() else []
+        try:
+            launch.start(plan, [*images, *loaded])
+            addons.install(plan.kubeconfig, plan)
+        except BaseException:
+            self._end()
+            raise
+
+    def _well(self, release: str) -> bool:
+        """Tell whether the node can stay as it is; say why not."""
+        if not self.running:
+            return False
+        if self._plan().release != release:
+            say("the node runs other versions than this checkout's: starting afresh")
+            return False
+        with contextlib.suppress(ClusterError):
+            status = self.order({"do": "status"})
+            stopped = [entry["component"] for entry in status["components"] if not entry["running"]]
+            if status["phase"] == RUNNING and not stopped:
+                return True
+        say("the node is running but not well: starting afresh")
+        return False
+
+    def _clear(self) -> None:
+        """Leave nothing of an earlier node but what is kept, however that one ended."""
+        self._end()
+        if (logs := self._plan().logs).exists():
+            shutil.rmtree(self.state / "logs.previous", ignore_errors=True)
+            logs.rename(self.state / "logs.previous")
+        for entry in self.state.iterdir() if self.state.exists() else []:
+            if entry.name not in KEPT:
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(missing_ok=True)
+
+    def _end(self) -> None:
+        """End the node's processes, and remove the link and the cgroups."""
+        plan = self._plan()
+        identity = ProcessIdentity.load(plan.process_record)
+        if identity is not None:
+            identity.end(END_SECONDS)
+        # The kernel takes the link down a moment after the last process.
+        with contextlib.suppress(ClusterError):
+            wait_until(lambda: not network.interface_exists(plan.host_interface), "end of the link", 5.0)
+        network.disconnect(plan)
+        if left := cgroups.remove(plan.cgroup):
+            raise ClusterError(f"these cgroups still hold processes: {', '.join(map(str, left))}")
+
+    def _plan(self) -> NodePlan:
+        # Whatever a crash left of the file: the names come from the id alone.
+        with contextlib.suppress(ClusterError):
+            return NodePlan.load(self.state / "node.json")
+        return NodePlan(self._id, self.state, "0.0.0.0/30", "")
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        with locked(self.state.with_name(f".{self.state.name}.lock")):
+            yield
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise ClusterError(
+            "the native cluster needs root for its namespaces and mounts; run this as root, "
+            "start a Docker engine for a kind cluster, or name a cluster that exists with --context"
+        )

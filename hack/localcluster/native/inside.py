@@ -1,0 +1,108 @@
+"""What happens in the node's namespaces: mounts, network, programs, images; then tending until the end."""
+
+import signal
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from localcluster.commands import run
+from localcluster.errors import ClusterError
+from localcluster.native import cgroups, control, mounts, network, node
+from localcluster.native.containerd import SOCKET
+from localcluster.native.phase import RUNNING
+from localcluster.native.plan import NodePlan
+from localcluster.native.supervisor import Supervisor
+from localcluster.process import wait_until
+from localcluster.tools import tool
+
+TEND_SECONDS = 0.2
+
+
+class InsideNode:
+    """The node, from its own point of view.
+
+    Parameters
+    ----------
+    plan
+        The node's plan.
+    """
+
+    def __init__(self, plan: NodePlan) -> None:
+        self._plan = plan
+        self._phase = "preparing mounts and network"
+        self._control_plane = node.control_plane(plan)
+        files = node.write_files(plan, self._control_plane.layout)
+        self._supervisor = Supervisor(self._control_plane, node.programs(plan, files))
+
+    def start(self, images: list[Path]) -> None:
+        """Start everything; the images go in while the control plane comes up."""
+        threading.Thread(target=control.serve(self._plan.state, self.answer).serve_forever, daemon=True).start()
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            imported = beside.submit(self._start_containerd, images)
+            for name in node.CONTROL_PLANE:
+                self._phase = f"starting {name}"
+                self._supervisor.start(name)
+            self._control_plane.kubeconfig.rename(self._plan.kubeconfig)
+            self._phase = "importing images"
+            imported.result()
+        for name in ("kubelet", "kube-proxy"):
+            self._phase = f"starting {name}"
+            self._supervisor.start(name)
+        self._phase = RUNNING
+
+    def tend(self) -> None:
+        """Keep the programs running, for ever."""
+        while True:
+            self._supervisor.tend()
+            time.sleep(TEND_SECONDS)
+
+    def answer(self, order: dict[str, str]) -> Any:
+        """Carry out one order from outside."""
+        match order:
+            case {"do": "status"}:
+                return {"phase": self._phase, "components": self._supervisor.report()}
+            case {"do": "start" | "stop" | "restart" as verb, "component": component}:
+                return getattr(self._supervisor, verb)(component)
+            case {"do": "kill", "component": component}:
+                return self._supervisor.stop(component, signal.SIGKILL)
+            case {"do": "import", "image": image}:
+                return import_image(Path(image))
+            case _:
+                raise ClusterError(f"the supervisor does not know the order {order}")
+
+    def _start_containerd(self, images: list[Path]) -> None:
+        self._supervisor.start("containerd")
+        wait_until(SOCKET.exists, "containerd's socket", 30.0)
+        for image in images:
+            import_image(image)
+
+
+def import_image(archive: Path) -> list[str]:
+    """Give containerd the images of an archive and return their names."""
+    said = run(tool("ctr"), "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "--local", archive)
+    return [line.split()[0] for line in said.splitlines() if line.strip()]
+
+
+def main(plan_file: str) -> None:
+    """Run a node until this process is ended."""
+    plan = NodePlan.load(Path(plan_file))
+    wait_until(lambda: network.interface_exists(network.NODE_INTERFACE), "the link to this machine", 30.0)
+    socket.sethostname(plan.name)
+    mounts.prepare(plan)
+    network.configure_inside(plan)
+    cgroups.make(plan.cgroup)
+    inside = InsideNode(plan)
+    inside.start([Path(line) for line in (plan.state / "images.txt").read_text().splitlines()])
+    inside.tend()
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except ClusterError as failure:
+        print(failure, file=sys.stderr)
+        sys.exit(1)
