@@ -4,7 +4,7 @@ from typing import Final
 
 from pydantic import ConfigDict, Field
 
-from .model import Model, Quantity, checks, rule
+from .model import WHOLE, Model, Quantity, checks, rule
 
 NATIVE: Final = ("cpu", "memory", "ephemeral-storage")
 """Resources that every node has. All others are extended ones: whole devices, never overcommitted."""
@@ -15,7 +15,7 @@ _KNOWN: Final = (
     f"(name in {_NATIVE} || name.matches('{_EXTENDED}') "
     "&& !name.contains('kubernetes.io/') && !name.startsWith('requests.'))"
 )
-_FRACTIONAL: Final = "(name != 'cpu' && isQuantity(string(self[name])) && !quantity(string(self[name])).isInteger())"
+_FRACTIONAL: Final = f"(name != 'cpu' && !{WHOLE.format(value='self[name]')})"
 _NAMES: Final = "cpu, memory, ephemeral-storage, or an extended resource such as nvidia.com/gpu"
 
 _PER_RESOURCE: Final = checks(

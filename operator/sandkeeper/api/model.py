@@ -73,10 +73,12 @@ POSITIVE: Final = rule(
     "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",
     "must be a quantity above zero, such as 2, 500m or 4Gi",
 )
-WHOLE_BYTES: Final = rule(
-    "!isQuantity(string(self)) || quantity(string(self)).isInteger()",
-    "must be whole bytes, such as 10Gi or 500Mi",
+# isInteger is false for 1.5Gi, which is whole all the same.
+WHOLE: Final = (
+    "(!isQuantity(string({value})) || quantity(string({value})).isInteger() "
+    "|| string({value}).matches('([KMGTPE]i|[kMGTPE])$'))"
 )
+WHOLE_BYTES: Final = rule(WHOLE.format(value="self"), "must be whole bytes, such as 10Gi or 500Mi")
 _INT_OR_STRING: Final = {"x-kubernetes-int-or-string": True, "maxLength": 32}
 
 Divisor = Annotated[str, Field(coerce_numbers_to_str=True, json_schema_extra=_INT_OR_STRING)]

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.resolve import BUILT_IN, resolve
+from sandkeeper.api.resolve import resolve
+from sandkeeper.plan.denial import denial
 from sandkeeper.plan.fence import fence_policy, ports_policy
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.pod import sandbox_pod
@@ -63,7 +64,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
     Plan
         With no writes and no status where everything is as it should be.
     """
-    environment = resolve(BUILT_IN, observed.sandbox.spec)
+    environment = resolve(observed.sandbox.spec)
     desired = sandbox_pod(
         observed.sandbox, environment, observed.settings, user_namespace=_user_namespace(observed, environment)
     )
@@ -91,7 +92,7 @@ def finish(
 
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
     """Decide on a sandbox after the API server refused one of its children."""
-    environment = resolve(BUILT_IN, observed.sandbox.spec)
+    environment = resolve(observed.sandbox.spec)
     return finish(observed, environment, state, (), now)
 
 
@@ -108,9 +109,9 @@ def _user_namespace(observed: Observed, environment: Environment) -> bool:
 def _decide(
     observed: Observed, environment: Environment, desired: Json, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
-    conflict = _conflict(observed)
-    if conflict:
-        return conflict, ()
+    obstacle = _conflict(observed) or denial(environment, observed.settings)
+    if obstacle:
+        return obstacle, ()
     state, pod_writes = _decide_pod(observed, environment, desired, now)
     # The fence stands before the first pod; what offers the pod to others may follow it.
     fence = _converge(observed, observed.fence, fence_policy(observed.sandbox.metadata.namespace))

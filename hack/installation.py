@@ -1,0 +1,50 @@
+"""Installs the chart of this checkout with Helm, as the demo and the e2e tests both do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcluster.commands import run
+from localcluster.tools import tool
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+NAMESPACE = "sandkeeper-system"
+RELEASE = "sandkeeper"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A release of the chart in a cluster.
+
+    Attributes
+    ----------
+    kubeconfig
+        Of the cluster's administrator.
+    """
+
+    kubeconfig: Path
+
+    def install(self, image: str, *settings: str) -> None:
+        """Install or upgrade, and wait until the operator is ready.
+
+        Parameters
+        ----------
+        image
+            ``repository:tag`` of the operator's image, which the cluster has.
+        settings
+            Further values as ``name=value``.
+        """
+        repository, _, tag = image.rpartition(":")
+        values = [f"image.repository={repository}", f"image.tag={tag}", *settings]
+        self._helm(
+            "upgrade", "--install", RELEASE, str(CHECKOUT / "charts" / "sandkeeper"), "--create-namespace",
+            "--wait", "--timeout", "3m", *(word for value in values for word in ("--set", value)),
+        )  # fmt: skip
+
+    def uninstall(self) -> None:
+        """Remove the release; CRDs and sandboxes stay."""
+        self._helm("uninstall", RELEASE, "--wait", "--ignore-not-found")
+
+    def _helm(self, *arguments: str) -> None:
+        run(tool("helm"), "--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE, *arguments)

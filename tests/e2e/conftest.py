@@ -1,0 +1,53 @@
+"""A real cluster with the operator installed by its chart, once for the whole ring."""
+
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.kubectl import Kubectl
+from installation import Installation
+from localcluster.images.operator import OPERATOR_IMAGE, build_operator_image
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def hack_cluster(*arguments: str) -> str:
+    """Run ``hack/cluster`` as a user does, and return what it prints."""
+    done = subprocess.run(
+        [str(CHECKOUT / "hack" / "cluster"), *arguments], stdout=subprocess.PIPE, text=True, check=True, timeout=3000
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def kubeconfig() -> Path:
+    """Administrator's kubeconfig of the local cluster, which is brought up or repaired first."""
+    hack_cluster("up")
+    return Path(hack_cluster("kubeconfig").strip())
+
+
+@pytest.fixture(scope="session")
+def kubectl(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubectl:
+    """kubectl as the cluster's administrator."""
+    return Kubectl(kubeconfig, tmp_path_factory.mktemp("kubectl"))
+
+
+@pytest.fixture(scope="session")
+def installation(kubeconfig: Path) -> Installation:
+    """The operator of this checkout, installed by its chart from its image."""
+    hack_cluster("load", str(build_operator_image(CHECKOUT)))
+    installation = Installation(kubeconfig)
+    installation.install(OPERATOR_IMAGE)
+    return installation
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl, installation: Installation) -> Iterator[str]:
+    """A namespace of the test's own, in a cluster where the operator runs."""
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    kubectl("create", "namespace", name)
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")

@@ -1,0 +1,76 @@
+"""The operator comes, changes and goes; what it made goes on running."""
+
+import json
+
+from e2e.operator.sandboxes import Sandboxes, eventually
+from installation import NAMESPACE, Installation
+from localcluster.images.operator import OPERATOR_IMAGE
+
+
+def operator_pods(sandboxes: Sandboxes) -> list[str]:
+    names = sandboxes._kubectl("-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=sandkeeper", "-o", "name")
+    return names.split()
+
+
+def test_killed_operators_lose_and_double_nothing(sandboxes: Sandboxes) -> None:
+    names = [f"burst-{number}" for number in range(6)]
+    manifests = [json.dumps(sandboxes.manifest(name)) for name in names]
+    sandboxes.kubectl("apply", "-f", "-", given="\n---\n".join(manifests))
+
+    sandboxes._kubectl("-n", NAMESPACE, "delete", "--force", "--grace-period=0", *operator_pods(sandboxes))
+
+    for name in names:
+        sandboxes.wait(name)
+    pods = sandboxes.kubectl("get", "pods", "-o", "jsonpath={.items[*].metadata.name}").split()
+    assert sorted(pods) == [f"sbx-{name}" for name in names]
+
+
+def test_an_upgrade_restarts_nothing_and_says_what_is_outdated(
+    sandboxes: Sandboxes, installation: Installation
+) -> None:
+    sandboxes.apply("steady")
+    sandboxes.wait("steady")
+    before = sandboxes.pod("steady")
+
+    installation.install(OPERATOR_IMAGE, "sandboxPods.annotations.example\\.com/owner=platform")
+
+    def up_to_date() -> dict[str, str]:
+        conditions = sandboxes.get("sandbox", "steady")["status"]["conditions"]
+        return next(each for each in conditions if each["type"] == "UpToDate")
+
+    eventually(up_to_date, lambda seen: seen["reason"] == "RenderingChanged")
+    after = sandboxes.pod("steady")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert sandboxes.ready("steady")["status"] == "True"
+    installation.install(OPERATOR_IMAGE)
+
+
+def test_sandboxes_outlive_an_uninstalled_operator(sandboxes: Sandboxes, installation: Installation) -> None:
+    sandboxes.apply("orphan")
+    sandboxes.wait("orphan")
+    before = sandboxes.pod("orphan")["metadata"]["uid"]
+
+    installation.uninstall()
+    assert sandboxes.exec("orphan", "echo", "still here").strip() == "still here"
+    sandboxes.kubectl("delete", "pod", "sbx-orphan", "--wait=false")
+    installation.install(OPERATOR_IMAGE)
+
+    eventually(
+        lambda: (sandboxes.pod("orphan").get("metadata", {}).get("uid"), sandboxes.ready("orphan").get("status")),
+        lambda seen: seen[0] not in {None, before} and seen[1] == "True",
+    )
+
+
+def test_metrics_and_probes_answer(sandboxes: Sandboxes, installation: Installation) -> None:
+    sandboxes.apply("measured")
+    sandboxes.wait("measured")
+
+    pods = [name.removeprefix("pod/") for name in operator_pods(sandboxes)]
+    scraped = [
+        sandboxes._kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics")
+        for pod in pods
+    ]
+
+    assert all("sandkeeper_queue_depth" in text for text in scraped)
+    assert any('sandkeeper_sandboxes{reason="Running"}' in text for text in scraped)
+    assert not [text for text in scraped if "measured" in text]
