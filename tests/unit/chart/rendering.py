@@ -46,13 +46,21 @@ VALUE_SETS: dict[str, Values] = {
 
 
 class Helm:
-    """Helm with a home of its own, so that nothing of the user's settings or clusters gets in."""
+    """Helm with a home of its own, so that nothing of the user's settings or clusters gets in.
 
-    def __init__(self, home: Path) -> None:
+    Parameters
+    ----------
+    home
+        Folder for what Helm keeps.
+    kubeconfig
+        The cluster to talk to; none where it is None.
+    """
+
+    def __init__(self, home: Path, kubeconfig: Path | None = None) -> None:
         self.home = home
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HELM_", "KUBE"))}
         folders = {f"HELM_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
-        self.environment = {**kept, **folders, "KUBECONFIG": str(home / "none")}
+        self.environment = {**kept, **folders, "KUBECONFIG": str(kubeconfig or home / "none")}
 
     def __call__(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
         command = [tool("helm"), *arguments]

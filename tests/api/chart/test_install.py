@@ -1,0 +1,132 @@
+"""The chart on a real apiserver: installed where only restricted pods run, used by tenants, removed and back again."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from api.kubectl import Kubectl
+from localcluster.controlplane import ControlPlane
+from localcluster.process import wait_until
+from unit.chart.rendering import CHART, Helm
+
+NAMESPACE = "sandkeeper-system"
+OPERATOR = f"system:serviceaccount:{NAMESPACE}:sandkeeper-operator"
+SANDBOX = '{"apiVersion": "sandkeeper.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": "hello"}, "spec": {}}'
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Run a control plane that has never heard of sandboxes."""
+    with ControlPlane(tmp_path_factory.mktemp("chart") / "control-plane") as control_plane:
+        kubectl = Kubectl(control_plane.kubeconfig, tmp_path_factory.mktemp("kubectl"))
+        kubectl("create", "namespace", NAMESPACE)
+        kubectl("label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted")
+        yield control_plane
+
+
+@pytest.fixture
+def kubectl(cluster: ControlPlane, tmp_path: Path) -> Kubectl:
+    return Kubectl(cluster.kubeconfig, tmp_path / "kubectl")
+
+
+@pytest.fixture
+def helm(cluster: ControlPlane, tmp_path: Path) -> Helm:
+    return Helm(tmp_path, cluster.kubeconfig)
+
+
+def install(helm: Helm, name: str = "sandkeeper") -> None:
+    done = helm("install", name, CHART, "--namespace", NAMESPACE)
+    assert done.returncode == 0, done.stderr
+
+
+def uninstall(helm: Helm, name: str = "sandkeeper") -> str:
+    done = helm("uninstall", name, "--namespace", NAMESPACE, "--wait")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def installed(helm: Helm, kubectl: Kubectl) -> Iterator[None]:
+    """Install the chart, and remove every trace of it after."""
+    install(helm)
+    yield
+    uninstall(helm)
+    kubectl("delete", "crd", "sandboxes.sandkeeper.dev")
+
+
+def allowed(kubectl: Kubectl, user: str, verb: str, resource: str, namespace: str = "default") -> bool:
+    """Ask the apiserver whether a user may do something; ``resource`` is as in ``sandboxes.sandkeeper.dev/status``."""
+    name, _, subresource = resource.partition("/")
+    plural, _, group = name.partition(".")
+    asked = {"namespace": namespace, "verb": verb, "group": group, "resource": plural, "subresource": subresource}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": asked},
+    }
+    answer = json.loads(kubectl("create", "-f", "-", "-o", "json", given=json.dumps(review)))
+    return bool(answer["status"]["allowed"])
+
+
+@pytest.mark.usefixtures("installed")
+def test_both_replicas_pass_the_restricted_pod_security_standard(kubectl: Kubectl) -> None:
+    deployment = f"--namespace={NAMESPACE}", "deployment/sandkeeper-operator"
+
+    kubectl("wait", *deployment, "--for=jsonpath={.status.replicas}=2", "--timeout=30s")
+
+    pods = json.loads(kubectl("get", "pods", f"--namespace={NAMESPACE}", "-o", "json"))["items"]
+    mounts = [mount["mountPath"] for pod in pods for mount in pod["spec"]["containers"][0]["volumeMounts"]]
+    assert mounts == ["/var/run/secrets/kubernetes.io/serviceaccount"] * 2
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(("role", "writes"), [("view", False), ("edit", True), ("admin", True)])
+def test_tenants_use_sandboxes_by_the_roles_they_have(kubectl: Kubectl, role: str, writes: bool) -> None:
+    user = f"{role}er"
+    kubectl("create", "rolebinding", user, f"--clusterrole={role}", f"--user={user}", "--namespace=default")
+
+    wait_until(lambda: allowed(kubectl, user, "list", "sandboxes.sandkeeper.dev"), "aggregation of roles", seconds=30)
+
+    for verb in ("create", "update", "patch", "delete", "deletecollection"):
+        assert allowed(kubectl, user, verb, "sandboxes.sandkeeper.dev") is writes, verb
+    for subresource in ("status", "finalizers"):
+        assert not allowed(kubectl, user, "update", f"sandboxes.sandkeeper.dev/{subresource}")
+        assert not allowed(kubectl, user, "patch", f"sandboxes.sandkeeper.dev/{subresource}")
+    assert not allowed(kubectl, user, "list", "sandboxes.sandkeeper.dev", namespace="kube-system")
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_operator_may_do_its_work_and_reads_no_secret(kubectl: Kubectl) -> None:
+    assert allowed(kubectl, OPERATOR, "create", "pods")
+    assert allowed(kubectl, OPERATOR, "patch", "pods/resize")
+    assert allowed(kubectl, OPERATOR, "patch", "sandboxes.sandkeeper.dev/status")
+    assert allowed(kubectl, OPERATOR, "create", "leases.coordination.k8s.io", namespace=NAMESPACE)
+
+    assert not allowed(kubectl, OPERATOR, "create", "leases.coordination.k8s.io", namespace="kube-system")
+    assert not allowed(kubectl, OPERATOR, "patch", "sandboxes.sandkeeper.dev")
+    assert not allowed(kubectl, OPERATOR, "get", "secrets")
+    assert not allowed(kubectl, OPERATOR, "create", "pods/exec")
+
+
+@pytest.mark.usefixtures("installed")
+def test_sandboxes_outlive_the_release_and_the_next_one_takes_them_over(helm: Helm, kubectl: Kubectl) -> None:
+    kubectl("apply", "-f", "-", given=SANDBOX)
+
+    said = uninstall(helm)
+    install(helm)
+
+    assert "[CustomResourceDefinition] sandboxes.sandkeeper.dev" in said
+    assert kubectl("get", "sandboxes", "-o", "name") == "sandbox.sandkeeper.dev/hello\n"
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_upgrade_with_other_values_goes_through(helm: Helm, kubectl: Kubectl) -> None:
+    changed = ("--set", "replicaCount=1,workers=4", "--reset-then-reuse-values")
+
+    done = helm("upgrade", "sandkeeper", CHART, "--namespace", NAMESPACE, *changed)
+
+    assert done.returncode == 0, done.stderr
+    budgets = kubectl("get", "poddisruptionbudgets", f"--namespace={NAMESPACE}", "-o", "name")
+    assert budgets == ""
