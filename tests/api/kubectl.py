@@ -1,0 +1,44 @@
+"""kubectl as a user runs it: what it prints is what the tests of messages compare."""
+
+import subprocess
+from pathlib import Path
+
+from localcluster.tools import tool
+
+
+class Kubectl:
+    """kubectl with one cluster's credentials.
+
+    Parameters
+    ----------
+    kubeconfig
+        Whose credentials it uses.
+    cache
+        Folder for what it caches of the cluster, so that no test reads what another cluster on the same port served.
+    """
+
+    def __init__(self, kubeconfig: Path, cache: Path) -> None:
+        self._command = [str(tool("kubectl")), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}"]
+
+    def __call__(self, *arguments: str, given: str | None = None) -> str:
+        """Run a command that has to succeed, and return what it prints; ``given`` is its standard input."""
+        done = self._run(arguments, given)
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def refused(self, *arguments: str, given: str | None = None) -> str:
+        """Run a command that has to fail, and return what it says."""
+        done = self._run(arguments, given)
+        assert done.returncode != 0, f"kubectl {' '.join(arguments)} was not refused: {done.stdout}"
+        return done.stderr.strip()
+
+    def _run(self, arguments: tuple[str, ...], given: str | None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._command, *arguments],
+            input=given,
+            stdin=subprocess.DEVNULL if given is None else None,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )

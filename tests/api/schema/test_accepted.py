@@ -1,0 +1,27 @@
+"""Good input is let in and kept as it was written: nothing below ``spec`` is added, changed or dropped."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from api.schema.conftest import Create
+
+CASES = yaml.safe_load((Path(__file__).parent / "accepted.yaml").read_text())
+
+
+@pytest.mark.parametrize("spec", CASES, ids=[yaml.safe_dump(spec, width=1000).strip() for spec in CASES])
+def test_good_input_is_kept_as_written(accepted: Create, spec: dict[str, Any]) -> None:
+    assert accepted(spec)["spec"] == spec
+
+
+@pytest.mark.parametrize("name", ["a", "agent-1", "a" * 52])
+def test_a_name_that_children_can_bear_is_good(accepted: Create, name: str) -> None:
+    assert accepted({}, name)["metadata"]["name"] == name
+
+
+def test_a_generated_name_is_good(kubectl: Any) -> None:
+    manifest = "{apiVersion: sandkeeper.dev/v1alpha1, kind: Sandbox, metadata: {generateName: agent-}, spec: {}}"
+
+    assert kubectl("create", "--dry-run=server", "-f", "-", given=manifest).startswith("sandbox.sandkeeper.dev/agent-")

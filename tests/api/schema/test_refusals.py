@@ -1,0 +1,61 @@
+"""Bad input is refused at admission: what kubectl's user reads, word for word.
+
+The tables in ``refusals/`` hold what is written and what is said. A sentence names the field, what is wrong with it and
+what is allowed; where it is the apiserver's own (types, enums, unknown fields), it is kept here all the same, so that
+a change of the schema that makes it worse is seen.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from api.schema.conftest import Create
+
+TABLES = sorted((Path(__file__).parent / "refusals").glob("*.yaml"))
+CASES = [
+    pytest.param(case["given"], case["says"], id=f"{table.stem}: {yaml.safe_dump(case['given'], width=1000).strip()}")
+    for table in TABLES
+    for case in yaml.safe_load(table.read_text())
+]
+
+
+@pytest.mark.parametrize(("given", "says"), CASES)
+def test_bad_input_is_refused_with_a_sentence(refusal: Create, given: dict[str, Any], says: str) -> None:
+    assert refusal(given) == says
+
+
+@pytest.mark.parametrize("name", ["1st", "a.b", "a" * 53])
+def test_a_name_that_children_could_not_bear_is_refused(refusal: Create, name: str) -> None:
+    assert refusal({}, name) == (
+        f'metadata.name: Invalid value: "{name}" must be at most 52 lower-case letters, digits and hyphens, '
+        "with a letter first and no hyphen last"
+    )
+
+
+@pytest.mark.parametrize("name", ["Agent", "agent_1", "agent-", "-agent"])
+def test_a_name_that_no_object_may_have_is_told_our_rule_beside_kubernetes_own(refusal: Create, name: str) -> None:
+    assert refusal({}, name).splitlines()[-1] == (
+        f'metadata.name: Invalid value: "{name}" must be at most 52 lower-case letters, digits and hyphens, '
+        "with a letter first and no hyphen last"
+    )
+
+
+def test_a_sandbox_without_a_spec_is_told_so(kubectl: Any) -> None:
+    manifest = "{apiVersion: sandkeeper.dev/v1alpha1, kind: Sandbox, metadata: {name: agent}}"
+
+    assert "spec: Required value" in kubectl.refused("create", "--dry-run=server", "-f", "-", given=manifest)
+
+
+def test_a_changed_sandbox_is_checked_as_a_new_one_is(kubectl: Any) -> None:
+    manifest = "{apiVersion: sandkeeper.dev/v1alpha1, kind: Sandbox, metadata: {name: changed}, spec: {}}"
+    kubectl("create", "-f", "-", given=manifest)
+
+    said = kubectl.refused("patch", "sbx", "changed", "--type=merge", "-p", '{"spec": {"workspace": {"size": "-1Gi"}}}')
+
+    assert said == (
+        'The Sandbox "changed" is invalid: spec.workspace.size: Invalid value: "-1Gi": '
+        "must be a quantity above zero, such as 2, 500m or 4Gi"
+    )
+    kubectl("delete", "sbx", "changed")
