@@ -33,6 +33,8 @@ class Layout:
         Range of the Services' addresses.
     pod_cidr
         Range of the pods of a single node; None leaves the nodes without.
+    logs_folder
+        Where the logs go; below the folder where it is None.
     """
 
     folder: Path
@@ -40,6 +42,7 @@ class Layout:
     ports: Ports
     service_cidr: str = "10.96.0.0/16"
     pod_cidr: str | None = None
+    logs_folder: Path | None = None
 
     @property
     def url(self) -> str:
@@ -54,7 +57,7 @@ class Layout:
     @property
     def logs(self) -> Path:
         """Return the folder of logs."""
-        return self.folder / "logs"
+        return self.logs_folder or self.folder / "logs"
 
     def kubeconfig(self, who: str) -> Path:
         """Return the kubeconfig file of a user or program."""

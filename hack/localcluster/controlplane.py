@@ -46,6 +46,8 @@ class ControlPlane:
         Range of the Services' addresses.
     pod_cidr
         Range of the pods of a single node; nodes get none where it is None.
+    logs
+        Where the logs go; below the folder where it is None.
     """
 
     def __init__(
@@ -59,11 +61,12 @@ class ControlPlane:
         ports: Ports | None = None,
         service_cidr: str = "10.96.0.0/16",
         pod_cidr: str | None = None,
+        logs: Path | None = None,
     ) -> None:
         if unknown := set(components) - set(ORDER):
             raise ClusterError(f"no such control-plane component: {', '.join(sorted(unknown))}; there are {ORDER}")
         folder.mkdir(parents=True, exist_ok=True)
-        self.layout = Layout(folder, address, ports or free_ports(address), service_cidr, pod_cidr)
+        self.layout = Layout(folder, address, ports or free_ports(address), service_cidr, pod_cidr, logs)
         self._audit_policy = audit_policy
         self._apiserver_flags = list(apiserver_flags)
         self.programs = {name: self._program(name) for name in ORDER if name in components}

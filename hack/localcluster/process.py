@@ -86,6 +86,11 @@ class Program:
                 start_new_session=True,
             )
 
+    def send(self, sent: signal.Signals) -> None:
+        """Send it a signal, which does not count as stopping it."""
+        if self._process is not None and self.running:
+            self._process.send_signal(sent)
+
     def stop(self, sent: signal.Signals = signal.SIGTERM) -> None:
         """End it: first by the given signal, by force when it has not ended after 15 s."""
         process, self._process = self._process, None

@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from localcluster.tools import NODE_MODULES
 PACKAGES = ("conntrack", "iproute2", "mount", "nftables", "util-linux")
 END_SECONDS = 10.0
 # What outlives a node in the state folder: images that were loaded, and the logs of the run before.
-KEPT = ("images", "logs.previous")
+KEPT = ("driver.json", "images", "logs.previous")
 
 
 class NativeDriver:
@@ -39,6 +40,7 @@ class NativeDriver:
     """
 
     name = "native"
+    policy_enforcement = "none: NetworkPolicies are stored and not enforced"
 
     def __init__(self, state: Path | None = None, node_id: str | None = None) -> None:
         self.state = state or state_home()
@@ -60,7 +62,7 @@ class NativeDriver:
         _require_root()
         with self._lock():
             ensure_packages(PACKAGES, "the native cluster")
-            release = "+".join(built(module).name for module in NODE_MODULES)
+            release = "+".join([*(built(module).name for module in NODE_MODULES), _own_digest()])
             images = catalogue.archives()
             if self._well(release):
                 say("the node is running already")
@@ -75,22 +77,39 @@ class NativeDriver:
             self._clear()
             shutil.rmtree(self.state, ignore_errors=True)
 
-    def load(self, archive: Path) -> list[str]:
-        """Give the node the images of an archive, now and after every later start.
-
-        Returns
-        -------
-        list of str
-            The images' names.
-        """
-        plan = self._plan()
+    def load(self, image: str) -> list[str]:
+        """Give the node the images of an archive, now and after every later start, and return their names."""
+        plan, archive = self._plan(), Path(image)
+        if not archive.is_file():
+            raise ClusterError(f"there is no image archive {image}; a native node takes OCI and Docker archives")
         plan.images.mkdir(parents=True, exist_ok=True)
         kept = plan.images / f"{archive.parent.name}-{archive.name}"
+        names: list[str] = self.order({"do": "import", "image": str(archive.resolve())})
         unfinished = kept.with_name(f".{kept.name}")
         shutil.copyfile(archive, unfinished)
         unfinished.rename(kept)
-        names: list[str] = self.order({"do": "import", "image": str(kept)})
         return names
+
+    def log(self, component: str) -> Path:
+        """Return a program's log, the last run's where it does not run."""
+        for folder in (self._plan().logs, self.state / "logs.previous"):
+            if (file := folder / f"{component}.log").exists():
+                return file
+        raise ClusterError(f"there is no log of {component!r} in {self._plan().logs}")
+
+    def details(self) -> dict[str, object]:
+        """Return logs, programs and stand-in images."""
+        components: list[str] = []
+        with contextlib.suppress(ClusterError):
+            for entry in self.order({"do": "status"})["components"]:
+                state = f"running as {entry['pid']} in the node" if entry["running"] else "not running"
+                components.append(f"{entry['component']}: {state}, {entry['restarts']} restarts")
+        return {
+            "logs": str(self._plan().logs),
+            "components": components,
+            "outside": "not reachable: the node has a link to this machine and no way further",
+            "standInImages": catalogue.stand_ins(),
+        }
 
     def order(self, order: dict[str, str]) -> Any:
         """Send an order to the node's supervisor and return its answer."""
@@ -157,6 +176,14 @@ class NativeDriver:
     def _lock(self) -> Iterator[None]:
         with locked(self.state.with_name(f".{self.state.name}.lock")):
             yield
+
+
+def _own_digest() -> str:
+    """Return digits that change when the code that runs in the node does."""
+    content = sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        content.update(file.read_bytes())
+    return content.hexdigest()[:8]
 
 
 def _require_root() -> None:

@@ -1,6 +1,5 @@
 """What happens in the node's namespaces: mounts, network, programs, images; then tending until the end."""
 
-import signal
 import socket
 import sys
 import threading
@@ -65,10 +64,8 @@ class InsideNode:
         match order:
             case {"do": "status"}:
                 return {"phase": self._phase, "components": self._supervisor.report()}
-            case {"do": "start" | "stop" | "restart" as verb, "component": component}:
+            case {"do": "start" | "stop" | "restart" | "kill" as verb, "component": component}:
                 return getattr(self._supervisor, verb)(component)
-            case {"do": "kill", "component": component}:
-                return self._supervisor.stop(component, signal.SIGKILL)
             case {"do": "import", "image": image}:
                 return import_image(Path(image))
             case _:

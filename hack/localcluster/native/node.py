@@ -24,6 +24,7 @@ def control_plane(plan: NodePlan) -> ControlPlane:
         ports=Ports(),
         service_cidr=plan.service_cidr,
         pod_cidr=plan.pod_cidr,
+        logs=plan.logs,
     )
 
 

@@ -76,10 +76,15 @@ class Supervisor:
             else:
                 self._named(name).program.start()
 
-    def stop(self, name: str, sent: signal.Signals = signal.SIGTERM) -> None:
+    def stop(self, name: str) -> None:
         """End a program; it stays down until it is started."""
         with self._lock:
-            self._named(name).program.stop(sent)
+            self._named(name).program.stop()
+
+    def kill(self, name: str) -> None:
+        """Kill a program, as a crash would: it is started again by tending."""
+        with self._lock:
+            self._named(name).program.send(signal.SIGKILL)
 
     def restart(self, name: str) -> None:
         """End a program and start it."""
