@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.cluster import RESOURCES
+from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
 from sandkeeper.runtime.errors import ApiError, ExpectedError
@@ -64,7 +65,7 @@ class ChildWriter:
             if not error.already_exists:
                 raise
             existing = await self._existing(obj)
-            whose = Ownership.OURS if is_namespaced_fence(obj) else ownership(existing, sandbox)
+            whose = Ownership.OURS if is_fence(obj) else ownership(existing, sandbox)
             if whose is Ownership.FOREIGN or not is_managed(existing):
                 raise InTheWayError(existing) from error
             store.upsert(existing)
@@ -113,8 +114,3 @@ class ChildWriter:
         if gone:
             self._cluster.store(RESOURCES[child["kind"]]).remove(key_of(child), child["metadata"]["uid"])
             raise OutdatedError from error
-
-
-def is_namespaced_fence(obj: Json) -> bool:
-    """Whether a child belongs to its namespace rather than to one sandbox."""
-    return "ownerReferences" not in obj["metadata"]

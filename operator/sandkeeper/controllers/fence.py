@@ -1,8 +1,9 @@
-"""Removes the fence of a namespace once nothing is left in it to fence."""
+"""Makes the fence of a namespace once for all passes, and removes it when nothing is left in it to fence."""
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ from sandkeeper.runtime.resource import PODS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.controllers.children import ChildWriter
     from sandkeeper.controllers.cluster import Cluster
+    from sandkeeper.plan.writes import Create
 
 
 class FenceKeeper:
@@ -23,6 +26,7 @@ class FenceKeeper:
         self._cluster = cluster
         self._children = children
         self._passes: Counter[str] = Counter()
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @contextmanager
     def working_in(self, namespace: str) -> Iterator[None]:
@@ -34,6 +38,14 @@ class FenceKeeper:
             self._passes[namespace] -= 1
             if not self._passes[namespace]:
                 del self._passes[namespace]
+                self._locks.pop(namespace, None)
+
+    async def make(self, write: Create, sandbox: Sandbox) -> None:
+        """Create the fence unless another pass just did; the first sandboxes of a namespace often come together."""
+        namespace = sandbox.metadata.namespace
+        async with self._locks[namespace]:
+            if self._cluster.fence(namespace) is None:
+                await self._children.apply(write, sandbox)
 
     async def remove_unused(self, namespace: str) -> None:
         """Delete the fence where no sandbox, no pod and no other pass is in the namespace.

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.connection import Connection
     from sandkeeper.settings import OperatorSettings
 
+_OTHER_CALLS = 16
+"""Connections beside the workers': watches, leases, events. Each costs 100 KiB of TLS buffers."""
 _RELIST_SECONDS = 300.0
 """How often the set of sandboxes is compared: Kopf tells of no deletion that happened while its watch was down."""
 _SILENT_SECONDS = 180.0
@@ -88,7 +90,7 @@ class Operator:
         Operator
             Whose informers have synced; sandboxes come as they are delivered.
         """
-        connection = await connect(f"sandkeeper-operator/{settings.pod_name}", limit=settings.workers * 2)
+        connection = await connect(f"sandkeeper-operator/{settings.pod_name}", limit=settings.workers + _OTHER_CALLS)
         operator = cls(settings, connection, failed)
         await operator._serve()
         for informer in operator._cluster.informers:

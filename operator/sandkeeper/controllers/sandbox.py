@@ -12,6 +12,7 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError, Outdated
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.fence import FenceKeeper
+from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.ownership import owner_of
 from sandkeeper.plan.pod_state import condition, failed, has_failed
@@ -122,7 +123,10 @@ class SandboxController:
         child = write.obj if isinstance(write, Create) else write.child
         if isinstance(write, Delete) and child["kind"] == "Pod" and has_failed(child):
             self._failures.record(observed.sandbox.metadata.uid, *failed(child), now)
-        await self._children.apply(write, observed.sandbox)
+        if isinstance(write, Create) and is_fence(child):
+            await self._fences.make(write, observed.sandbox)
+        else:
+            await self._children.apply(write, observed.sandbox)
         self._log.info(
             "wrote",
             key=f"{child['metadata']['namespace']}/{observed.sandbox.metadata.name}",

@@ -35,6 +35,11 @@ def fence_policy(namespace: str) -> Json:
     )
 
 
+def is_fence(child: Json) -> bool:
+    """Whether a child is a namespace's fence rather than one sandbox's own."""
+    return bool(child["kind"] == "NetworkPolicy" and child["metadata"]["name"] == FENCE_NAME)
+
+
 def ports_policy(sandbox: Sandbox, environment: Environment) -> Json | None:
     """NetworkPolicy that lets pods of the same namespace reach the sandbox's ports; None where it has none."""
     if not environment.ports:

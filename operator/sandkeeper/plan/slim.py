@@ -12,6 +12,7 @@ _METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "annotations", "ownerReferences", "deletionTimestamp",
 )  # fmt: skip
 _CONTAINER: Final = ("name", "image", "resources")
+_BOOKKEEPING: Final = ("managedFields", "annotations")
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP")
 _CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState")
 _CONDITION: Final = ("type", "status", "reason", "message")
@@ -75,8 +76,8 @@ def slim_runtime_class(runtime_class: Json) -> Json:
 
 
 def slim_sandbox(sandbox: Json) -> Json:
-    """Keep a Sandbox without the bookkeeping of who wrote which field."""
-    metadata = {name: value for name, value in sandbox["metadata"].items() if name != "managedFields"}
+    """Keep of a Sandbox all but annotations and the bookkeeping of who wrote which field."""
+    metadata = {name: value for name, value in sandbox["metadata"].items() if name not in _BOOKKEEPING}
     return {**sandbox, "metadata": metadata}
 
 
