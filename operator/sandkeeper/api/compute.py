@@ -74,5 +74,5 @@ class Resources(Model):
 class EffectiveResources(Model):
     """Limits and requests of every resource, as canonical quantities."""
 
-    limits: dict[str, str]
-    requests: dict[str, str]
+    limits: dict[str, str] = Field(description="Most that the sandbox may use, per resource.")
+    requests: dict[str, str] = Field(description="What is set aside for it on its node, per resource.")

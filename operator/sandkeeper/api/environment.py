@@ -30,12 +30,16 @@ class EffectivePodTemplate(Model):
 class Environment(Model):
     """What a sandbox is when every layer has spoken.
 
+    Neither ``command`` nor ``args`` means that the sandbox is kept alive for exec; ``args`` alone run the image's own
+    entry point. The working directory is the workspace unless one is given: an agent's first ``ls`` and every exec
+    then show its work, whatever WORKDIR the image was built with.
+
     A field that is added later needs a default, namely what sandboxes had before it came: the digest leaves such values
     out, so that an upgrade of the operator restarts nothing.
     """
 
     image: str
-    command: tuple[str, ...] | None = Field(default=None, description="None, with no args: keep alive for exec.")
+    command: tuple[str, ...] | None = None
     args: tuple[str, ...] | None = None
     working_dir: str
     env: tuple[EnvVar, ...] = ()
@@ -50,10 +54,8 @@ class Environment(Model):
 
         Those change in place; all else recreates the pod. Stable across processes and versions: 16 hexadecimal digits.
         """
-        parts = self.model_dump(
-            exclude={"resources": True, "ports": True, "pod_template": {"metadata"}},
-            exclude_defaults=True,
-        )
+        parts = self.model_dump(exclude={"resources", "ports", "pod_template"}, exclude_defaults=True)
+        parts["pod_spec"] = self.pod_template.spec.model_dump(exclude_defaults=True)
         return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
 
     def status(self) -> EffectiveStatus:

@@ -9,11 +9,7 @@ from typing import Final, TypeVar
 
 from .compute import NATIVE, EffectiveResources, Resources
 from .containers import EnvVar, Port
-from .environment import (
-    EffectivePodMetadata,
-    EffectivePodTemplate,
-    Environment,
-)
+from .environment import EffectivePodMetadata, EffectivePodTemplate, Environment
 from .model import Model
 from .pod_template import PodMetadata, PodSpec, PodTemplate
 from .quantities import binary, canonical, decimal, parsed
@@ -100,10 +96,14 @@ def _by_name(lower: tuple[_Named, ...] | None, upper: tuple[_Named, ...] | None)
 def _merged_resources(lower: Resources | None, upper: Resources | None) -> Resources | None:
     if lower is None or upper is None:
         return lower if upper is None else upper
-    given = upper.limits or {}
-    # Who sets a limit speaks for that resource: a request from below may be above the new limit.
-    kept = {name: request for name, request in (lower.requests or {}).items() if name not in given}
-    return Resources(limits={**(lower.limits or {}), **given}, requests={**kept, **(upper.requests or {})})
+    limits, requests = upper.limits or {}, upper.requests or {}
+    # Who sets a limit speaks for the request too, since one from below may be above it. The limit of an extended
+    # resource equals its request, so whoever sets one of them speaks for both.
+    kept_limits = {
+        name: limit for name, limit in (lower.limits or {}).items() if name in NATIVE or name not in requests
+    }
+    kept_requests = {name: request for name, request in (lower.requests or {}).items() if name not in limits}
+    return Resources(limits=kept_limits | limits, requests=kept_requests | requests)
 
 
 def _resolved_resources(resources: Resources) -> EffectiveResources:
@@ -129,7 +129,7 @@ def default_request(resource: str, limit: str) -> str:
         return limit
     if resource == "cpu":
         return decimal((parsed(limit) * 250).to_integral_value(ROUND_CEILING) / 1000)
-    return binary((parsed(limit) / 4).to_integral_value(ROUND_CEILING))
+    return canonical(binary((parsed(limit) / 4).to_integral_value(ROUND_CEILING)))
 
 
 def _resolved_workspace(workspace: Workspace) -> EffectiveWorkspace:

@@ -58,6 +58,6 @@ class Workspace(Model):
 class EffectiveWorkspace(Model):
     """A workspace with nothing left open; the size is a canonical quantity."""
 
-    path: str
-    type: str
-    size: str
+    path: str = Field(description="Absolute path that the workspace is mounted at.")
+    type: str = Field(description="Ephemeral: on the node's disk, and lost with the pod.")
+    size: str = Field(description="Most that the workspace may hold.")
