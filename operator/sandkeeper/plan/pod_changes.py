@@ -48,15 +48,16 @@ def resize(pod: Json, desired: Json) -> Patch | None:
     return Patch(pod, {"spec": {"containers": [container]}}, subresource="resize")
 
 
-def relabel(pod: Json, environment: Environment) -> Patch | None:
+def relabel(pod: Json, desired: Json, environment: Environment) -> Patch | None:
     """Patch that brings podTemplate's labels and annotations to the pod; None where they are there."""
     remembered = orjson.loads(_annotation(pod, TEMPLATE_KEYS_ANNOTATION) or "{}")
     metadata: Json = {}
     for kind, wanted in zip(("labels", "annotations"), template_metadata(environment), strict=True):
-        present = pod["metadata"].get(kind, {})
-        change: Json = {name: None for name in remembered.get(kind, ()) if name not in wanted and name in present}
-        change |= {name: value for name, value in wanted.items() if present.get(name) != value}
-        metadata[kind] = change
+        present, rest = pod["metadata"].get(kind, {}), desired["metadata"][kind]
+        # What the template drops goes, unless the installation sets it too.
+        dropped = [name for name in remembered.get(kind, ()) if name not in wanted and name in present]
+        target = {**{name: rest.get(name) for name in dropped}, **wanted}
+        metadata[kind] = {name: value for name, value in target.items() if present.get(name) != value}
     if not metadata["labels"] and not metadata["annotations"]:
         return None
     metadata["annotations"] |= {TEMPLATE_KEYS_ANNOTATION: None, **template_keys(environment)}

@@ -109,12 +109,15 @@ def _user_namespace(observed: Observed, environment: Environment) -> bool:
 def _decide(
     observed: Observed, environment: Environment, desired: Json, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
+    if observed.fence is not None and not is_managed(observed.fence):
+        return conflict_state(observed.fence), ()
+    # The fence stands before the first pod, whatever is the matter with this one sandbox.
+    fence = _converge(observed, observed.fence, fence_policy(observed.sandbox.metadata.namespace))
     obstacle = _conflict(observed) or denial(environment, observed.settings)
     if obstacle:
-        return obstacle, ()
+        return obstacle, fence
     state, pod_writes = _decide_pod(observed, environment, desired, now)
-    # The fence stands before the first pod; what offers the pod to others may follow it.
-    fence = _converge(observed, observed.fence, fence_policy(observed.sandbox.metadata.namespace))
+    # What offers the pod to others may follow it.
     service = _converge(observed, observed.service, sandbox_service(observed.sandbox, environment))
     policy = _converge(observed, observed.ports_policy, ports_policy(observed.sandbox, environment))
     return state, (*fence, *pod_writes, *service, *policy)
@@ -125,8 +128,6 @@ def _conflict(observed: Observed) -> PodState | None:
     for child in (observed.pod, observed.service, observed.ports_policy):
         if child is not None and ownership(child, observed.sandbox) is Ownership.FOREIGN:
             return conflict_state(child)
-    if observed.fence is not None and not is_managed(observed.fence):
-        return conflict_state(observed.fence)
     return None
 
 
@@ -172,7 +173,7 @@ def _decide_pod(
     cause = replacement_cause(pod, desired)
     if cause:
         return PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),)
-    changes = tuple(filter(None, (relabel(pod, environment), resize(pod, desired))))
+    changes = tuple(filter(None, (relabel(pod, desired, environment), resize(pod, desired))))
     state = state_of(pod, observed.node)
     # One change a pass: each is decided on the version that the other one made.
     return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
