@@ -9,7 +9,7 @@ from localcluster.commands import run
 from localcluster.errors import ClusterError
 from localcluster.native.addons import runtime_classes
 from localcluster.native.containerd import HANDLERS
-from localcluster.paths import checkout_id, state_home
+from localcluster.paths import path_id, state_home
 from localcluster.progress import say, step
 from localcluster.tools import tool
 
@@ -25,16 +25,14 @@ class KindDriver:
     ----------
     state
         Its state folder.
-    node_id
-        What keeps its name apart from other checkouts'.
     """
 
     name = "kind"
     policy_enforcement = "kindnet"
 
-    def __init__(self, state: Path | None = None, node_id: str | None = None) -> None:
+    def __init__(self, state: Path | None = None) -> None:
         self.state = state or state_home()
-        self.cluster = f"sandkeeper-{node_id or checkout_id()}"
+        self.cluster = f"sandkeeper-{path_id(self.state)}"
 
     @property
     def kubeconfig(self) -> Path:

@@ -19,9 +19,9 @@ def cache_home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sandkeeper"
 
 
-def checkout_id(checkout: Path = CHECKOUT) -> str:
-    """Return eight hexadecimal digits that name a checkout by its path."""
-    return hashlib.sha256(str(checkout.resolve()).encode()).hexdigest()[:8]
+def path_id(path: Path) -> str:
+    """Return eight hexadecimal digits that name a checkout or a state folder by its path."""
+    return hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]
 
 
 def state_home(checkout: Path = CHECKOUT) -> Path:
@@ -29,4 +29,4 @@ def state_home(checkout: Path = CHECKOUT) -> Path:
     if chosen := os.environ.get("SANDKEEPER_STATE"):
         return Path(chosen)
     base = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return base / "sandkeeper" / checkout_id(checkout)
+    return base / "sandkeeper" / path_id(checkout)

@@ -14,10 +14,11 @@ from localcluster.identity import ProcessIdentity
 from localcluster.images import catalogue
 from localcluster.locking import locked
 from localcluster.native import addons, cgroups, control, launch, network
+from localcluster.native.image_store import image_store
 from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan, choose_link
 from localcluster.packages import ensure_packages
-from localcluster.paths import checkout_id, state_home
+from localcluster.paths import path_id, state_home
 from localcluster.process import wait_until
 from localcluster.progress import say, step
 from localcluster.tools import NODE_MODULES
@@ -35,16 +36,14 @@ class NativeDriver:
     ----------
     state
         Its state folder.
-    node_id
-        Eight hexadecimal digits that keep its names apart from other checkouts'.
     """
 
     name = "native"
     policy_enforcement = "none: NetworkPolicies are stored and not enforced"
 
-    def __init__(self, state: Path | None = None, node_id: str | None = None) -> None:
+    def __init__(self, state: Path | None = None) -> None:
         self.state = state or state_home()
-        self._id = node_id or checkout_id()
+        self._id = path_id(self.state)
 
     @property
     def kubeconfig(self) -> Path:
@@ -63,12 +62,12 @@ class NativeDriver:
         with self._lock():
             ensure_packages(PACKAGES, "the native cluster")
             release = "+".join([*(built(module).name for module in NODE_MODULES), _own_digest()])
-            images = catalogue.archives()
+            store = image_store(catalogue.archives())
             if self._well(release):
                 say("the node is running already")
                 return
             self._clear()
-            self._start(release, images)
+            self._start(release, store)
 
     def down(self) -> None:
         """End the node and remove everything that it left."""
@@ -117,12 +116,12 @@ class NativeDriver:
             raise ClusterError("the node is not running; `hack/cluster up` starts it")
         return control.ask(self.state, order)
 
-    def _start(self, release: str, images: list[Path]) -> None:
+    def _start(self, release: str, store: Path) -> None:
         link = choose_link(self._id, network.machine_networks())
         plan = NodePlan(self._id, self.state, link, release)
         loaded = sorted(plan.images.glob("[!.]*")) if plan.images.exists() else []
         try:
-            launch.start(plan, [*images, *loaded])
+            launch.start(plan, store, loaded)
             addons.install(plan.kubeconfig, plan)
         except BaseException:
             self._end()

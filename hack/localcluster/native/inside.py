@@ -8,15 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from localcluster.commands import run
 from localcluster.errors import ClusterError
 from localcluster.native import cgroups, control, mounts, network, node
 from localcluster.native.containerd import SOCKET
+from localcluster.native.image_store import import_images
 from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan
 from localcluster.native.supervisor import Supervisor
 from localcluster.process import wait_until
-from localcluster.tools import tool
 
 TEND_SECONDS = 0.2
 
@@ -46,7 +45,7 @@ class InsideNode:
                 self._phase = f"starting {name}"
                 self._supervisor.start(name)
             self._control_plane.kubeconfig.rename(self._plan.kubeconfig)
-            self._phase = "importing images"
+            self._phase = "importing the images that were loaded"
             imported.result()
         for name in ("kubelet", "kube-proxy"):
             self._phase = f"starting {name}"
@@ -67,7 +66,7 @@ class InsideNode:
             case {"do": "start" | "stop" | "restart" | "kill" as verb, "component": component}:
                 return getattr(self._supervisor, verb)(component)
             case {"do": "import", "image": image}:
-                return import_image(Path(image))
+                return import_images(Path(image), SOCKET)
             case _:
                 raise ClusterError(f"the supervisor does not know the order {order}")
 
@@ -75,13 +74,7 @@ class InsideNode:
         self._supervisor.start("containerd")
         wait_until(SOCKET.exists, "containerd's socket", 30.0)
         for image in images:
-            import_image(image)
-
-
-def import_image(archive: Path) -> list[str]:
-    """Give containerd the images of an archive and return their names."""
-    said = run(tool("ctr"), "--address", SOCKET, "--namespace", "k8s.io", "images", "import", "--local", archive)
-    return [line.split()[0] for line in said.splitlines() if line.strip()]
+            import_images(image, SOCKET)
 
 
 def main(plan_file: str) -> None:

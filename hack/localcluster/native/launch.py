@@ -11,6 +11,7 @@ import psutil
 from localcluster.errors import ClusterError
 from localcluster.identity import ProcessIdentity
 from localcluster.native import control, network
+from localcluster.native.image_store import copy_store
 from localcluster.native.init import GO
 from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan
@@ -22,15 +23,17 @@ START_SECONDS = 180.0
 NAMESPACES = ("--mount", "--net", "--pid", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
 
 
-def start(plan: NodePlan, images: list[Path]) -> None:
+def start(plan: NodePlan, store: Path, images: list[Path]) -> None:
     """Start a node and return when all its programs run.
 
     Parameters
     ----------
     plan
         The node.
+    store
+        An image store that it gets a copy of.
     images
-        Archives that are imported while it starts.
+        Further archives that are imported while it starts.
 
     Raises
     ------
@@ -41,6 +44,7 @@ def start(plan: NodePlan, images: list[Path]) -> None:
     plan.save()
     (plan.state / "images.txt").write_text("".join(f"{image}\n" for image in images))
     with step(f"starting node {plan.name}") as progress:
+        copy_store(store, plan.state / "containerd")
         outer = _spawn(plan)
         try:
             identity = _first_process(outer)
