@@ -21,21 +21,22 @@ class Installation:
     ----------
     kubeconfig
         Of the cluster's administrator.
+    image
+        ``repository:tag`` of the operator's image, which the cluster has.
     """
 
     kubeconfig: Path
+    image: str
 
-    def install(self, image: str, *settings: str) -> None:
+    def install(self, *settings: str) -> None:
         """Install or upgrade, and wait until the operator is ready.
 
         Parameters
         ----------
-        image
-            ``repository:tag`` of the operator's image, which the cluster has.
         settings
             Further values as ``name=value``.
         """
-        repository, _, tag = image.rpartition(":")
+        repository, _, tag = self.image.rpartition(":")
         values = [f"image.repository={repository}", f"image.tag={tag}", *settings]
         self._helm(
             "upgrade", "--install", RELEASE, str(CHECKOUT / "charts" / "sandkeeper"), "--create-namespace",

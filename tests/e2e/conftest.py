@@ -9,7 +9,6 @@ import pytest
 
 from api.kubectl import Kubectl
 from installation import Installation
-from localcluster.images.operator import OPERATOR_IMAGE, build_operator_image
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -38,9 +37,8 @@ def kubectl(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubec
 @pytest.fixture(scope="session")
 def installation(kubeconfig: Path) -> Installation:
     """The operator of this checkout, installed by its chart from its image."""
-    hack_cluster("load", str(build_operator_image(CHECKOUT)))
-    installation = Installation(kubeconfig)
-    installation.install(OPERATOR_IMAGE)
+    installation = Installation(kubeconfig, hack_cluster("load", "operator").strip())
+    installation.install()
     return installation
 
 

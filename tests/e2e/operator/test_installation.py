@@ -4,7 +4,6 @@ import json
 
 from e2e.operator.sandboxes import Sandboxes, eventually
 from installation import NAMESPACE, Installation
-from localcluster.images.operator import OPERATOR_IMAGE
 
 
 def operator_pods(sandboxes: Sandboxes) -> list[str]:
@@ -32,7 +31,7 @@ def test_an_upgrade_restarts_nothing_and_says_what_is_outdated(
     sandboxes.wait("steady")
     before = sandboxes.pod("steady")
 
-    installation.install(OPERATOR_IMAGE, "sandboxPods.annotations.example\\.com/owner=platform")
+    installation.install("sandboxPods.annotations.example\\.com/owner=platform")
 
     def up_to_date() -> dict[str, str]:
         conditions = sandboxes.get("sandbox", "steady")["status"]["conditions"]
@@ -42,7 +41,7 @@ def test_an_upgrade_restarts_nothing_and_says_what_is_outdated(
     after = sandboxes.pod("steady")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert sandboxes.ready("steady")["status"] == "True"
-    installation.install(OPERATOR_IMAGE)
+    installation.install()
 
 
 def test_sandboxes_outlive_an_uninstalled_operator(sandboxes: Sandboxes, installation: Installation) -> None:
@@ -53,7 +52,7 @@ def test_sandboxes_outlive_an_uninstalled_operator(sandboxes: Sandboxes, install
     installation.uninstall()
     assert sandboxes.exec("orphan", "echo", "still here").strip() == "still here"
     sandboxes.kubectl("delete", "pod", "sbx-orphan", "--wait=false")
-    installation.install(OPERATOR_IMAGE)
+    installation.install()
 
     eventually(
         lambda: (sandboxes.pod("orphan").get("metadata", {}).get("uid"), sandboxes.ready("orphan").get("status")),

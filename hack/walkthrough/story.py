@@ -1,0 +1,138 @@
+"""The story itself: one function a chapter, each ends in something that was seen."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from installation import CHECKOUT, Installation
+from localcluster.errors import ClusterError
+from localcluster.images.operator import build_operator_image, operator_image_name
+from localcluster.progress import step
+from localcluster.tools import tool
+
+if TYPE_CHECKING:
+    from localcluster.driver import Driver
+    from walkthrough.stage import Stage
+
+NAMESPACE = "sandkeeper-demo"
+EXAMPLES = "docs/examples"
+WRONG = """\
+apiVersion: sandkeeper.dev/v1alpha1
+kind: Sandbox
+metadata: {name: wrong}
+spec:
+  workspace: {path: work}
+  ports: [{name: web, port: 70000}]
+"""
+BY_HAND = """\
+The cluster goes on running. To go on by hand:
+
+  export KUBECONFIG={kubeconfig}
+  export PATH={bin}:$PATH        # kubectl of the cluster's version
+  kubectl create namespace mine
+  kubectl -n mine apply -f docs/examples/minimal.yaml
+  kubectl -n mine wait sandbox/hello --for=condition=Running
+  kubectl -n mine exec -it sbx-hello -- bash
+  kubectl explain sandbox.spec
+  kubectl -n sandkeeper-system logs deployment/sandkeeper | grep mine/hello
+  hack/cluster status
+  hack/demo down                 # removes everything
+"""
+
+
+def tell(driver: Driver, stage: Stage) -> None:
+    """Tell the whole story."""
+    stage.chapter("A cluster", f"A real Kubernetes of your own, by the driver {driver.name}.")
+    driver.up()
+    stage.kubeconfig = driver.kubeconfig
+    stage.kubectl("get", "nodes")
+    _install(driver, stage)
+    stage.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", show=False)
+    stage.kubectl("create", "namespace", NAMESPACE, show=False)
+    _first_sandbox(stage)
+    _agent(stage)
+    _comes_back(stage)
+    _refused(stage)
+    _nothing_left(stage)
+    stage.chapter("Your turn", BY_HAND.format(kubeconfig=driver.kubeconfig, bin=_kubectl_folder()))
+
+
+def _install(driver: Driver, stage: Stage) -> None:
+    stage.chapter("The operator", "Its image is built from this checkout and its chart installed by Helm.")
+    image = operator_image_name()
+    driver.load(str(build_operator_image()))
+    with step(f"helm upgrade --install sandkeeper charts/sandkeeper (image {image})"):
+        Installation(driver.kubeconfig, image).install()
+    stage.kubectl("-n", "sandkeeper-system", "get", "deployments,pods")
+
+
+def _first_sandbox(stage: Stage) -> None:
+    stage.chapter("A first sandbox", "Four lines of YAML; every setting has a default.")
+    stage.say((CHECKOUT / EXAMPLES / "minimal.yaml").read_text())
+    _apply(stage, "minimal.yaml")
+    _ready(stage, "hello")
+    stage.say("A machine of its own: root inside, an ordinary user outside, no token of the cluster.")
+    script = "id; grep PRETTY /etc/os-release; echo uids inside, outside, count: $(cat /proc/self/uid_map)"
+    stage.kubectl("-n", NAMESPACE, "exec", "sbx-hello", "--", "sh", "-c", script)
+
+
+def _agent(stage: Stage) -> None:
+    stage.chapter("An agent's sandbox", "Image, command, environment, a port, limits and a label of its own.")
+    _apply(stage, "agent.yaml")
+    _ready(stage, "leads-agent")
+    stage.kubectl("-n", NAMESPACE, "get", "sandboxes", "-o", "wide")
+    stage.say("Its port is reached by its name from the same namespace:")
+    fetch = "import urllib.request as r; print('HTTP', r.urlopen('http://leads-agent:8080/', timeout=30).status)"
+    stage.kubectl(
+        "-n", NAMESPACE, "run", "teammate", "--image=docker.io/library/python:3.13", "--image-pull-policy=IfNotPresent",
+        "--restart=Never", "--rm", "-i", "--quiet", "--", "python3", "-c", fetch,
+    )  # fmt: skip
+
+
+def _comes_back(stage: Stage) -> None:
+    stage.chapter("A pod is lost", "Whatever ends the pod, the sandbox gets a new one.")
+    before = _uid(stage, "hello")
+    stage.kubectl("-n", NAMESPACE, "delete", "pod", "sbx-hello")
+    started = time.monotonic()
+    while _uid(stage, "hello") in {"", before}:
+        if time.monotonic() - started > 120:
+            raise ClusterError("no new pod came")
+        time.sleep(0.2)
+    _ready(stage, "hello")
+
+
+def _refused(stage: Stage) -> None:
+    stage.chapter("A wrong YAML", "It is refused at once, with a sentence for each mistake.")
+    stage.say(WRONG)
+    stage.refused("-n", NAMESPACE, "apply", "-f", "-", given=WRONG)
+
+
+def _nothing_left(stage: Stage) -> None:
+    stage.chapter("The end", "Deleting sandboxes leaves nothing of them.")
+    stage.kubectl("-n", NAMESPACE, "delete", "sandboxes", "--all")
+    children = ("pods,services,networkpolicies", "-o", "name")
+    seconds = stage.wait_until_empty("-n", NAMESPACE, "get", *children)
+    stage.say(f"Pods, Services and NetworkPolicies were gone {seconds:.1f} s later:")
+    stage.kubectl("-n", NAMESPACE, "get", "pods,services,networkpolicies")
+    stage.kubectl("delete", "namespace", NAMESPACE, show=False)
+
+
+def _apply(stage: Stage, example: str) -> None:
+    stage.kubectl("-n", NAMESPACE, "apply", "-f", f"{CHECKOUT}/{EXAMPLES}/{example}")
+
+
+def _ready(stage: Stage, name: str) -> None:
+    started = time.monotonic()
+    stage.kubectl("-n", NAMESPACE, "wait", f"sandbox/{name}", "--for=condition=Ready", "--timeout=3m")
+    stage.say(f"Ready after {time.monotonic() - started:.1f} s.")
+    stage.kubectl("-n", NAMESPACE, "get", "sandbox", name)
+
+
+def _uid(stage: Stage, name: str) -> str:
+    arguments = ("get", "pod", f"sbx-{name}", "--ignore-not-found", "-o", "jsonpath={.metadata.uid}")
+    return stage.kubectl("-n", NAMESPACE, *arguments, show=False)
+
+
+def _kubectl_folder() -> str:
+    return str(tool("kubectl").parent)
