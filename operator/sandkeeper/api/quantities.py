@@ -24,18 +24,19 @@ def canonical(quantity: str) -> str:
     """Write a quantity as the apiserver stores it in a pod, so that texts can be compared instead of numbers.
 
     See ``Quantity.CanonicalizeBytes`` in k8s.io/apimachinery: the largest suffix that leaves a whole number. A binary
-    suffix stays binary unless the number is below 1024 or fractional, an exponent stays an exponent.
+    suffix stays binary unless the number is below 1024 or fractional, an exponent stays an exponent. Pods round up to
+    thousandths.
     """
     value = parsed(quantity)
     if quantity.endswith("i"):
         return binary(value)
     exponent = any(letter in quantity[:-1] for letter in "eE")
-    return _largest(_nano(value), 1000, _EXPONENTS if exponent else _DECIMAL)
+    return _largest(_thousandths(value), 1000, _EXPONENTS if exponent else _DECIMAL)
 
 
 def decimal(value: Decimal) -> str:
     """Write a number with a decimal suffix, such as ``500m``."""
-    return _largest(_nano(value), 1000, _DECIMAL)
+    return _largest(_thousandths(value), 1000, _DECIMAL)
 
 
 def binary(value: Decimal) -> str:
@@ -45,13 +46,13 @@ def binary(value: Decimal) -> str:
     return _largest(int(value), 1024, _BINARY)
 
 
-_DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")
-_EXPONENTS = ("e-9", "e-6", "e-3", "", "e3", "e6", "e9", "e12", "e15", "e18")
+_DECIMAL = ("m", "", "k", "M", "G", "T", "P", "E")
+_EXPONENTS = ("e-3", "", "e3", "e6", "e9", "e12", "e15", "e18")
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 
-def _nano(value: Decimal) -> int:
-    return int((value * 10**9).to_integral_value(ROUND_CEILING))
+def _thousandths(value: Decimal) -> int:
+    return int((value * 1000).to_integral_value(ROUND_CEILING))
 
 
 def _largest(number: int, base: int, suffixes: tuple[str, ...]) -> str:

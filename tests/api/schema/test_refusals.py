@@ -42,6 +42,24 @@ def test_a_name_that_no_object_may_have_is_told_our_rule_beside_kubernetes_own(r
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"image": "a" * 513}, "spec.image: Too long: may not be more than 512 bytes"),
+        ({"args": ["a"] * 257}, "spec.args: Too many: 257: must have at most 256 items"),
+        ({"env": [{"name": f"A{n}"} for n in range(257)]}, "spec.env: Too many: 257: must have at most 256 items"),
+        (
+            {"ports": [{"name": f"p{n}", "port": n} for n in range(1, 34)]},
+            "spec.ports: Too many: 33: must have at most 32 items",
+        ),
+        ({"workspace": {"size": "1" * 33}}, "spec.workspace.size: Too long: may not be more than 32 bytes"),
+    ],
+    ids=["image", "args", "env", "ports", "size"],
+)
+def test_what_is_too_long_is_told_how_long_it_may_be(refusal: Create, given: dict[str, Any], says: str) -> None:
+    assert refusal(given) == says
+
+
 def test_a_sandbox_without_a_spec_is_told_so(kubectl: Any) -> None:
     manifest = "{apiVersion: sandkeeper.dev/v1alpha1, kind: Sandbox, metadata: {name: agent}}"
 

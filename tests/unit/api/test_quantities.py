@@ -24,7 +24,7 @@ from sandkeeper.api.quantities import canonical, parsed
         ("1E6", "1e6"),
         ("10737418240", "10737418240"),
         ("1000000", "1M"),
-        ("0.0000000001", "1n"),
+        ("2n", "1m"),
     ],
 )
 def test_a_quantity_is_written_with_the_largest_suffix_that_leaves_it_whole(written: str, kept: str) -> None:
