@@ -1,0 +1,74 @@
+"""What the chart gives the operator: its rights, its settings and the classes that its pods name.
+
+The operator is measured as it would be installed, though it runs as a plain process.
+"""
+
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from benchmark.errors import BenchmarkError
+from localcluster.paths import CHECKOUT
+from localcluster.tools import tool
+
+RELEASE = "sandkeeper"
+NAMESPACE = "sandkeeper-system"
+# What would run or guard the operator's own pod; here it is a process.
+_OF_THE_POD = {"Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor"}
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The rendered chart, divided.
+
+    Parameters
+    ----------
+    objects
+        What is applied to the cluster.
+    settings
+        The operator's environment variables, those with a fixed value.
+    user
+        The operator's user name: that of its service account.
+    """
+
+    objects: list[Document]
+    settings: dict[str, str]
+    user: str
+
+    @property
+    def groups(self) -> list[str]:
+        """Return the groups that the service account is in; they decide how the apiserver queues its requests."""
+        return ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]
+
+
+def installation() -> Installation:
+    """Render the chart with its default values.
+
+    Raises
+    ------
+    BenchmarkError
+        If Helm refuses it.
+    """
+    command = [str(tool("helm")), "template", RELEASE, str(CHECKOUT / "charts" / "sandkeeper")]
+    options = ["--namespace", NAMESPACE, "--set", "crds.enabled=false"]
+    rendered = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    if rendered.returncode:
+        raise BenchmarkError(f"helm could not render the chart: {rendered.stderr.strip()}")
+    return divided(document for document in yaml.safe_load_all(rendered.stdout) if document)
+
+
+def divided(documents: Iterable[Document]) -> Installation:
+    """Tell what is applied from what only says how the operator is started."""
+    every = list(documents)
+    deployment = next(document for document in every if document["kind"] == "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    return Installation(
+        objects=[document for document in every if document["kind"] not in _OF_THE_POD],
+        settings={entry["name"]: entry["value"] for entry in pod["containers"][0]["env"] if "value" in entry},
+        user=f"system:serviceaccount:{NAMESPACE}:{pod['serviceAccountName']}",
+    )
