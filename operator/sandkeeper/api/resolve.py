@@ -67,23 +67,23 @@ def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
     Objects are merged field by field, ``env`` and ``ports`` by name, limits and requests by resource. Everything else,
     plain lists and maps of labels too, is replaced as a whole, so that a layer can take something away.
     """
-    merged = _overlaid(lower, upper)
-    return merged.model_copy(
-        update={
-            "env": _by_name(lower.env, upper.env),
-            "ports": _by_name(lower.ports, upper.ports),
-            "resources": _merged_resources(lower.resources, upper.resources),
-        }
-    )
+    by_rule: dict[str, object] = {
+        "env": _by_name(lower.env, upper.env),
+        "ports": _by_name(lower.ports, upper.ports),
+        "resources": _merged_resources(lower.resources, upper.resources),
+    }
+    return lower.model_copy(update=_written(lower, upper) | by_rule)
 
 
-def _overlaid(lower: _Part, upper: _Part) -> _Part:
-    update = {}
-    for name, value in upper:
-        below = getattr(lower, name)
-        if value is not None:
-            update[name] = _overlaid(below, value) if isinstance(below, Model) else value
-    return lower.model_copy(update=update)
+def _written(lower: _Part, upper: _Part) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for name in upper.model_fields_set:
+        value, below = getattr(upper, name), getattr(lower, name)
+        if isinstance(value, Model) and isinstance(below, Model):
+            fields[name] = below.model_copy(update=_written(below, value))
+        elif value is not None:
+            fields[name] = value
+    return fields
 
 
 def _by_name(lower: tuple[_Named, ...] | None, upper: tuple[_Named, ...] | None) -> tuple[_Named, ...] | None:
