@@ -7,8 +7,10 @@ from installation import NAMESPACE, Installation
 
 
 def operator_pods(sandboxes: Sandboxes) -> list[str]:
-    names = sandboxes._kubectl("-n", NAMESPACE, "get", "pods", "-l", "app.kubernetes.io/name=sandkeeper", "-o", "name")
-    return names.split()
+    """Names of the operator's pods, without those that are on their way out."""
+    selector = "app.kubernetes.io/name=sandkeeper"
+    pods = json.loads(sandboxes._kubectl("-n", NAMESPACE, "get", "pods", "-l", selector, "-o", "json"))["items"]
+    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
 
 def test_killed_operators_lose_and_double_nothing(sandboxes: Sandboxes) -> None:
@@ -16,7 +18,7 @@ def test_killed_operators_lose_and_double_nothing(sandboxes: Sandboxes) -> None:
     manifests = [json.dumps(sandboxes.manifest(name)) for name in names]
     sandboxes.kubectl("apply", "-f", "-", given="\n---\n".join(manifests))
 
-    sandboxes._kubectl("-n", NAMESPACE, "delete", "--force", "--grace-period=0", *operator_pods(sandboxes))
+    sandboxes._kubectl("-n", NAMESPACE, "delete", "pods", "--force", "--grace-period=0", *operator_pods(sandboxes))
 
     for name in names:
         sandboxes.wait(name)
@@ -64,10 +66,9 @@ def test_metrics_and_probes_answer(sandboxes: Sandboxes, installation: Installat
     sandboxes.apply("measured")
     sandboxes.wait("measured")
 
-    pods = [name.removeprefix("pod/") for name in operator_pods(sandboxes)]
     scraped = [
         sandboxes._kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics")
-        for pod in pods
+        for pod in operator_pods(sandboxes)
     ]
 
     assert all("sandkeeper_queue_depth" in text for text in scraped)
