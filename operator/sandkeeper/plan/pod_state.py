@@ -154,7 +154,7 @@ def _last_exit(pod: Json) -> str:
 def _pull_message(image: str, reason: str, message: str) -> str:
     """One sentence that stays the same while the kubelet alternates between trying and backing off."""
     detail = message.partition(f'Back-off pulling image "{image}": ')[2] or message
-    detail = detail.removeprefix("ErrImagePull: ")
+    detail = detail.removeprefix("ErrImagePull: ").removeprefix(f'failed to pull and unpack image "{image}": ')
     if detail.startswith("Back-off"):
         detail = ""
     return _sentence(f"Image {image} can't be pulled: {detail or reason}")
