@@ -16,7 +16,7 @@ from tenacity import retry_if_exception_type, wait_random_exponential
 from tenacity.asyncio import AsyncRetrying
 
 from sandkeeper.runtime.errors import ApiError
-from sandkeeper.runtime.resource import Json, Key, Resource, key_of
+from sandkeeper.runtime.resource import Json, Key, Resource, key_of, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ class Informer:
         key = key_of(obj)
         before = self.store.get(key)
         if event["type"] == "DELETED":
-            changed = self.store.remove(key, obj["metadata"]["uid"])
+            changed = self.store.remove(key, obj["metadata"]["uid"], version_of(obj))
         else:
             changed = self.store.upsert(obj)
         if changed:

@@ -1,13 +1,15 @@
 """A cache of one kind that never goes back in time.
 
 Events and the answers to our own writes arrive in any order. The newer resourceVersion wins, and an object that was
-deleted stays deleted for its uid, so that a late answer to an earlier write can't bring it back.
+deleted stays deleted for its uid, so that a late answer to an earlier write can't bring it back. One that only left
+the label selector comes back with a newer version.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict, defaultdict
+from math import inf
 from typing import TYPE_CHECKING
 
 from sandkeeper.runtime.resource import Json, Key, key_of, version_of
@@ -35,7 +37,9 @@ class Store:
         self._clock = clock
         self._objects: dict[Key, Json] = {}
         self._namespaces: defaultdict[str, set[Key]] = defaultdict(set)
-        self._tombstones: OrderedDict[str, float] = OrderedDict()
+        # By uid: when it was buried, and the newest version that is known to be gone.
+        self._tombstones: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._listed = -1
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -62,27 +66,38 @@ class Store:
         bool
             Whether the store changed.
         """
-        key, uid = key_of(obj), obj["metadata"]["uid"]
-        if uid in self._tombstones:
+        key, uid, version = key_of(obj), obj["metadata"]["uid"], version_of(obj)
+        if uid in self._tombstones and version <= self._tombstones[uid][1]:
             return False
         known = self._objects.get(key)
-        if known is not None and version_of(known) >= version_of(obj):
+        if known is None and version <= self._listed:
+            return False
+        outdated = known is not None and version_of(known) >= version
+        if known is not None and known["metadata"]["uid"] != uid:
+            self._bury(uid if outdated else known["metadata"]["uid"])
+        if outdated:
             return False
         self._objects[key] = self._slim(obj) if self._slim else obj
         self._namespaces[key.namespace].add(key)
         return True
 
-    def remove(self, key: Key, uid: str) -> bool:
-        """Bury one incarnation for good; another one under the same name is left alone.
+    def remove(self, key: Key, uid: str, version: float = inf) -> bool:
+        """Bury one incarnation; another one under the same name is left alone.
+
+        Parameters
+        ----------
+        version
+            Of the event that told it. What is newer shows that the object had only left the label selector. Without
+            it, the object is gone for good.
 
         Returns
         -------
         bool
             Whether the store changed.
         """
-        self._bury(uid)
+        self._bury(uid, version)
         known = self._objects.get(key)
-        if known is None or known["metadata"]["uid"] != uid:
+        if known is None or known["metadata"]["uid"] != uid or version_of(known) > version:
             return False
         self._drop(key)
         return True
@@ -107,10 +122,13 @@ class Store:
             What changed, deletions that no event told us included.
         """
         changed, seen = set(), set()
+        self._listed = -1
         for obj in listed:
             seen.add(key_of(obj))
             if self.upsert(obj):
                 changed.add(key_of(obj))
+        # An answer that is no newer and not in the list tells of an object that is gone.
+        self._listed = version
         return changed | self.retain(seen, version)
 
     def retain(self, keys: set[Key], version: int) -> set[Key]:
@@ -123,7 +141,7 @@ class Store:
         """
         gone = {key for key, obj in self._objects.items() if key not in keys and version_of(obj) <= version}
         for key in gone:
-            self._bury(self._objects[key]["metadata"]["uid"])
+            self._bury(self._objects[key]["metadata"]["uid"], version)
             self._drop(key)
         return gone
 
@@ -134,9 +152,10 @@ class Store:
         if not peers:
             del self._namespaces[key.namespace]
 
-    def _bury(self, uid: str) -> None:
+    def _bury(self, uid: str, version: float = inf) -> None:
         now = self._clock()
-        self._tombstones[uid] = now
+        _, known = self._tombstones.get(uid, (now, -1))
+        self._tombstones[uid] = (now, max(version, known))
         self._tombstones.move_to_end(uid)
-        while self._tombstones and next(iter(self._tombstones.values())) < now - _TOMBSTONE_SECONDS:
+        while next(iter(self._tombstones.values()))[0] < now - _TOMBSTONE_SECONDS:
             self._tombstones.popitem(last=False)
