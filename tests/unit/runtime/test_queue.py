@@ -1,0 +1,121 @@
+"""The work queue against a model of what it promises: no key lost, none worked on twice at once, the earliest wins."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from sandkeeper.runtime.queue import WorkQueue
+from unit.fakes import virtual_time
+
+KEYS = st.sampled_from("abc")
+SECONDS = st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0])
+BASE, MOST = 0.5, 8.0
+
+
+class QueueMachine(RuleBasedStateMachine):
+    """Drives the queue and keeps beside it what it should hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.queue: WorkQueue[str] = WorkQueue(clock=lambda: self.now, base_delay=BASE, max_delay=MOST)
+        self.ready: list[str] = []
+        self.again: set[str] = set()
+        self.working: set[str] = set()
+        self.timers: dict[str, float] = {}
+        self.failures: dict[str, int] = {}
+
+    def _add(self, key: str) -> None:
+        if key in self.working:
+            self.again.add(key)
+        elif key not in self.ready:
+            self.ready.append(key)
+
+    def _set_timer(self, key: str, seconds: float) -> None:
+        if seconds <= 0:
+            self._add(key)
+        else:
+            self.timers[key] = min(self.timers.get(key, float("inf")), self.now + seconds)
+
+    @rule(key=KEYS)
+    def add(self, key: str) -> None:
+        self.queue.add(key)
+        self._add(key)
+
+    @rule(key=KEYS, seconds=SECONDS)
+    def add_after(self, key: str, seconds: float) -> None:
+        self.queue.add_after(key, seconds)
+        self._set_timer(key, seconds)
+
+    @rule(key=KEYS, at_least=st.sampled_from([0.0, 3.0, 30.0]))
+    def retry(self, key: str, at_least: float) -> None:
+        failures = self.failures.get(key, 0)
+        expected = max(min(BASE * 2**failures, MOST), at_least)
+        assert self.queue.retry(key, at_least=at_least) == expected
+        self.failures[key] = failures + 1
+        self._set_timer(key, expected)
+
+    @rule(key=KEYS)
+    def forget(self, key: str) -> None:
+        self.queue.forget(key)
+        self.failures.pop(key, None)
+
+    @rule(key=KEYS)
+    def drop(self, key: str) -> None:
+        self.queue.drop(key)
+        self.failures.pop(key, None)
+        self.timers.pop(key, None)
+
+    @rule(seconds=SECONDS)
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    def _fire(self) -> None:
+        for key, _ in sorted(self.timers.items(), key=lambda timer: timer[1]):
+            if self.timers[key] <= self.now:
+                del self.timers[key]
+                self._add(key)
+
+    @precondition(lambda self: self.ready or any(due <= self.now for due in self.timers.values()))
+    @rule()
+    def get(self) -> None:
+        self._fire()
+        if not self.ready:
+            return
+        key, waited = virtual_time.run(self.queue.get())
+        assert key in self.ready, "it was asked for and is not in work"
+        assert waited >= 0
+        self.ready.remove(key)
+        self.working.add(key)
+
+    @precondition(lambda self: self.working)
+    @rule(data=st.data())
+    def done(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(sorted(self.working)))
+        self.queue.done(key)
+        self.working.discard(key)
+        if key in self.again:
+            self.again.discard(key)
+            self.ready.append(key)
+
+    @invariant()
+    def holds_as_many_as_the_model(self) -> None:
+        assert len(self.queue) == len(self.ready)
+        assert self.queue.idle == (not self.ready and not self.working)
+
+    def teardown(self) -> None:
+        """Whatever was asked for comes out in the end, once."""
+        for key in list(self.working):
+            self.queue.done(key)
+        expected = set(self.ready) | self.again | set(self.timers)
+        self.now += 1000.0
+        out: list[str] = []
+        while expected - set(out):
+            out.append(virtual_time.run(self.queue.get())[0])
+            self.queue.done(out[-1])
+        assert len(out) == len(set(out))
+        assert self.queue.idle
+
+
+TestQueue = QueueMachine.TestCase
+TestQueue.settings = settings(stateful_step_count=40)
