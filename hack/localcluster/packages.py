@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 from localcluster.errors import ClusterError
 from localcluster.locking import locked
@@ -37,6 +38,21 @@ def ensure_packages(names: Iterable[str], purpose: str) -> None:
     with locked(cache_home() / ".apt.lock"), step(f"installing {wanted}"):
         _apt_get("update")
         _apt_get("install", "--yes", "--no-install-recommends", *lacking)
+
+
+def ensure_package_lists(purpose: str) -> None:
+    """Make sure that apt knows what there is to download.
+
+    Raises
+    ------
+    ClusterError
+        If this machine has no apt, or apt cannot reach its sources.
+    """
+    if not shutil.which("apt-get"):
+        raise ClusterError(f"{purpose} needs apt-get: the native cluster takes its parts from Debian's packages")
+    with locked(cache_home() / ".apt.lock"):
+        if not list(Path("/var/lib/apt/lists").glob("*_Packages*")):
+            _apt_get("update")
 
 
 def missing(names: Iterable[str]) -> list[str]:

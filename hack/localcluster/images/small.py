@@ -8,7 +8,7 @@ from pathlib import Path
 from localcluster.commands import run
 from localcluster.images.oci import Settings, write_image, write_layer
 from localcluster.locking import made_once
-from localcluster.packages import ensure_packages
+from localcluster.packages import ensure_package_lists, ensure_packages
 from localcluster.paths import cache_home
 from localcluster.tools import tool
 
@@ -55,24 +55,33 @@ def coredns_image(name: str) -> Path:
 
 
 def busybox_image(name: str) -> Path:
-    """Return the archive of an image with the usual commands in one megabyte."""
-    ensure_packages(["busybox-static"], "making the test image")
-    program = Path("/bin/busybox")
+    """Return the archive of an image with the usual commands in a few megabytes."""
 
     def make(target: Path) -> None:
         root = target / "root"
-        for folder in ("bin", "tmp", "etc", "root"):
+        for folder in ("bin", "etc", "root", "tmp"):
             (root / folder).mkdir(parents=True)
         (root / "tmp").chmod(0o1777)
         (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
         (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
-        shutil.copy2(program, root / "bin/busybox")
-        for command in run(program, "--list").split():
-            if command != "busybox":
-                (root / "bin" / command).symlink_to("busybox")
+        _add_busybox(root, target)
         _finish(target, name, Settings(command=["sh"]))
 
-    return _cached("busybox", [name, sha256(program.read_bytes()).hexdigest()], make)
+    return _cached("busybox", [name], make)
+
+
+def _add_busybox(root: Path, scratch: Path) -> None:
+    ensure_package_lists("making the test image")
+    run("apt-get", "-q", "download", "busybox-static", cwd=scratch)
+    (package,) = scratch.glob("busybox-static_*.deb")
+    run("dpkg-deb", "--extract", package, scratch / "busybox")
+    program = root / "bin" / "busybox"
+    shutil.copy2(scratch / "busybox/bin/busybox", program)
+    for command in run(program, "--list").split():
+        if command != program.name:
+            (program.parent / command).symlink_to(program.name)
+    package.unlink()
+    shutil.rmtree(scratch / "busybox")
 
 
 def _finish(target: Path, name: str, settings: Settings) -> None:

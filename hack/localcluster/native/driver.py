@@ -61,8 +61,8 @@ class NativeDriver:
         _require_root()
         with self._lock():
             ensure_packages(PACKAGES, "the native cluster")
-            release = "+".join([*(built(module).name for module in NODE_MODULES), _own_digest()])
             store = image_store(catalogue.archives())
+            release = "+".join([*(built(module).name for module in NODE_MODULES), store.name, _own_digest()])
             if self._well(release):
                 say("the node is running already")
                 return
