@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
+from localcluster.docker import engine_answers
 from localcluster.driver import Driver
 from localcluster.errors import ClusterError
 from localcluster.images.operator import build_operator_image, operator_image_name
 from localcluster.native.driver import NativeDriver
 from localcluster.progress import console, say
 from localcluster.report import report, report_text
-from localcluster.selection import choose, write_record
+from localcluster.selection import choose, read_record, write_record
+from localcluster.tools import PROGRAMS
 from localcluster.tools import tool as path_of_tool
 
 app = typer.Typer(
@@ -32,9 +34,12 @@ def up(
 ) -> None:
     """Bring the cluster up, or repair it; do nothing where it runs."""
     chosen = choose(driver, context)
+    used = read_record().get("driver", chosen.name)
+    if used != chosen.name:
+        raise ClusterError(f"this checkout's cluster is by the driver {used}; `hack/cluster down` removes it first")
     write_record(chosen, context)
     chosen.up()
-    say(f"kubeconfig: {chosen.kubeconfig}")
+    say("to use it:  export KUBECONFIG=$(hack/cluster kubeconfig); alias kubectl=$(hack/cluster tool kubectl)")
 
 
 @app.command()
@@ -81,6 +86,16 @@ def load(
 def tool(name: Annotated[str, typer.Argument(help="A program's name, as kubectl or helm.")]) -> None:
     """Print the path of a program, built first if it is missing."""
     print(path_of_tool(name))
+
+
+@app.command()
+def build(
+    names: Annotated[list[str] | None, typer.Argument(help="Programs' names; all of them where none is given.")] = None,
+) -> None:
+    """Build what is missing of the programs, so that nothing later has to wait for it."""
+    useful = [name for name in PROGRAMS if name != "kind" or engine_answers()]
+    for name in names or useful:
+        path_of_tool(name)
 
 
 @app.command()

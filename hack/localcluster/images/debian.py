@@ -11,7 +11,7 @@ from localcluster.commands import run
 from localcluster.errors import ClusterError
 from localcluster.images.oci import Layer, write_layer
 from localcluster.locking import made_once
-from localcluster.packages import ensure_packages
+from localcluster.packages import ensure_package_lists, ensure_packages
 from localcluster.paths import cache_home
 from localcluster.progress import step
 
@@ -46,6 +46,7 @@ class DebianBase:
 
     def _make(self, target: Path) -> None:
         ensure_packages(["debootstrap"], "making a Debian image")
+        ensure_package_lists("making a Debian image")
         root = target / "root"
         with step(f"making a base image of Debian {self.suite}") as progress:
             self._bootstrap(root, progress.tell)

@@ -15,7 +15,7 @@ from localcluster.errors import ClusterError
 from localcluster.images.catalogue import BOOKWORM
 from localcluster.images.oci import Layer, Settings, write_image, write_layer
 from localcluster.locking import made_once
-from localcluster.paths import CHECKOUT, cache_home
+from localcluster.paths import CHECKOUT, cache_home, path_id
 from localcluster.progress import step
 
 REPOSITORY = "docker.io/sandkeeper/operator"
@@ -52,13 +52,18 @@ def build_operator_image(checkout: Path = CHECKOUT) -> Path:
         The checkout whose ``operator/`` goes in.
     """
     docker = engine_answers()
-    kind = "docker" if docker else "layers"
 
     def make(target: Path) -> None:
         with step("building the operator's image"):
             (_by_dockerfile if docker else _by_layers)(checkout, target)
 
-    return made_once(cache_home() / "images" / f"operator-{kind}-{_key(checkout)}", make) / "image.tar"
+    # Of a checkout only the newest is kept: each is half a gigabyte.
+    images = cache_home() / "images" / "operator" / path_id(checkout)
+    newest = made_once(images / f"{'docker' if docker else 'layers'}-{_key(checkout)}", make)
+    for older in images.glob("[!.]*"):
+        if older != newest:
+            shutil.rmtree(older)
+    return newest / "image.tar"
 
 
 def _key(checkout: Path) -> str:

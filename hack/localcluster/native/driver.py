@@ -71,22 +71,26 @@ class NativeDriver:
 
     def down(self) -> None:
         """End the node and remove everything that it left."""
-        _require_root()
+        if self._plan().file.exists():
+            _require_root()
         with self._lock(), step("ending the node and removing what it left"):
             self._clear()
             shutil.rmtree(self.state, ignore_errors=True)
 
     def load(self, image: str) -> list[str]:
-        """Give the node the images of an archive, now and after every later start, and return their names."""
+        """Give the node the images of an archive and return their names.
+
+        Of each repository the last one is kept, and imported again by every later start.
+        """
         plan, archive = self._plan(), Path(image)
         if not archive.is_file():
             raise ClusterError(f"there is no image archive {image}; a native node takes OCI and Docker archives")
-        plan.images.mkdir(parents=True, exist_ok=True)
-        kept = plan.images / f"{archive.parent.name}-{archive.name}"
         names: list[str] = self.order({"do": "import", "image": str(archive.resolve())})
-        unfinished = kept.with_name(f".{kept.name}")
+        plan.images.mkdir(parents=True, exist_ok=True)
+        repository = min(names, default=archive.name).rpartition(":")[0]
+        unfinished = plan.images / f".{os.getpid()}"
         shutil.copyfile(archive, unfinished)
-        unfinished.rename(kept)
+        unfinished.rename(plan.images / f"{repository.replace('/', '_')}.tar")
         return names
 
     def log(self, component: str) -> Path:
