@@ -110,7 +110,7 @@ class ChildWriter:
 
     def _forget_if_gone(self, child: Json, error: ApiError) -> None:
         """Evict what a write showed to be gone: a missed deletion must not be acted on for ever."""
-        gone = error.not_found or (error.conflict and "uid" in error.message.lower())
+        gone = error.not_found or (error.conflict and "Precondition failed: UID" in error.message)
         if gone:
             self._cluster.store(RESOURCES[child["kind"]]).remove(key_of(child), child["metadata"]["uid"])
             raise OutdatedError from error
