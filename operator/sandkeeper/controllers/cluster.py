@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import (
+    CHILD_PREFIX,
     FENCE_NAME,
     GROUP,
     MANAGED_LABEL,
     MANAGED_VALUE,
     SANDBOX_KIND,
-    SANDBOX_LABEL,
     SANDBOX_PLURAL,
     VERSION,
     pod_name,
     ports_policy_name,
     service_name,
 )
+from sandkeeper.plan.fence import is_fence
+from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
     slim_network_policy,
     slim_node,
@@ -36,6 +38,7 @@ from sandkeeper.runtime.resource import (
     Json,
     Key,
     Resource,
+    key_of,
 )
 from sandkeeper.runtime.store import Store
 
@@ -104,6 +107,10 @@ class Cluster:
         """Fence of a namespace."""
         return self._stores[NETWORK_POLICIES].get(Key(namespace, FENCE_NAME))
 
+    def lacks(self, child: Json) -> bool:
+        """Whether there is no object of a child's kind and name any more."""
+        return key_of(child) not in self._stores[RESOURCES[child["kind"]]]
+
     def node_of(self, pod: Json | None) -> Json | None:
         """Node that a pod is on."""
         name = pod["spec"].get("nodeName") if pod else None
@@ -121,12 +128,20 @@ class Cluster:
         return self._support
 
     def _child_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
-        labels = ((after or before) or {})["metadata"].get("labels", {})
-        if key.name == FENCE_NAME:
-            # Any one sandbox of the namespace mends the fence; with none left, the key of the fence removes it.
-            self._wake(next(iter(self.sandboxes.in_namespace(key.namespace)), key))
-        elif SANDBOX_LABEL in labels:
-            self._wake(Key(key.namespace, labels[SANDBOX_LABEL]))
+        child = after or before or {}
+        if is_fence(child):
+            # One that is on its way out would not mend the fence; with none left, the key of the fence removes it.
+            for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
+                self._wake(sandbox)
+        else:
+            # By its name, as it is looked up: what is in the way carries no label of ours.
+            service = child["kind"] == SERVICES.kind
+            self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
 
     def _node_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         self._support = None
+        if before is not None and condition(before, "Ready") != condition(after or {}, "Ready"):
+            # The news of a lost node's pods may come before that of the node.
+            for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
+                if pod["spec"].get("nodeName") == key.name:
+                    self._child_changed(key_of(pod), None, pod)
