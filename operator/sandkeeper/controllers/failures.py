@@ -17,6 +17,7 @@ _FORGIVEN_AFTER: Final = timedelta(minutes=10)
 
 @dataclass
 class _Row:
+    pod: str
     count: int
     last: datetime
     failure: Failure
@@ -28,11 +29,13 @@ class Failures:
     def __init__(self) -> None:
         self._rows: dict[str, _Row] = {}
 
-    def record(self, uid: str, reason: str, message: str, now: datetime) -> None:
-        """Count a failed pod; ten quiet minutes start the count anew."""
+    def record(self, uid: str, pod: str, reason: str, message: str, now: datetime) -> None:
+        """Count a failed pod, by its uid, once; ten quiet minutes start the count anew."""
         row = self._rows.get(uid)
+        if row and row.pod == pod:
+            return
         count = row.count + 1 if row and now - row.last < _FORGIVEN_AFTER else 1
-        self._rows[uid] = _Row(count, now, Failure(reason, message, now + pause_after(count)))
+        self._rows[uid] = _Row(pod, count, now, Failure(reason, message, now + pause_after(count)))
 
     def get(self, uid: str) -> Failure | None:
         """Read the last failure of a sandbox's pods."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from sandkeeper.controllers.children import OutdatedError
 from sandkeeper.plan.ownership import is_managed
 from sandkeeper.runtime.resource import PODS
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.children import ChildWriter
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.plan.writes import Create
+    from sandkeeper.runtime.resource import Json
 
 
 class FenceKeeper:
@@ -27,6 +29,7 @@ class FenceKeeper:
         self._children = children
         self._passes: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._going: dict[str, Json] = {}
 
     @contextmanager
     def working_in(self, namespace: str) -> Iterator[None]:
@@ -60,4 +63,16 @@ class FenceKeeper:
         )
         if fence is None or not unused or not is_managed(fence):
             return
-        await self._children.delete(fence)
+        self._going[namespace] = fence
+        await self.finish_removal(namespace)
+
+    async def finish_removal(self, namespace: str) -> None:
+        """Carry through a removal that was begun: before it is certain, no pass can count on the fence."""
+        if namespace not in self._going:
+            return
+        async with self._locks[namespace]:
+            fence = self._going.get(namespace)
+            if fence is not None:
+                with suppress(OutdatedError):  # it was gone already
+                    await self._children.delete(fence)
+                del self._going[namespace]

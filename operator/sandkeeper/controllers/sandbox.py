@@ -77,6 +77,7 @@ class SandboxController:
             return None
         with self._fences.working_in(key.namespace):
             try:
+                await self._fences.finish_removal(key.namespace)
                 raw = self._cluster.sandboxes.get(key)
                 if raw is None or "deletionTimestamp" in raw["metadata"]:
                     await self._clean_up(key, raw)
@@ -100,6 +101,9 @@ class SandboxController:
             await self._tell_refusal(observed, write, error, now)
             raise
         await self._write_status(observed, plan)
+        if any(isinstance(write, Delete) and self._cluster.lacks(write.child) for write in plan.writes):
+            # It ended at once, and its event is no news to a store that knew it from the answer.
+            return 0.0
         return max(0.0, (plan.look_again - now).total_seconds()) if plan.look_again else None
 
     def _observe(self, key: Key, raw: Json) -> Observed:
@@ -122,7 +126,7 @@ class SandboxController:
     async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:
         child = write.obj if isinstance(write, Create) else write.child
         if isinstance(write, Delete) and child["kind"] == "Pod" and has_failed(child):
-            self._failures.record(observed.sandbox.metadata.uid, *failed(child), now)
+            self._failures.record(observed.sandbox.metadata.uid, child["metadata"]["uid"], *failed(child), now)
         if isinstance(write, Create) and is_fence(child):
             await self._fences.make(write, observed.sandbox)
         else:
@@ -184,7 +188,7 @@ class SandboxController:
 
     async def _is_gone(self, key: Key, uid: str, raw: Json | None) -> bool:
         """Whether a sandbox is known to be deleted, rather than not heard of yet."""
-        if raw is not None or self._cluster.sandboxes.buried(uid):
+        if self._cluster.sandboxes.buried(uid) or (raw is not None and raw["metadata"]["uid"] == uid):
             return True
         try:
             found = await self._client.get(SANDBOXES, *key)
@@ -192,8 +196,9 @@ class SandboxController:
             if error.not_found:
                 return True
             raise
-        self._cluster.sandboxes.upsert(found)
-        raise OutdatedError
+        if self._cluster.sandboxes.upsert(found):
+            raise OutdatedError
+        return bool(found["metadata"]["uid"] != uid)
 
     def _forget(self, uid: str) -> None:
         self._failures.forget(uid)
