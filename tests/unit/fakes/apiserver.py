@@ -136,6 +136,10 @@ class FakeApiServer:
             going = copy.deepcopy(found)
             going["metadata"] |= {"deletionTimestamp": self._time(grace), "deletionGracePeriodSeconds": grace}
             return self._update(resource, found, going)
+        if found["metadata"].get("finalizers"):
+            going = copy.deepcopy(found)
+            going["metadata"] |= {"deletionTimestamp": self._time(), "deletionGracePeriodSeconds": 0}
+            return self._update(resource, found, going)
         self.remove(resource, found)
         return {**found, "metadata": {**found["metadata"], "deletionGracePeriodSeconds": 0}}
 

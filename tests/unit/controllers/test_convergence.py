@@ -1,0 +1,49 @@
+"""Any order of wishes and mishaps ends in the same children for the same specs, and then nothing more is written."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unit.controllers.world import World
+from unit.fakes import virtual_time
+from unit.fakes.replica import without_network
+
+MISHAPS = [
+    "apply", "apply", "apply", "delete", "delete_pod", "delete_service", "delete_ports_policy", "delete_fence",
+    "widen_fence", "fail_pod", "evict_pod", "hide_pod", "occupy", "compact", "wait", "wait", "restart", "crash",
+]  # fmt: skip
+STEPS = st.lists(st.tuples(st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 7)), max_size=12)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_network() -> Iterator[None]:
+    with without_network():
+        yield
+
+
+async def check(world: World) -> None:
+    await world.calm_down()
+    assert world.children() == world.expected()
+    assert set(world.stories().values()) <= {("True", "Running", True)}
+    assert not world.replica.failed.is_set()
+    assert await world.writes_of_a_new_operator() == []
+
+
+@given(STEPS, st.integers(0, 2**32), st.sampled_from([0.0, 0.05, 0.3]), st.sampled_from([0.0, 0.1, 2.0]))
+@settings(max_examples=settings().max_examples // 2)
+def test_everything_converges(steps: list[tuple[str, str, int]], seed: int, rate: float, latency: float) -> None:
+    async def story() -> None:
+        world = World(seed, rate=rate, latency=latency)
+        for step in steps:
+            await world.befall(*step)
+        await check(world)
+        for name in "ab":
+            await world.befall("delete", name)
+        await asyncio.sleep(10.0)
+        await check(world)
+        assert world.children() == {}
+
+    virtual_time.run(story())

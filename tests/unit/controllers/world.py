@@ -1,0 +1,181 @@
+"""A small cluster with an operator in it, the mishaps that may befall it, and what it must look like afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from random import Random
+from typing import TYPE_CHECKING
+
+from sandkeeper.api.resolve import resolve
+from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.controllers.cluster import SANDBOXES
+from sandkeeper.plan.fence import fence_policy, ports_policy
+from sandkeeper.plan.observed import Settings
+from sandkeeper.plan.pod import sandbox_pod
+from sandkeeper.plan.service import sandbox_service
+from sandkeeper.runtime.errors import ApiError
+from sandkeeper.runtime.resource import EVENTS, LEASES, NETWORK_POLICIES, NODES, PODS, SERVICES, Json
+from unit.fakes import virtual_time
+from unit.fakes.apiserver import FakeApiServer
+from unit.fakes.client import Faults
+from unit.fakes.node import NODE, FakeNode
+from unit.fakes.replica import Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAMESPACE = "team"
+SPECS: list[Json] = [
+    {},
+    {"ports": [{"name": "http", "port": 8080}]},
+    {"ports": [{"name": "http", "port": 8080}, {"name": "vnc", "port": 5900}], "image": "debian:12"},
+    {"podTemplate": {"metadata": {"labels": {"app": "x"}, "annotations": {"note": "y"}}}},
+    {"podTemplate": {"metadata": {"labels": {"app": "z"}}}, "resources": {"limits": {"cpu": "4"}}},
+    {"resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}},
+]
+CALM = 900.0
+"""Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
+_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES)
+
+
+class World:
+    """One namespace, one node, and an operator that mishaps befall."""
+
+    def __init__(self, seed: int = 0, *, rate: float = 0.0, latency: float = 0.0) -> None:
+        self.server = FakeApiServer(virtual_time.seconds)
+        self.faults = Faults(Random(seed), rate, latency)
+        self._node = asyncio.create_task(FakeNode(self.server, Random(seed)).run())
+        self.replica = Replica(self.server, self.faults)
+
+    async def befall(self, what: str, name: str = "a", choice: int = 0) -> None:
+        """Let something happen; what is not there can't be deleted, and that is fine."""
+        with contextlib.suppress(ApiError):
+            await getattr(self, what)(name, choice)
+
+    async def apply(self, name: str, choice: int) -> None:
+        """Create a sandbox, or give it another spec."""
+        spec = SPECS[choice % len(SPECS)]
+        before = self.server.find(SANDBOXES, NAMESPACE, name)
+        if before is None:
+            self.server.create(SANDBOXES, NAMESPACE, {"metadata": {"name": name}, "spec": spec})
+        else:
+            fields = dict.fromkeys(before["spec"]) | spec
+            self.server.patch(SANDBOXES, NAMESPACE, name, {"spec": fields})
+
+    async def delete(self, name: str, _: int) -> None:
+        self.server.delete(SANDBOXES, NAMESPACE, name)
+
+    async def delete_pod(self, name: str, _: int) -> None:
+        self.server.delete(PODS, NAMESPACE, f"sbx-{name}")
+
+    async def delete_service(self, name: str, _: int) -> None:
+        self.server.delete(SERVICES, NAMESPACE, name)
+
+    async def delete_ports_policy(self, name: str, _: int) -> None:
+        self.server.delete(NETWORK_POLICIES, NAMESPACE, f"sbx-{name}")
+
+    async def delete_fence(self, _: str, __: int) -> None:
+        self.server.delete(NETWORK_POLICIES, NAMESPACE, "sandkeeper-fence")
+
+    async def widen_fence(self, _: str, __: int) -> None:
+        self.server.patch(NETWORK_POLICIES, NAMESPACE, "sandkeeper-fence", {"spec": {"egress": [{}]}})
+
+    async def fail_pod(self, name: str, _: int) -> None:
+        self._end_pod(name, {"phase": "Failed"})
+
+    async def evict_pod(self, name: str, _: int) -> None:
+        self._end_pod(name, {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory."})
+
+    async def hide_pod(self, name: str, choice: int) -> None:
+        """Take the label off that informers select, and put it back."""
+        label = "sandkeeper.dev/managed"
+        self.server.patch(PODS, NAMESPACE, f"sbx-{name}", {"metadata": {"labels": {label: None}}})
+        await asyncio.sleep(choice)
+        self.server.patch(PODS, NAMESPACE, f"sbx-{name}", {"metadata": {"labels": {label: "true"}}})
+
+    async def occupy(self, name: str, choice: int) -> None:
+        """Put a pod of somebody else in the way, for a while."""
+        pod: Json = {
+            "metadata": {"name": f"sbx-{name}", "labels": {}},
+            "spec": {"containers": [{"name": "x", "image": "x"}]},
+        }
+        if choice % 2:
+            pod["metadata"]["labels"] = {"sandkeeper.dev/managed": "true"}
+        self.server.create(PODS, NAMESPACE, pod)
+        await asyncio.sleep(choice)
+        self.server.delete(PODS, NAMESPACE, f"sbx-{name}")
+
+    async def compact(self, _: str, __: int) -> None:
+        self.server.compact()
+
+    async def wait(self, _: str, choice: int) -> None:
+        await asyncio.sleep(choice**2 / 4)
+
+    async def restart(self, _: str, __: int) -> None:
+        await self.replica.stop()
+        self.replica = Replica(self.server, self.faults)
+
+    async def crash(self, _: str, __: int) -> None:
+        await self.replica.crash()
+        self.replica = Replica(self.server, self.faults)
+
+    async def until(self, happened: Callable[[], object], within: float = 120.0) -> float:
+        """Wait for something, and tell how many seconds that took."""
+        started = virtual_time.seconds()
+        for _ in range(int(within / 0.05)):
+            if happened():
+                return virtual_time.seconds() - started
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"it did not happen within {within} s")
+
+    async def calm_down(self) -> None:
+        """No more faults, and time for everything that is still to happen."""
+        self.faults.rate = 0.0
+        await asyncio.sleep(CALM)
+
+    async def writes_of_a_new_operator(self) -> list[tuple[str, str]]:
+        """What an operator writes that finds everything as it is; its Leases aside."""
+        await self.restart("", 0)
+        await asyncio.sleep(CALM)
+        return [call for call in self.replica.client.calls if call[1] != "leases"]
+
+    def _end_pod(self, name: str, status: Json) -> None:
+        pod = self.server.get(PODS, NAMESPACE, f"sbx-{name}")
+        if pod["status"]["phase"] in {"Pending", "Running"}:
+            self.server.replace_status(PODS, pod, status)
+
+    def sandboxes(self) -> list[Json]:
+        """All sandboxes."""
+        return self.server.all(SANDBOXES)
+
+    def children(self) -> dict[tuple[str, str], Json]:
+        """Everything that the operator made, without what differs from one time to the next."""
+        kept = [(resource, obj) for resource, obj in self.server if resource not in _NOT_CHILDREN]
+        return {(resource.kind, obj["metadata"]["name"]): _essence(obj) for resource, obj in kept}
+
+    def expected(self) -> dict[tuple[str, str], Json]:
+        """Children that follow from the specs alone."""
+        wanted: list[Json | None] = []
+        for raw in self.sandboxes():
+            sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]})
+            environment = resolve(sandbox.spec)
+            pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True)
+            pod["spec"]["nodeName"] = NODE
+            wanted += [pod, sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
+            wanted.append(fence_policy(NAMESPACE))
+        return {(each["kind"], each["metadata"]["name"]): _essence(each) for each in wanted if each}
+
+    def stories(self) -> dict[str, tuple[str, str, bool]]:
+        """What each sandbox says of itself: Ready, its reason, and whether that is of the newest spec."""
+        found = {}
+        for raw in self.sandboxes():
+            ready = next(each for each in raw["status"]["conditions"] if each["type"] == "Ready")
+            current = raw["status"].get("observedGeneration") == raw["metadata"]["generation"]
+            found[raw["metadata"]["name"]] = (ready["status"], ready["reason"], current)
+        return found
+
+
+def _essence(obj: Json) -> Json:
+    metadata = {name: obj["metadata"].get(name) or {} for name in ("labels", "annotations", "ownerReferences")}
+    return {**metadata, "spec": obj["spec"]}

@@ -1,0 +1,72 @@
+"""Scheduler, kubelet and garbage collector: what happens to pods and children once they are asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import TYPE_CHECKING
+
+from sandkeeper.runtime.resource import NODES, PODS, Json
+
+if TYPE_CHECKING:
+    from unit.fakes.apiserver import FakeApiServer
+
+NODE = "n1"
+
+
+class FakeNode:
+    """One node that takes every pod, and the controllers that a cluster has beside ours.
+
+    Parameters
+    ----------
+    pace
+        Most seconds that it takes to notice something.
+    """
+
+    def __init__(self, server: FakeApiServer, random: Random | None = None, pace: float = 1.0) -> None:
+        self._server = server
+        self._random = random or Random(0)
+        self._pace = pace
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        able = {"runtimeHandlers": [{"name": "", "features": {"userNamespaces": True}}], "conditions": ready("True")}
+        self._server.create(NODES, "", {"metadata": {"name": NODE}, "status": able})
+        while True:
+            before = self._server.version
+            self._server.collect_garbage()
+            for pod in self._server.all(PODS):
+                self._care(pod)
+            if self._server.version == before:
+                await self._server.change()
+            await asyncio.sleep(self._random.random() * self._pace)
+
+    def _care(self, pod: Json) -> None:
+        """Take a pod one step further: onto the node, to readiness, or to its end."""
+        if "deletionTimestamp" in pod["metadata"]:
+            self._server.remove(PODS, pod)
+        elif pod["status"]["phase"] == "Pending" and "nodeName" not in pod["spec"]:
+            scheduled = [{"type": "PodScheduled", "status": "True"}]
+            self._server.replace_status(
+                PODS, pod, {"phase": "Pending", "conditions": scheduled}, spec={"nodeName": NODE}
+            )
+        elif pod["status"]["phase"] == "Pending":
+            self._server.replace_status(PODS, pod, running(pod))
+
+
+def ready(status: str) -> list[Json]:
+    """Conditions of a node or pod."""
+    return [{"type": "Ready", "status": status}]
+
+
+def running(pod: Json) -> Json:
+    """Status of a pod that runs."""
+    image = pod["spec"]["containers"][0]["image"]
+    container = {
+        "name": pod["spec"]["containers"][0]["name"],
+        "image": image,
+        "imageID": f"{image}@sha256:1",
+        "restartCount": 0,
+        "state": {"running": {}},
+    }
+    return {"phase": "Running", "podIP": "10.0.0.7", "conditions": ready("True"), "containerStatuses": [container]}
