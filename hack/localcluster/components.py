@@ -104,7 +104,6 @@ def kube_apiserver(layout: Layout, audit_policy: Path | None = None, extra: Sequ
     extra
         Further flags, which come last and so win.
     """
-    pki = layout.pki
     # The apiserver refuses to publish a loopback address as the endpoints of the kubernetes Service.
     loopback = ipaddress.ip_address(layout.address).is_loopback
     audit = audit_flags(layout, audit_policy) if audit_policy else []
@@ -115,15 +114,8 @@ def kube_apiserver(layout: Layout, audit_policy: Path | None = None, extra: Sequ
         f"--endpoint-reconciler-type={'none' if loopback else 'lease'}",
         f"--secure-port={layout.ports.apiserver}",
         f"--service-cluster-ip-range={layout.service_cidr}",
-        f"--tls-cert-file={pki / 'apiserver.crt'}",
-        f"--tls-private-key-file={pki / 'apiserver.key'}",
-        f"--client-ca-file={pki / 'ca.crt'}",
-        f"--kubelet-client-certificate={pki / 'kubelet-client.crt'}",
-        f"--kubelet-client-key={pki / 'kubelet-client.key'}",
+        *identity_flags(layout.pki),
         "--kubelet-preferred-address-types=InternalIP",
-        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
-        f"--service-account-key-file={pki / 'service-accounts.key'}",
-        f"--service-account-signing-key-file={pki / 'service-accounts.key'}",
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
@@ -131,6 +123,20 @@ def kube_apiserver(layout: Layout, audit_policy: Path | None = None, extra: Sequ
         "--shutdown-watch-termination-grace-period=1s",
         *audit,
         *extra,
+    ]
+
+
+def identity_flags(pki: Path) -> list[str]:
+    """Return the flags that tell the apiserver who it is and whom it believes."""
+    return [
+        f"--tls-cert-file={pki / 'apiserver.crt'}",
+        f"--tls-private-key-file={pki / 'apiserver.key'}",
+        f"--client-ca-file={pki / 'ca.crt'}",
+        f"--kubelet-client-certificate={pki / 'kubelet-client.crt'}",
+        f"--kubelet-client-key={pki / 'kubelet-client.key'}",
+        "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+        f"--service-account-key-file={pki / 'service-accounts.key'}",
+        f"--service-account-signing-key-file={pki / 'service-accounts.key'}",
     ]
 
 

@@ -143,23 +143,8 @@ def write_image(target: Path, names: Sequence[str], layers: Sequence[Layer], set
     settings
         How its process runs.
     """
-    configuration = _json(
-        {
-            "created": FIXED_DATE,
-            "architecture": architecture(),
-            "os": "linux",
-            "config": settings.to_oci(),
-            "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
-        }
-    )
-    manifest = _json(
-        {
-            "schemaVersion": 2,
-            "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": _descriptor("application/vnd.oci.image.config.v1+json", configuration),
-            "layers": [_layer_descriptor(layer) for layer in layers],
-        }
-    )
+    configuration = _configuration(layers, settings)
+    manifest = _manifest(configuration, layers)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     with tarfile.open(unfinished, "w", format=tarfile.PAX_FORMAT) as archive:
         _add_bytes(archive, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
@@ -170,6 +155,27 @@ def write_image(target: Path, names: Sequence[str], layers: Sequence[Layer], set
             _add_file(archive, f"blobs/sha256/{layer.digest.removeprefix('sha256:')}", layer.file)
     unfinished.rename(target)
     return target
+
+
+def _configuration(layers: Sequence[Layer], settings: Settings) -> bytes:
+    content = {
+        "created": FIXED_DATE,
+        "architecture": architecture(),
+        "os": "linux",
+        "config": settings.to_oci(),
+        "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in layers]},
+    }
+    return _json(content)
+
+
+def _manifest(configuration: bytes, layers: Sequence[Layer]) -> bytes:
+    content = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": _descriptor("application/vnd.oci.image.config.v1+json", configuration),
+        "layers": [_layer_descriptor(layer) for layer in layers],
+    }
+    return _json(content)
 
 
 def architecture() -> str:

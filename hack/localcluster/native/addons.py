@@ -94,7 +94,22 @@ def _service(address: str) -> dict[str, Any]:
 
 
 def _deployment() -> dict[str, Any]:
-    container = {
+    pod = {
+        "serviceAccountName": "coredns",
+        "priorityClassName": "system-cluster-critical",
+        "dnsPolicy": "Default",
+        "containers": [_container()],
+        "volumes": [{"name": "config", "configMap": {"name": "coredns"}}],
+    }
+    return {
+        "replicas": 1,
+        "selector": {"matchLabels": LABELS},
+        "template": {"metadata": {"labels": LABELS}, "spec": pod},
+    }
+
+
+def _container() -> dict[str, Any]:
+    return {
         "name": "coredns",
         "image": COREDNS,
         "args": ["-conf", "/etc/coredns/Corefile"],
@@ -108,16 +123,4 @@ def _deployment() -> dict[str, Any]:
             "readOnlyRootFilesystem": True,
             "capabilities": {"add": ["NET_BIND_SERVICE"], "drop": ["ALL"]},
         },
-    }
-    pod = {
-        "serviceAccountName": "coredns",
-        "priorityClassName": "system-cluster-critical",
-        "dnsPolicy": "Default",
-        "containers": [container],
-        "volumes": [{"name": "config", "configMap": {"name": "coredns"}}],
-    }
-    return {
-        "replicas": 1,
-        "selector": {"matchLabels": LABELS},
-        "template": {"metadata": {"labels": LABELS}, "spec": pod},
     }

@@ -8,6 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from localcluster.errors import ClusterError
 from localcluster.gobuild import built
 from localcluster.identity import ProcessIdentity
@@ -160,8 +162,10 @@ class NativeDriver:
         """End the node's processes, and remove the link and the cgroups."""
         plan = self._plan()
         identity = ProcessIdentity.load(plan.process_record)
-        if identity is not None:
+        if identity is not None and identity.alive:
+            outer = _outer_process(identity)
             identity.end(END_SECONDS)
+            wait_until(lambda: outer is None or not outer.alive, "end of the node's outer process", END_SECONDS)
         # The kernel takes the link down a moment after the last process.
         with contextlib.suppress(ClusterError):
             wait_until(lambda: not network.interface_exists(plan.host_interface), "end of the link", 5.0)
@@ -187,6 +191,14 @@ def _own_digest() -> str:
     for file in sorted(Path(__file__).parent.glob("*.py")):
         content.update(file.read_bytes())
     return content.hexdigest()[:8]
+
+
+def _outer_process(first: ProcessIdentity) -> ProcessIdentity | None:
+    """Return the program that made the namespaces; it ends a moment after the first process in them."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(first.pid).ppid()
+        return ProcessIdentity.of(parent) if parent > 1 else None
+    return None
 
 
 def _require_root() -> None:

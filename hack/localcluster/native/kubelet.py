@@ -18,6 +18,16 @@ TUNABLES = {
     "kernel/keys/root_maxkeys": 1_000_000,
     "kernel/keys/root_maxbytes": 25_000_000,
 }
+# The images came from files and cannot be pulled again; a full disk is the machine's concern.
+DISK_IS_NOT_OURS: dict[str, object] = {
+    "imageGCHighThresholdPercent": 100,
+    "evictionHard": {
+        "memory.available": "200Mi",
+        "nodefs.available": "0%",
+        "nodefs.inodesFree": "0%",
+        "imagefs.available": "0%",
+    },
+}
 
 
 def kubelet_configuration(plan: NodePlan, *, pki: Path, resolver: Path) -> str:
@@ -36,14 +46,7 @@ def kubelet_configuration(plan: NodePlan, *, pki: Path, resolver: Path) -> str:
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "address": plan.address,
-        "authentication": {
-            "anonymous": {"enabled": False},
-            "webhook": {"enabled": True},
-            "x509": {"clientCAFile": str(pki / "ca.crt")},
-        },
-        "authorization": {"mode": "Webhook"},
-        "tlsCertFile": str(pki / "kubelet-server.crt"),
-        "tlsPrivateKeyFile": str(pki / "kubelet-server.key"),
+        **_access(pki),
         "containerRuntimeEndpoint": f"unix://{SOCKET}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": plan.cgroup,
@@ -54,16 +57,22 @@ def kubelet_configuration(plan: NodePlan, *, pki: Path, resolver: Path) -> str:
         "resolvConf": str(resolver),
         "maxPods": MAX_PODS,
         "serializeImagePulls": False,
-        # The images came from files and cannot be pulled again; a full disk is the machine's concern.
-        "imageGCHighThresholdPercent": 100,
-        "evictionHard": {
-            "memory.available": "200Mi",
-            "nodefs.available": "0%",
-            "nodefs.inodesFree": "0%",
-            "imagefs.available": "0%",
-        },
+        **DISK_IS_NOT_OURS,
     }
     return yaml.safe_dump(content, sort_keys=False)
+
+
+def _access(pki: Path) -> dict[str, object]:
+    return {
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(pki / "ca.crt")},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": str(pki / "kubelet-server.crt"),
+        "tlsPrivateKeyFile": str(pki / "kubelet-server.key"),
+    }
 
 
 def kube_proxy_configuration(plan: NodePlan, kubeconfig: Path) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from api.kubectl import Kubectl
 from e2e.conftest import CHECKOUT
+from localcluster.identity import ProcessIdentity
 from localcluster.native import cgroups
 from localcluster.native.network import interface_exists
 from localcluster.native.plan import NodePlan
@@ -113,7 +114,7 @@ def test_down_leaves_no_process_interface_or_cgroup(node: NativeNode) -> None:
 
     node.cluster("down")
 
-    assert processes & set(psutil.pids()) == set()
+    assert [pid for pid in processes if ProcessIdentity.of(pid)] == []
     assert not interface_exists(plan.host_interface)
     assert [tree for tree in cgroups.hierarchies() if (tree / plan.cgroup.strip("/")).exists()] == []
     assert str(node.state) not in Path("/proc/self/mountinfo").read_text()
@@ -138,7 +139,7 @@ def test_up_repairs_a_node_that_was_killed(node: NativeNode) -> None:
     node.run_pod()
     killed = node.processes()
     os.kill(node.first_process, signal.SIGKILL)
-    wait_until(lambda: not killed & set(psutil.pids()), "end of everything in the node", 30.0)
+    wait_until(lambda: not any(ProcessIdentity.of(pid) for pid in killed), "end of everything in the node", 30.0)
 
     node.up()
 
