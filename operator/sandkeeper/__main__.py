@@ -44,7 +44,14 @@ async def _run(settings: OperatorSettings) -> int:
     gc.freeze()
     failed = asyncio.Event()
     memo = handlers.Memo(settings=settings, failed=failed)
-    await kopf.operator(clusterwide=True, standalone=True, memo=memo, stop_flag=failed)
+    await kopf.operator(
+        clusterwide=True,
+        standalone=True,
+        # Kopf would otherwise ask for the user's name, which a container's uid need not have.
+        identity=settings.pod_name,  # type: ignore[arg-type]
+        memo=memo,
+        stop_flag=failed,
+    )
     return 1 if failed.is_set() else 0
 
 

@@ -12,6 +12,7 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError, Outdated
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.fence import FenceKeeper
+from sandkeeper.plan.announcement import worth_an_event
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.ownership import owner_of
@@ -167,12 +168,9 @@ class SandboxController:
         self._log.info("status", key=key, reason=plan.state.reason, was=before.get("reason"), why=plan.state.message)
         if plan.state.running and "startupSeconds" not in observed.status:
             self._metrics.started(answer["status"]["startupSeconds"])
-        if before.get("reason") == plan.state.reason:
-            return
-        if plan.state.wrong:
-            self._events.record(SANDBOXES, answer, "Warning", plan.state.reason, "Reconcile", plan.state.message)
-        elif "observedGeneration" in observed.status:
-            self._events.record(SANDBOXES, answer, "Normal", plan.state.reason, "Reconcile", plan.state.message)
+        kind = worth_an_event(before, plan.state)
+        if kind:
+            self._events.record(SANDBOXES, answer, kind, plan.state.reason, "Reconcile", plan.state.message)
 
     async def _clean_up(self, key: Key, raw: Json | None) -> None:
         """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""

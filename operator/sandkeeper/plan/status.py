@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SLOW_AFTER: Final = timedelta(seconds=10)
+SLOW_AFTER: Final = timedelta(seconds=15)
 """A start that goes well is written once, at its end; each write costs the API server as much as two sandbox reads."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ class NodeSupport:
 
     nodes: tuple[Json, ...] = ()
     handlers: Mapping[str, str] | None = None
+    _answers: dict[tuple[str, frozenset[tuple[str, str]]], bool] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def user_namespaces(self, runtime_class: str | None, node_selector: Mapping[str, str] | None) -> bool:
         """Whether every node that may run a pod can run it in a user namespace.
@@ -39,13 +42,16 @@ class NodeSupport:
             Labels that limit the nodes, as in the pod's spec.
         """
         handler = (self.handlers or {}).get(runtime_class, runtime_class) if runtime_class else ""
-        candidates = [node for node in self.nodes if _matches(node, node_selector or {})]
-        return bool(candidates) and all(_supported(node, handler or "") for node in candidates)
+        # Asked for every new pod, and the same for most: a thousand nodes are walked over once.
+        question = handler or "", frozenset((node_selector or {}).items())
+        if question not in self._answers:
+            candidates = [node for node in self.nodes if _matches(node, question[1])]
+            self._answers[question] = bool(candidates) and all(_supported(node, question[0]) for node in candidates)
+        return self._answers[question]
 
 
-def _matches(node: Json, selector: Mapping[str, str]) -> bool:
-    labels = node["metadata"].get("labels", {})
-    return all(labels.get(name) == value for name, value in selector.items())
+def _matches(node: Json, selector: frozenset[tuple[str, str]]) -> bool:
+    return bool(selector <= node["metadata"].get("labels", {}).items())
 
 
 def _supported(node: Json, handler: str) -> bool:

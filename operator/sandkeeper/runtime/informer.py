@@ -77,8 +77,12 @@ class Informer:
         listing = AsyncRetrying(
             retry=retry_if_exception_type(UNREACHABLE), wait=_wait, before_sleep=self._report, reraise=True
         )
+        barren = 0
         while True:
-            await self._watch(await listing(self._list))
+            fruitful = await self._watch(await listing(self._list))
+            # Nor must one that gives lists and refuses watches, as with half of the permissions.
+            barren = 0 if fruitful else min(barren + 1, 10)
+            await asyncio.sleep(min(0.05 * 2**barren, 30.0))
 
     async def _list(self) -> str:
         objects: list[Json] = []
@@ -101,25 +105,34 @@ class Informer:
         for key in self.store.replace(objects, version):
             self._on_change(key, before.get(key), self.store.get(key))
 
-    async def _watch(self, version: str) -> None:
-        """Follow changes, resuming where a stream ended, until that is no longer possible."""
-        fruitless = 0
+    async def _watch(self, version: str) -> bool:
+        """Follow changes, resuming where a stream ended, until that is no longer possible.
+
+        Returns
+        -------
+        bool
+            Whether the server told anything.
+        """
+        fruitful, fruitless = False, 0
         while fruitless < _MOST_FRUITLESS:
+            asked = 0.0
             try:
                 async for event in self._client.watch(self.resource, version, self._params):
                     version = event["object"]["metadata"]["resourceVersion"]
                     self.last_contact = time.monotonic()
-                    fruitless = 0
+                    fruitful, fruitless = True, 0
                     self._apply(event)
             except ApiError as error:
                 if not error.overloaded:
                     self._log.info("watch ended, listing anew", reason=error.reason, status=error.status)
-                    return
+                    return fruitful
+                asked = error.retry_after or 0.0
             except (aiohttp.ClientError, TimeoutError) as error:
                 self._log.debug("watch broke", error=repr(error))
             # A server that closes streams at once must not be asked in a tight loop.
-            await asyncio.sleep(0.05 * 2**fruitless)
+            await asyncio.sleep(max(0.05 * 2**fruitless, asked))
             fruitless += 1
+        return fruitful
 
     def _apply(self, event: Json) -> None:
         if event["type"] == "BOOKMARK":

@@ -30,17 +30,17 @@ def test_nothing_is_said_while_a_start_goes_well_since_the_default_says_pending(
     first = plan(sandbox())
 
     assert first.status == {}
-    assert first.look_again == CREATED + timedelta(seconds=10)
+    assert first.look_again == CREATED + timedelta(seconds=15)
 
 
 def test_the_wait_counts_from_the_moment_when_the_operator_heard_of_the_sandbox() -> None:
     heard = NOW - timedelta(milliseconds=300)
 
-    assert plan(sandbox(), first_seen=heard).look_again == heard + timedelta(seconds=10)
+    assert plan(sandbox(), first_seen=heard).look_again == heard + timedelta(seconds=15)
 
 
 def test_a_slow_start_is_told() -> None:
-    late = CREATED + timedelta(seconds=10)
+    late = CREATED + timedelta(seconds=15)
 
     slow = plan(sandbox(), late, pod=pod_of(sandbox(), {"phase": "Pending"}))
 

@@ -1,0 +1,32 @@
+"""Which changes of state are worth an Event: trouble, its end, and a restart; never an ordinary start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from sandkeeper.plan.pod_state import PodState
+
+Json = dict[str, Any]
+_PROGRESS = frozenset({"Pending", "Starting"})
+
+
+def worth_an_event(before: Json, state: PodState) -> Literal["Normal", "Warning"] | None:
+    """Tell how a change of state is to be announced.
+
+    Parameters
+    ----------
+    before
+        The condition Ready that is being replaced.
+
+    Returns
+    -------
+    str or None
+        None where the start goes as it should: it costs a sandbox no write.
+    """
+    was = before.get("reason", "Pending")
+    if was == state.reason:
+        return None
+    if state.wrong:
+        return "Warning"
+    return None if was in _PROGRESS else "Normal"
