@@ -78,11 +78,13 @@ class FakeClient(ApiClient):
 
     def __init__(self, server: FakeApiServer, faults: Faults | None = None, *, page: int = 2) -> None:
         self._fake = server
-        self._faults = faults or Faults()
+        self.faults = faults or Faults()
         self._page = page
         self._severed = False
         self.calls: list[tuple[str, str]] = []
-        """Verb and resource of each call that reached the server and may have changed something."""
+        """Verb and resource of each call that changed something."""
+        self.reads: list[str] = []
+        """Each list (of the first page) and watch that was asked for."""
 
     def sever(self) -> None:
         """Cut this client off for good: what is under way gets no answer either."""
@@ -127,8 +129,10 @@ class FakeClient(ApiClient):
         metadata_only: bool = False,
     ) -> Json:
         selected = selector((params or {}).get("labelSelector", ""), namespace)
-        if token and self._faults.strikes():
-            raise self._faults.expiry("list", where(resource, namespace, ""))
+        if not token:
+            self.reads.append("list")
+        if token and self.faults.strikes():
+            raise self.faults.expiry("list", where(resource, namespace, ""))
         return await self._exchange("list", resource, namespace, lambda: self._pages(resource, selected, token))
 
     def _pages(self, resource: Resource, selected: Callable[[Json], bool], token: str) -> Json:
@@ -148,12 +152,13 @@ class FakeClient(ApiClient):
 
     async def watch(self, resource: Resource, version: str, params: Mapping[str, str]) -> AsyncIterator[Json]:
         subject = where(resource, "", "")
+        self.reads.append("watch")
         await self._reach("watch", subject)
         selected = selector(params.get("labelSelector", ""), "")
         seen, until = int(version), asyncio.get_running_loop().time() + _WATCH_SECONDS
         while asyncio.get_running_loop().time() < until:
             if seen < self._fake.compacted:
-                raise self._faults.expiry("watch", subject)
+                raise self.faults.expiry("watch", subject)
             for change in self._fake.since(seen):
                 seen = change.version
                 event = change.event(selected) if change.resource == resource else None
@@ -173,11 +178,11 @@ class FakeClient(ApiClient):
         return True
 
     async def _reach(self, verb: str, subject: str) -> None:
-        await self._faults.travel()
+        await self.faults.travel()
         if self._severed:
             raise aiohttp.ServerDisconnectedError
-        if self._faults.strikes():
-            raise self._faults.refusal(verb, subject)
+        if self.faults.strikes():
+            raise self.faults.refusal(verb, subject)
 
     async def _write(self, verb: str, resource: Resource, namespace: str, call: Callable[[], Json]) -> Json:
         def counted() -> Json:
