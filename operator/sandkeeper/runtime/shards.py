@@ -112,11 +112,14 @@ class Shards:
         """Keep the shards until cancelled, then give them back."""
         try:
             while True:
+                started = time.monotonic()
                 try:
-                    await self._round()
+                    # What takes longer came too late for what we hold.
+                    async with asyncio.timeout(self._times.duration * 2 / 3):
+                        await self._round()
                 except UNREACHABLE as error:
                     self._log.warning("leases could not be renewed", error=str(error) or repr(error))
-                await asyncio.sleep(self._times.renew)
+                await asyncio.sleep(max(0.0, started + self._times.renew - time.monotonic()))
         finally:
             await self._give_back()
 
@@ -125,8 +128,11 @@ class Shards:
         leases = {lease["metadata"]["name"]: lease for lease in page["items"] or ()}
         await self._hold(leases, self._replica_name(self._identity), _REPLICA)
         live = self._live_replicas(leases.values()) | {self._identity}
-        for shard in range(self._count):
-            await self._settle(shard, leases, preferred_holder(shard, live))
+        # All at once, and each whatever becomes of the others: a slow server must not make us lose what we hold.
+        settling = (self._settle(shard, leases, preferred_holder(shard, live)) for shard in range(self._count))
+        for outcome in await asyncio.gather(*settling, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _settle(self, shard: int, leases: dict[str, Json], preferred: str) -> None:
         """Bring one shard's Lease to where it belongs, as far as its present holder allows."""
