@@ -97,14 +97,7 @@ def definition(kind: Kind) -> JsonSchema:
         "spec": {
             "group": names.GROUP,
             "scope": "Namespaced",
-            "names": {
-                "kind": kind.kind,
-                "listKind": f"{kind.kind}List",
-                "plural": kind.plural,
-                "singular": kind.singular,
-                "shortNames": [kind.short],
-                "categories": [names.CATEGORY],
-            },
+            "names": _names(kind),
             "versions": [
                 {
                     "name": names.VERSION,
@@ -116,6 +109,17 @@ def definition(kind: Kind) -> JsonSchema:
                 }
             ],
         },
+    }
+
+
+def _names(kind: Kind) -> JsonSchema:
+    return {
+        "kind": kind.kind,
+        "listKind": f"{kind.kind}List",
+        "plural": kind.plural,
+        "singular": kind.singular,
+        "shortNames": [kind.short],
+        "categories": [names.CATEGORY],
     }
 
 

@@ -60,21 +60,13 @@ class Operator:
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
+        times = LeaseTimes(settings.lease_seconds, settings.lease_seconds / 3)
         self._shards = Shards(
-            self._client,
-            settings.namespace,
-            settings.pod_name,
-            settings.shards,
-            self._shard_acquired,
-            times=LeaseTimes(settings.lease_seconds, settings.lease_seconds / 3),
+            self._client, settings.namespace, settings.pod_name, settings.shards, self._shard_acquired, times=times
         )
+        metrics = SandboxMetrics(self._metrics.registry, self._cluster.sandboxes)
         self._controller = SandboxController(
-            self._client,
-            self._cluster,
-            settings.for_plans(),
-            self._events,
-            SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
-            self._shards.holds,
+            self._client, self._cluster, settings.for_plans(), self._events, metrics, self._shards.holds
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []

@@ -62,6 +62,7 @@ def sandbox_pod(sandbox: Sandbox, environment: Environment, settings: Settings, 
     spec = _pod_spec(name, environment, settings)
     labels, annotations = template_metadata(environment)
     rendering = _hash({"spec": spec, "labels": dict(settings.pod_labels), "notes": dict(settings.pod_annotations)})
+    notes = {**settings.pod_annotations, **annotations, **template_keys(environment)}
     # Resources change in place, and the user namespace is what the nodes allowed at the start: neither is rendering.
     spec["containers"][0]["resources"] = environment.resources.to_json()
     if user_namespace:
@@ -73,13 +74,7 @@ def sandbox_pod(sandbox: Sandbox, environment: Environment, settings: Settings, 
             "name": pod_name(name),
             "namespace": sandbox.metadata.namespace,
             "labels": {**settings.pod_labels, **labels, **child_labels(name), ROLE_LABEL: SANDBOX_ROLE},
-            "annotations": {
-                **settings.pod_annotations,
-                **annotations,
-                ENVIRONMENT_ANNOTATION: environment.digest(),
-                RENDERING_ANNOTATION: rendering,
-                **template_keys(environment),
-            },
+            "annotations": {**notes, ENVIRONMENT_ANNOTATION: environment.digest(), RENDERING_ANNOTATION: rendering},
             "ownerReferences": [owner_reference(sandbox)],
         },
         "spec": spec,

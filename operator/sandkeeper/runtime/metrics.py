@@ -33,33 +33,33 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self.queue_wait = Histogram(
-            "sandkeeper_queue_wait_seconds", "Time from a key's request to its pass.", ["kind"],
-            registry=self.registry, buckets=_FAST,
-        )  # fmt: skip
-        self.pass_seconds = Histogram(
-            "sandkeeper_pass_seconds", "Duration of a pass over one key, by its result.", ["kind", "result"],
-            registry=self.registry, buckets=_FAST,
-        )  # fmt: skip
-        self.api_seconds = Histogram(
+        self.queue_wait = self._histogram(
+            "sandkeeper_queue_wait_seconds", "Time from a key's request to its pass.", "kind"
+        )
+        self.pass_seconds = self._histogram(
+            "sandkeeper_pass_seconds", "Duration of a pass over one key, by its result.", "kind", "result"
+        )
+        self.api_seconds = self._histogram(
             "sandkeeper_api_request_seconds", "Latency of calls to the API server (code 0: no response).",
-            ["verb", "resource", "code"], registry=self.registry, buckets=_FAST,
+            "verb", "resource", "code",
         )  # fmt: skip
-        self.loop_lag = Gauge(
-            "sandkeeper_event_loop_lag_seconds", "By how much the event loop woke late, last measured.",
-            registry=self.registry,
-        )  # fmt: skip
+        self.loop_lag = self._gauge(
+            "sandkeeper_event_loop_lag_seconds", "By how much the event loop woke late, last measured."
+        )
         self.events_dropped = Counter(
             "sandkeeper_events_dropped", "Events that were not written because too many were waiting.",
             registry=self.registry,
         )  # fmt: skip
-        self._queue_depth = Gauge(
-            "sandkeeper_queue_depth", "Keys that wait for a pass.", ["kind"], registry=self.registry
+        self._queue_depth = self._gauge("sandkeeper_queue_depth", "Keys that wait for a pass.", "kind")
+        self._watch_age = self._gauge(
+            "sandkeeper_watch_age_seconds", "Time since the API server was last heard of on a watch.", "resource"
         )
-        self._watch_age = Gauge(
-            "sandkeeper_watch_age_seconds", "Time since the API server was last heard of on a watch.", ["resource"],
-            registry=self.registry,
-        )  # fmt: skip
+
+    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
+        return Histogram(name, text, labels, registry=self.registry, buckets=_FAST)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
 
     def observe_call(self, verb: str, resource: str, code: int, seconds: float) -> None:
         """Record one API call, in the form that the client reports them."""
