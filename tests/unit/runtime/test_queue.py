@@ -71,17 +71,17 @@ class QueueMachine(RuleBasedStateMachine):
         self.now += seconds
 
     def _fire(self) -> None:
-        for key, _ in sorted(self.timers.items(), key=lambda timer: timer[1]):
-            if self.timers[key] <= self.now:
-                del self.timers[key]
-                self._add(key)
+        for key in self._due():
+            del self.timers[key]
+            self._add(key)
 
-    @precondition(lambda self: self.ready or any(due <= self.now for due in self.timers.values()))
+    def _due(self) -> list[str]:
+        return [key for key, due in sorted(self.timers.items(), key=lambda timer: timer[1]) if due <= self.now]
+
+    @precondition(lambda self: self.ready or set(self._due()) - self.working)
     @rule()
     def get(self) -> None:
         self._fire()
-        if not self.ready:
-            return
         key, waited = virtual_time.run(self.queue.get())
         assert key in self.ready, "it was asked for and is not in work"
         assert waited >= 0
