@@ -32,18 +32,18 @@ class Installation:
         What is applied to the cluster.
     settings
         The operator's environment variables, those with a fixed value.
-    user
-        The operator's user name: that of its service account.
+    account
+        The operator's service account.
     """
 
     objects: list[Document]
     settings: dict[str, str]
-    user: str
+    account: str
 
     @property
-    def groups(self) -> list[str]:
-        """Return the groups that the service account is in; they decide how the apiserver queues its requests."""
-        return ["system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]
+    def user(self) -> str:
+        """Return the user name that the apiserver knows the operator by."""
+        return f"system:serviceaccount:{NAMESPACE}:{self.account}"
 
 
 def installation() -> Installation:
@@ -70,5 +70,5 @@ def divided(documents: Iterable[Document]) -> Installation:
     return Installation(
         objects=[document for document in every if document["kind"] not in _OF_THE_POD],
         settings={entry["name"]: entry["value"] for entry in pod["containers"][0]["env"] if "value" in entry},
-        user=f"system:serviceaccount:{NAMESPACE}:{pod['serviceAccountName']}",
+        account=pod["serviceAccountName"],
     )

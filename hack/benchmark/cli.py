@@ -66,12 +66,12 @@ def bench(
     with told_plainly(), workspace() as folder:
         setup = Setup(folder, nodes, command)
         results = Results(environment())
-        uvloop.run(
-            run(setup, chosen(scenarios or [], quick=quick), rounds or (1 if quick else 3), results, count, profile)
-        )
-        sys.stdout.write(report.markdown(results))
-        if json_file:
-            json_file.write_text(json.dumps(report.document(results), indent=2) + "\n")
+        wanted = chosen(scenarios or [], quick=quick)
+        try:
+            uvloop.run(run(setup, wanted, rounds or (1 if quick else 3), results, count, profile))
+        finally:
+            # What was measured is told even if a later run fails.
+            publish(results, json_file)
         if results.unconverged:
             raise typer.Exit(NOT_CONVERGED)
 
@@ -85,6 +85,15 @@ async def run(
         await measurement.counted(setup, results)
     if profile:
         await profiled(setup, profile)
+
+
+def publish(results: Results, json_file: Path | None) -> None:
+    """Print the report, and write it as JSON where asked to, if there is anything to tell."""
+    if not results.rounds:
+        return
+    sys.stdout.write(report.markdown(results))
+    if json_file:
+        json_file.write_text(json.dumps(report.document(results), indent=2) + "\n")
 
 
 @contextmanager

@@ -31,7 +31,7 @@ async def profiled(setup: Setup, folder: Path) -> None:
     python = folder / "operator.pstats"
     async with prepared(setup, "profiling") as (bench, measured):
         sandbox = measured[-1]
-        bench.bed.start_operator(through=["-m", "cProfile", "-o", str(python.resolve())])
+        bench.bed.start_operator(through=["-m", "benchmark.cpuprofile", str(python.resolve())])
         await bench.round(sandbox, WARM_UP, 1)
         with step(f"profiling a burst of {PROFILED.count} sandboxes"):
             keys = PROFILED.keys(0)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 
 from benchmark.objects import Part
 from sandkeeper.runtime.client import ApiClient
+from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key, key_of
 
+RETRY_SECONDS = 0.2
 Reached = Callable[[str, Json], bool]
 """Tells from an event's type and object whether the awaited state is reached."""
 
@@ -83,11 +85,17 @@ async def _current_version(client: ApiClient, part: Part) -> str:
 
 async def _watch(client: ApiClient, part: Part, version: str, sightings: Sightings, reached: Reached) -> None:
     while True:
-        async for event in client.watch(part.resource, version, _selection(part)):
-            obj = event["object"]
-            version = obj["metadata"]["resourceVersion"]
-            if event["type"] != "BOOKMARK" and reached(event["type"], obj):
-                sightings.saw(part, key_of(obj))
+        try:
+            async for event in client.watch(part.resource, version, _selection(part)):
+                obj = event["object"]
+                version = obj["metadata"]["resourceVersion"]
+                if event["type"] != "BOOKMARK" and reached(event["type"], obj):
+                    sightings.saw(part, key_of(obj))
+        except ApiError as error:
+            # A young CRD's storage is made anew once or twice, and refuses watches meanwhile.
+            if not error.overloaded:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def _selection(part: Part) -> dict[str, str]:

@@ -172,9 +172,20 @@ class Testbed:
             "SANDKEEPER_POD_NAME": "benchmark",
             "SANDKEEPER_METRICS_PORT": str(ports.apiserver),
             "SANDKEEPER_PROBES_PORT": str(ports.etcd),
-            "KUBECONFIG": str(self.plane.credentials(installed.user, installed.groups)),
-            "PYTHONPATH": str(CHECKOUT / "operator"),
+            "KUBECONFIG": str(self._token_kubeconfig(installed)),
+            "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "operator"), str(CHECKOUT / "hack")]),
         }
+
+    def _token_kubeconfig(self, installed: chart.Installation) -> Path:
+        # With a token, as a pod has it: the apiserver verifies a certificate anew with every request, a token rarely.
+        request = ("create", "token", installed.account, f"--namespace={chart.NAMESPACE}", "--duration=6h")
+        token = self._kubectl(*request).strip()
+        content = yaml.safe_load(self.plane.kubeconfig.read_text())
+        content["users"][0]["user"] = {"token": token}
+        path = self._folder / "operator.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(content))
+        return path
 
     def _run(self, name: str, command: Sequence[str], settings: dict[str, str]) -> None:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("SANDKEEPER_")}
@@ -200,8 +211,9 @@ class Testbed:
         items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
         self._kubectl("apply", "--server-side", "-f", "-", given=yaml.safe_dump(items))
 
-    def _kubectl(self, *arguments: str, given: str = "") -> None:
+    def _kubectl(self, *arguments: str, given: str = "") -> str:
         command = [str(tool("kubectl")), f"--kubeconfig={self.plane.kubeconfig}", *arguments]
         done = subprocess.run(command, input=given, text=True, capture_output=True, check=False)
         if done.returncode:
             raise BenchmarkError(f"kubectl {arguments[0]} failed: {done.stderr.strip()}")
+        return done.stdout
