@@ -8,6 +8,7 @@ from sandkeeper.controllers.metrics import SandboxMetrics
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
+from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.metrics import Metrics
 from sandkeeper.runtime.resource import NETWORK_POLICIES, PODS, Json, Key
@@ -152,6 +153,21 @@ def test_what_a_write_shows_to_be_gone_is_not_acted_on_again(kind: type[Patch] |
             await stale.apply(write, "uid-a")
 
         assert stale.cluster.pod(KEY) is None
+
+    virtual_time.run(story())
+
+
+def test_a_change_decided_on_an_older_version_loses() -> None:
+    async def story() -> None:
+        stale = Stale()
+        pod = stale.make_pod("uid-a")
+        stale.server.patch(PODS, "team", "sbx-a", {"metadata": {"labels": {"by": "another"}}})
+
+        with pytest.raises(ApiError) as lost:
+            await stale.apply(Patch(pod, {"metadata": {"labels": {"by": "us"}}}), "uid-a")
+
+        assert lost.value.conflict
+        assert stale.server.get(PODS, "team", "sbx-a")["metadata"]["labels"]["by"] == "another"
 
     virtual_time.run(story())
 
