@@ -35,6 +35,7 @@ async def check(world: World) -> None:
     assert await world.writes_of_a_new_operator() == []
 
 
+@pytest.mark.timeout(1200)
 @given(STEPS, st.integers(0, 2**32), st.sampled_from([0.0, 0.05, 0.3]), st.sampled_from([0.0, 0.1, 2.0]))
 @example([(15.0, "fail_pod", "a", 0)], 0, 0.0, 0.0)
 @example([(15.0, "hide_pod", "a", 3), (15.0, "delete", "b", 0), (0.0, "compact", "b", 0)], 0, 0.0, 0.1)
