@@ -16,6 +16,7 @@ from sandkeeper.controllers.operator import Operator
 if TYPE_CHECKING:
     import asyncio
 
+    from sandkeeper.runtime.connection import Connection
     from sandkeeper.settings import OperatorSettings
 
 
@@ -52,14 +53,15 @@ class _NoProgress(kopf.ProgressStorage):
 
 
 class Memo(kopf.Memo):
-    """What handlers share: the settings, and the operator once it has started."""
+    """What handlers share: settings and connection, and the operator once it has started."""
 
     settings: OperatorSettings
+    connection: Connection
     failed: asyncio.Event
     operator: Operator
 
 
-@kopf.on.startup()
+@kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)  # the kubelet restarts us sooner than Kopf would try again
 async def start(settings: kopf.OperatorSettings, memo: Memo, **_: Any) -> None:
     """Configure Kopf as a shell and start the operator."""
     settings.scanning.disabled = True
@@ -69,14 +71,13 @@ async def start(settings: kopf.OperatorSettings, memo: Memo, **_: Any) -> None:
     settings.watching.chunk_size = 500
     # A task for each object that had an event lately: a second is enough for what belongs together.
     settings.queueing.idle_timeout = 1.0
-    memo.operator = await Operator.start(memo.settings, memo.failed)
+    memo.operator = await Operator.start(memo.settings, memo.connection, memo.failed)
 
 
 @kopf.on.login()
 async def login(memo: Memo, **_: Any) -> kopf.AiohttpSession:
     """Let Kopf use our session, whose credentials are kept fresh."""
-    connection = memo.operator.connection
-    return kopf.AiohttpSession(server=connection.server, aiohttp_session=connection.session)
+    return kopf.AiohttpSession(server=memo.connection.server, aiohttp_session=memo.connection.session)
 
 
 @kopf.on.event(API_VERSION, SANDBOX_PLURAL)

@@ -8,7 +8,7 @@ from sandkeeper.controllers.cluster import RESOURCES
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
-from sandkeeper.runtime.errors import ApiError, ExpectedError
+from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, key_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient, PatchType
 
 
-class InTheWayError(ExpectedError):
+class InTheWayError(Exception):
     """An object that is not the sandbox's has the name that a child needs."""
 
     def __init__(self, child: Json) -> None:

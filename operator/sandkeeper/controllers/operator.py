@@ -12,7 +12,6 @@ from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.metrics import SandboxMetrics
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.runtime.client import ApiClient
-from sandkeeper.runtime.connection import connect
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.http import serve_metrics, serve_probes
 from sandkeeper.runtime.informer import UNREACHABLE
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.connection import Connection
     from sandkeeper.settings import OperatorSettings
 
-_OTHER_CALLS = 16
-"""Connections beside the workers': watches, leases, events. Each costs 100 KiB of TLS buffers."""
 _RELIST_SECONDS = 300.0
 """How often the set of sandboxes is compared: Kopf tells of no deletion that happened while its watch was down."""
 _SILENT_SECONDS = 180.0
@@ -74,15 +71,14 @@ class Operator:
         self._log = structlog.get_logger()
 
     @classmethod
-    async def start(cls, settings: OperatorSettings, failed: asyncio.Event) -> Operator:
-        """Connect, fill the stores, and begin to work.
+    async def start(cls, settings: OperatorSettings, connection: Connection, failed: asyncio.Event) -> Operator:
+        """Fill the stores, and begin to work.
 
         Returns
         -------
         Operator
             Whose informers have synced; sandboxes come as they are delivered.
         """
-        connection = await connect(f"sandkeeper-operator/{settings.pod_name}", limit=settings.workers + _OTHER_CALLS)
         operator = cls(settings, connection, failed)
         await operator._serve()
         for informer in operator._cluster.informers:

@@ -17,8 +17,8 @@ from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.ownership import owner_of
 from sandkeeper.plan.pod_state import condition, failed, has_failed
-from sandkeeper.plan.refusal import refusal_state
-from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused
+from sandkeeper.plan.refusal import namespace_ends, refusal_state
+from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused, revives
 from sandkeeper.plan.writes import Create, Delete, Write
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.metrics import SandboxMetrics
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.events import EventRecorder
+
+
+_CONFLICT_SECONDS = 10.0
+"""How often to look whether an object in the way is gone: one without our label is not watched."""
 
 
 class SandboxController:
@@ -86,18 +90,24 @@ class SandboxController:
                 return await self._bring_about(key, raw)
             except OutdatedError:
                 return 0.0
+            except ApiError as error:
+                if not namespace_ends(error.status, error.message):
+                    raise
+                # The sandbox goes too, and until then asking again would only keep the API server busy.
+                return None
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         observed = self._observe(key, raw)
         now = datetime.now(UTC)
         plan = plan_sandbox(observed, now)
+        if revives(observed, plan):
+            await self._confirm(observed)
         try:
             for write in plan.writes:
                 await self._apply(write, observed, now)
         except InTheWayError as error:
-            plan = refused(observed, conflict_state(error.child), now)
-            await self._write_status(observed, plan)
-            raise
+            await self._write_status(observed, refused(observed, conflict_state(error.child), now))
+            return _CONFLICT_SECONDS
         except ApiError as error:
             await self._tell_refusal(observed, write, error, now)
             raise
@@ -106,6 +116,23 @@ class SandboxController:
             # It ended at once, and its event is no news to a store that knew it from the answer.
             return 0.0
         return max(0.0, (plan.look_again - now).total_seconds()) if plan.look_again else None
+
+    async def _confirm(self, observed: Observed) -> None:
+        """Make sure that a sandbox is there before what it lost is made again.
+
+        Of a deleted sandbox its children's end may be heard of before its own.
+        """
+        metadata = observed.sandbox.metadata
+        key = Key(metadata.namespace, metadata.name)
+        try:
+            found = await self._client.get(SANDBOXES, *key)
+        except ApiError as error:
+            if not error.not_found:
+                raise
+            self._cluster.sandboxes.remove(key, metadata.uid)
+            raise OutdatedError from error
+        if self._cluster.sandboxes.upsert(found):
+            raise OutdatedError
 
     def _observe(self, key: Key, raw: Json) -> Observed:
         pod = self._cluster.pod(key)

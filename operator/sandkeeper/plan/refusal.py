@@ -24,7 +24,7 @@ def refusal_state(kind: str, status: int, message: str) -> PodState | None:
     PodState or None
         None where it says nothing about the sandbox: an overloaded server, a lost race, a namespace on its way out.
     """
-    if status == 403 and "is being terminated" in message:
+    if namespace_ends(status, message):
         return None
     said = f"The API server refused the {kind}: {' '.join(message.split())[:_LONGEST]}"
     if status == 403 and "exceeded quota" in message:
@@ -37,3 +37,8 @@ def refusal_state(kind: str, status: int, message: str) -> PodState | None:
         # Nothing but another spec mends an object that is not valid.
         return PodState("Failed", said, wrong=True, stalled=True)
     return None
+
+
+def namespace_ends(status: int, message: str) -> bool:
+    """Whether an API server's refusal says that the namespace is on its way out, which nothing turns back."""
+    return status == 403 and "is being terminated" in message

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.denial import denial
-from sandkeeper.plan.fence import fence_policy, ports_policy
+from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
@@ -88,6 +88,13 @@ def finish(
         return Plan(state, writes, {}, min(filter(None, (wait, state.look_again))))
     status = status_of(observed, environment, state, late, now)
     return Plan(state, writes, merge_patch(observed.status, status), state.look_again)
+
+
+def revives(observed: Observed, plan: Plan) -> bool:
+    """Whether a plan makes anew what a sandbox once had, rather than what it never had."""
+    return "observedGeneration" in observed.status and any(
+        isinstance(write, Create) and not is_fence(write.obj) for write in plan.writes
+    )
 
 
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:

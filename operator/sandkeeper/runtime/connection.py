@@ -58,6 +58,10 @@ class Connection:
         await self.session.close()
 
 
+class NoCredentialsError(Exception):
+    """Neither a service account nor a kubeconfig says where the API server is."""
+
+
 async def connect(user_agent: str, *, limit: int = 64) -> Connection:
     """Open a connection with the pod's service account, or else with ``KUBECONFIG``.
 
@@ -72,13 +76,14 @@ async def connect(user_agent: str, *, limit: int = 64) -> Connection:
     -------
     Connection
         With credentials set.
+
+    Raises
+    ------
+    NoCredentialsError
+        If there are none that can be used.
     """
     configuration = Configuration()
-    loader = None
-    if (_SERVICE_ACCOUNT / "token").exists() and not os.environ.get("KUBECONFIG"):
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    else:
-        loader = await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    loader = await _configure(configuration)
     connector = aiohttp.TCPConnector(
         ssl=_tls(configuration),
         limit=limit,
@@ -95,6 +100,19 @@ async def connect(user_agent: str, *, limit: int = 64) -> Connection:
     connection = Connection(session, configuration.host.rstrip("/"), configuration, loader)
     await connection._authorize()
     return connection
+
+
+async def _configure(configuration: Configuration) -> config.kube_config.KubeConfigLoader | None:
+    """Fill in where the server is and who we are; a kubeconfig's loader is what renews its credentials."""
+    named = os.environ.get("KUBECONFIG")
+    try:
+        if (_SERVICE_ACCOUNT / "token").exists() and not named:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            return None
+        loader = await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (config.ConfigException, OSError) as error:
+        raise NoCredentialsError(f"{named or 'the default kubeconfig'}: {error}") from error
+    return loader  # type: ignore[no-any-return]
 
 
 def _tls(configuration: Configuration) -> ssl.SSLContext:

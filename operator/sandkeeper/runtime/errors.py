@@ -12,10 +12,6 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.resource import Json, Resource
 
 
-class ExpectedError(Exception):
-    """A pass ended early for a reason that the object's status tells; it is tried again, without a trace in the log."""
-
-
 class ApiError(Exception):
     """The API server answered a request with an error.
 

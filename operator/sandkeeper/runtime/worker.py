@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import aiohttp
 import structlog
 
-from sandkeeper.runtime.errors import ApiError, ExpectedError
+from sandkeeper.runtime.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -87,7 +87,7 @@ class Worker(Generic[K]):
         if isinstance(error, ApiError) and error.conflict:
             log.debug("a newer version is there, trying again", error=str(error))
             return "conflict"
-        if isinstance(error, ApiError | ExpectedError | aiohttp.ClientError | TimeoutError):
+        if isinstance(error, ApiError | aiohttp.ClientError | TimeoutError):
             log.warning("pass failed, trying again", error=str(error) or repr(error))
             return "error"
         log.error("pass failed unexpectedly, trying again", exc_info=error)

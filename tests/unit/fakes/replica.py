@@ -75,14 +75,7 @@ class Replica:
 
     async def _run(self) -> None:
         connection = SimpleNamespace(session=self.client, server="", keep_fresh=_for_ever, close=_at_once)
-
-        async def connect(*_: object, **__: object) -> SimpleNamespace:
-            return connection
-
-        with patch(f"{_MODULE}.connect", connect):
-            starting = asyncio.ensure_future(Operator.start(self._settings, self.failed))
-            await asyncio.sleep(0)
-        self._operator = await starting
+        self._operator = await Operator.start(self._settings, connection, self.failed)  # type: ignore[arg-type]
         while True:
             await self._watch(await self._list())
 
