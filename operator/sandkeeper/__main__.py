@@ -18,7 +18,7 @@ from sandkeeper.logs import configure_logs
 from sandkeeper.runtime.connection import NoCredentialsError, connect
 from sandkeeper.settings import OperatorSettings
 
-_OTHER_CALLS = 16
+_OTHER_CALLS = 10
 """Connections beside the workers': watches, leases, events. Each costs 100 KiB of TLS buffers."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -12,9 +12,12 @@ _METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "annotations", "ownerReferences", "deletionTimestamp",
 )  # fmt: skip
 _CONTAINER: Final = ("name", "image", "resources")
-_BOOKKEEPING: Final = ("managedFields", "annotations")
+_SANDBOX_METADATA: Final = (
+    "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
+)  # fmt: skip
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP")
 _CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState")
+_TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending"})
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
@@ -30,7 +33,9 @@ def slim_pod(pod: Json) -> Json:
         },
         "status": {
             **_picked(status, _POD_STATUS),
-            "conditions": [_picked(each, _CONDITION) for each in status.get("conditions") or ()],
+            "conditions": [
+                _picked(each, _CONDITION) for each in status.get("conditions") or () if each["type"] in _TELLING
+            ],
             "containerStatuses": [
                 _picked(each, _CONTAINER_STATUS)
                 for each in status.get("containerStatuses") or ()
@@ -76,9 +81,12 @@ def slim_runtime_class(runtime_class: Json) -> Json:
 
 
 def slim_sandbox(sandbox: Json) -> Json:
-    """Keep of a Sandbox all but annotations and the bookkeeping of who wrote which field."""
-    metadata = {name: value for name, value in sandbox["metadata"].items() if name not in _BOOKKEEPING}
-    return {**sandbox, "metadata": metadata}
+    """Keep of a Sandbox its spec, its status, and of the metadata what tells which sandbox at which version."""
+    return {
+        "metadata": _picked(sandbox["metadata"], _SANDBOX_METADATA),
+        "spec": sandbox.get("spec", {}),
+        "status": sandbox.get("status", {}),
+    }
 
 
 def _picked(obj: Json, names: tuple[str, ...]) -> Json:
