@@ -1,5 +1,7 @@
 """The spec of a running sandbox changes: in place where that is possible, by a new pod where it is not."""
 
+from typing import Any
+
 from api.operator.kubelet import Kubelet
 from api.operator.kubernetes_api import Json
 from api.operator.operator_process import OperatorProcess
@@ -12,7 +14,7 @@ WEB = {"name": "web", "port": 8080}
 DOCS = {"name": "docs", "port": 9000}
 
 
-def running(team: Team, **spec: object) -> str:
+def running(team: Team, **spec: Any) -> str:
     """Create a sandbox, wait until it runs, and return its pod's uid."""
     team.create(**spec)
     team.await_running()

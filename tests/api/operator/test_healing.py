@@ -1,5 +1,7 @@
 """Something happens to a sandbox's pod: the sandbox says what, and heals without help."""
 
+from typing import Any
+
 import pytest
 
 from api.operator.kubelet import Kubelet, add_node
@@ -12,7 +14,7 @@ from sandkeeper.runtime.resource import NODES, PODS
 OUT_OF_SERVICE = {"key": "node.kubernetes.io/out-of-service", "value": "nodeshutdown", "effect": "NoExecute"}
 
 
-def running(team: Team, **spec: object) -> Json:
+def running(team: Team, **spec: Any) -> Json:
     """Create a sandbox, wait until it runs, and return its pod."""
     team.create(**spec)
     team.await_running()
@@ -201,8 +203,10 @@ def test_a_sandbox_whose_node_was_deleted_starts_on_another(
     team.api.delete(NODES, "", "node-doomed")
 
     # The pod garbage collector makes sure for 40 s that the node is gone.
-    after = eventually(
-        lambda: (found := team.find(PODS, "sbx-agent")) and uid(found) != uid(pod) and found, "new pod", seconds=180
-    )
+    def successor() -> Json | None:
+        found = team.find(PODS, "sbx-agent")
+        return found if found and uid(found) != uid(pod) else None
+
+    after = eventually(successor, "new pod", seconds=180)
     assert team.await_reason("Running")["status"]["nodeName"] == "node-a"
     assert uid(team.pod()) == uid(after)

@@ -101,7 +101,7 @@ def test_a_runtime_class_that_comes_later(operator: OperatorProcess, team: Team)
 
 
 def test_a_pod_that_the_apiserver_finds_invalid(operator: OperatorProcess, team: Team) -> None:
-    selector = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
+    selector: Json = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}
     team.create(podTemplate={"spec": {"affinity": selector}})
 
     sandbox = team.await_reason("Failed")

@@ -1,6 +1,7 @@
 """Several operators at once: every namespace is one's, and whoever goes is replaced."""
 
 import signal
+from functools import partial
 
 from api.operator.conftest import StartOperator
 from api.operator.kubernetes_api import NAMESPACES, Api
@@ -65,6 +66,10 @@ def test_two_share_the_work_and_do_nothing_twice(start_operator: StartOperator, 
         api.delete(NAMESPACES, "", each.namespace)
 
 
+def only_the_late_pod(team: Team) -> bool:
+    return team.names(PODS) == ["sbx-late"]
+
+
 def test_the_work_of_a_killed_one_is_taken_over(start_operator: StartOperator, api: Api, team: Team) -> None:
     one, other = start_operator("operator-a", **SETTINGS), start_operator("operator-b", **SETTINGS)
     await_holders(api, one, other)
@@ -80,7 +85,7 @@ def test_the_work_of_a_killed_one_is_taken_over(start_operator: StartOperator, a
 
     for each in several:
         each.await_reason("Running", "late")
-        eventually(lambda each=each: each.names(PODS) == ["sbx-late"], "end of the early pod")
+        eventually(partial(only_the_late_pod, each), "end of the early pod")
     await_holders(api, other)
     for each in several:
         api.delete(NAMESPACES, "", each.namespace)
