@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.connection import Connection
     from sandkeeper.settings import OperatorSettings
 
+_WORKER = "worker"
 _RELIST_SECONDS = 300.0
 """How often the set of sandboxes is compared: Kopf tells of no deletion that happened while its watch was down."""
 _SILENT_SECONDS = 180.0
@@ -98,7 +99,7 @@ class Operator:
             concurrency=settings.workers,
             kind="Sandbox",
         )
-        operator._spawn(worker.run(), "worker")
+        operator._spawn(worker.run(), _WORKER)
         return operator
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
@@ -111,6 +112,7 @@ class Operator:
         """
         key, store = key_of(sandbox), self._cluster.sandboxes
         if event_type == "DELETED":
+            self._controller.forget(sandbox["metadata"]["uid"])
             changed = store.remove(key, sandbox["metadata"]["uid"])
         else:
             if event_type == "ADDED":
@@ -121,9 +123,12 @@ class Operator:
 
     async def stop(self) -> None:
         """End all tasks, give back the shards, close the connection."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Passes under way end before the shards go to another replica.
+        working = {task for task in self._tasks if task.get_name() == _WORKER}
+        for tasks in (working, self._tasks - working):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         for server in self._servers:
             await server.cleanup()
         await self.connection.close()

@@ -202,12 +202,10 @@ class SandboxController:
     async def _clean_up(self, key: Key, raw: Json | None) -> None:
         """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""
         pod = self._cluster.pod(key)
-        owner = owner_of(pod) if pod else None
+        owner = owner_of(pod) if pod and "deletionTimestamp" not in pod["metadata"] else None
         if pod and owner and owner["name"] == key.name and await self._is_gone(key, owner["uid"], raw):
-            self._forget(owner["uid"])
-            if "deletionTimestamp" not in pod["metadata"]:
-                await self._children.delete(pod)
-                self._log.info("wrote", key=str(key), action="delete", child=f"Pod/{pod['metadata']['name']}")
+            await self._children.delete(pod)
+            self._log.info("wrote", key=str(key), action="delete", child=f"Pod/{pod['metadata']['name']}")
         if raw is None:
             await self._fences.remove_unused(key.namespace)
 
@@ -225,6 +223,7 @@ class SandboxController:
             raise OutdatedError
         return bool(found["metadata"]["uid"] != uid)
 
-    def _forget(self, uid: str) -> None:
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of a sandbox that is gone."""
         self._failures.forget(uid)
         self._first_seen.pop(uid, None)

@@ -11,8 +11,10 @@ import asyncio
 import hashlib
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf
 from typing import TYPE_CHECKING
 
 import structlog
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 ROLE_LABEL = "sandkeeper.dev/lease"
 _REPLICA, _SHARD = "replica", "shard"
+_SILENT_DURATIONS = 20
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,16 @@ class Shards:
         for outcome in await asyncio.gather(*settling, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
+        await self._remove_silent(leases)
+
+    async def _remove_silent(self, leases: dict[str, Json]) -> None:
+        """Delete Leases of replicas that died long ago: their pods' names never come again."""
+        oldest = time.monotonic() - self._times.duration * _SILENT_DURATIONS
+        for name, lease in leases.items():
+            if lease["metadata"]["labels"][ROLE_LABEL] == _REPLICA and self._seen.get(name, ("", inf))[1] < oldest:
+                with suppress(ApiError):  # another replica may have been faster
+                    await self._client.delete(LEASES, self._namespace, name, uid=lease["metadata"]["uid"])
+                del self._seen[name]
 
     async def _settle(self, shard: int, leases: dict[str, Json], preferred: str) -> None:
         """Bring one shard's Lease to where it belongs, as far as its present holder allows."""

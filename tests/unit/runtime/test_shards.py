@@ -210,3 +210,20 @@ def test_a_namespace_is_always_in_the_same_shard() -> None:
         shard_of(name, 8) for name in ("team-a", "team-b", "default")
     ]
     assert {shard_of(f"team-{number}", 8) for number in range(200)} == set(range(8))
+
+
+def test_the_lease_of_a_replica_that_died_long_ago_is_removed() -> None:
+    async def story() -> None:
+        group = Group()
+        await group.join()
+        await group.join()
+        await group.wait(10)
+        await group.crash(0)
+
+        await group.wait(400)
+
+        names = {lease["metadata"]["name"] for lease in group.server.all(LEASES)}
+        assert "sandkeeper-replica-replica-1" in names
+        assert "sandkeeper-replica-replica-0" not in names
+
+    virtual_time.run(story())
