@@ -65,7 +65,7 @@ async def _run(settings: OperatorSettings) -> int:
         typer.echo(f"no credentials for a cluster: {error}", err=True)
         return 2
     failed = asyncio.Event()
-    memo = handlers.Memo(settings=settings, connection=connection, failed=failed)
+    memo = handlers.Memo(settings=settings, connection=connection, failed=failed, exit_status=1)
     await kopf.operator(
         clusterwide=True,
         standalone=True,
@@ -74,7 +74,7 @@ async def _run(settings: OperatorSettings) -> int:
         memo=memo,
         stop_flag=failed,
     )
-    return 1 if failed.is_set() else 0
+    return memo.exit_status
 
 
 if __name__ == "__main__":

@@ -53,12 +53,13 @@ class _NoProgress(kopf.ProgressStorage):
 
 
 class Memo(kopf.Memo):
-    """What handlers share: settings and connection, and the operator once it has started."""
+    """What handlers share: settings and connection, the operator once it has started, and how it ended."""
 
     settings: OperatorSettings
     connection: Connection
     failed: asyncio.Event
     operator: Operator
+    exit_status: int
 
 
 @kopf.on.startup(errors=kopf.ErrorsMode.PERMANENT)  # the kubelet restarts us sooner than Kopf would try again
@@ -90,3 +91,6 @@ async def sandbox_event(event: kopf.RawEvent, memo: Memo, **_: Any) -> None:
 async def stop(memo: Memo, **_: Any) -> None:
     """Give back what we hold."""
     await memo.operator.stop()
+    memo.exit_status = 1 if memo.failed.is_set() else 0
+    # Kopf itself waits for the flag, and would hold up our end by 5 s for the sake of its own waiter.
+    memo.failed.set()
