@@ -59,6 +59,8 @@ class OperatorProcess:
     def stop(self) -> int | None:
         """Ask it to end, as Kubernetes does, and return its exit status."""
         self.signal(signal.SIGTERM)
+        # One that a test froze would never hear of it.
+        self.signal(signal.SIGCONT)
         eventually(lambda: not self.running, "end of the operator")
         return self._program.exit_status
 

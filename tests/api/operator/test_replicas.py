@@ -58,10 +58,9 @@ def test_two_share_the_work_and_do_nothing_twice(start_operator: StartOperator, 
         each.await_running(["first", "second"])
         assert creations(each, one, other) == ["sbx-first", "sbx-second"]
         assert each.names(PODS) == ["sbx-first", "sbx-second"]
-    workers = [{call.namespace for call in operator.proxy.calls if call.is_write} for operator in (one, other)]
-    assert workers[0]
-    assert workers[1]
-    assert not workers[0] & workers[1]
+    served = [set(filter(operator.proxy.writes, (each.namespace for each in several))) for operator in (one, other)]
+    assert all(served)
+    assert not served[0] & served[1]
     for each in several:
         api.delete(NAMESPACES, "", each.namespace)
 
@@ -109,13 +108,13 @@ def test_a_frozen_one_that_wakes_up_does_no_harm(start_operator: StartOperator, 
     one = start_operator("operator-a", **SETTINGS)
     team.create()
     team.await_running()
+    before = team.pod()["metadata"]["uid"]
     one.signal(signal.SIGSTOP)
     other = start_operator("operator-b", **SETTINGS)
     team.change(env=[{"name": "STAGE", "value": "two"}])
     await_holders(api, other)
-    eventually(lambda: team.pod()["spec"]["containers"][0].get("env"), "pod of the changed spec")
+    pod = team.await_pod(other_than=before)
     team.await_running()
-    pod = team.pod()
 
     one.signal(signal.SIGCONT)
 
