@@ -63,8 +63,8 @@ def test_sandboxes_outlive_an_uninstalled_operator(sandboxes: Sandboxes, install
 
 
 def test_metrics_and_probes_answer(sandboxes: Sandboxes, installation: Installation) -> None:
-    sandboxes.apply("measured")
-    sandboxes.wait("measured")
+    sandboxes.apply("scraped-one")
+    sandboxes.wait("scraped-one")
 
     scraped = [
         sandboxes._kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics")
@@ -73,4 +73,4 @@ def test_metrics_and_probes_answer(sandboxes: Sandboxes, installation: Installat
 
     assert all("sandkeeper_queue_depth" in text for text in scraped)
     assert any('sandkeeper_sandboxes{reason="Running"}' in text for text in scraped)
-    assert not [text for text in scraped if "measured" in text]
+    assert not [text for text in scraped if "scraped-one" in text]
