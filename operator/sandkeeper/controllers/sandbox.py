@@ -124,15 +124,21 @@ class SandboxController:
         """
         metadata = observed.sandbox.metadata
         key = Key(metadata.namespace, metadata.name)
-        try:
-            found = await self._client.get(SANDBOXES, *key)
-        except ApiError as error:
-            if not error.not_found:
-                raise
+        found = await self._ask(key)
+        if found is None:
             self._cluster.sandboxes.remove(key, metadata.uid)
-            raise OutdatedError from error
+            raise OutdatedError
         if self._cluster.sandboxes.upsert(found):
             raise OutdatedError
+
+    async def _ask(self, key: Key) -> Json | None:
+        """Read a sandbox from the API server, of whose change no watch may have told yet; None where it is gone."""
+        try:
+            return await self._client.get(SANDBOXES, *key)
+        except ApiError as error:
+            if error.not_found:
+                return None
+            raise
 
     def _observe(self, key: Key, raw: Json) -> Observed:
         pod = self._cluster.pod(key)
@@ -159,12 +165,12 @@ class SandboxController:
             await self._fences.make(write, observed.sandbox)
         else:
             await self._children.apply(write, observed.sandbox)
-        self._log.info(
-            "wrote",
-            key=f"{child['metadata']['namespace']}/{observed.sandbox.metadata.name}",
-            action=type(write).__name__.lower(),
-            child=f"{child['kind']}/{child['metadata']['name']}",
-        )
+        self._log_write(write, Key(child["metadata"]["namespace"], observed.sandbox.metadata.name))
+
+    def _log_write(self, write: Write, key: Key) -> None:
+        child = write.obj if isinstance(write, Create) else write.child
+        name = f"{child['kind']}/{child['metadata']['name']}"
+        self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
 
     async def _tell_refusal(self, observed: Observed, write: Write, error: ApiError, now: datetime) -> None:
         """Put what the API server refused into the status; the pass then fails and is tried again."""
@@ -205,7 +211,7 @@ class SandboxController:
         owner = owner_of(pod) if pod and "deletionTimestamp" not in pod["metadata"] else None
         if pod and owner and owner["name"] == key.name and await self._is_gone(key, owner["uid"], raw):
             await self._children.delete(pod)
-            self._log.info("wrote", key=str(key), action="delete", child=f"Pod/{pod['metadata']['name']}")
+            self._log_write(Delete(pod), key)
         if raw is None:
             await self._fences.remove_unused(key.namespace)
 
@@ -213,12 +219,10 @@ class SandboxController:
         """Whether a sandbox is known to be deleted, rather than not heard of yet."""
         if self._cluster.sandboxes.buried(uid) or (raw is not None and raw["metadata"]["uid"] == uid):
             return True
-        try:
-            found = await self._client.get(SANDBOXES, *key)
-        except ApiError as error:
-            if error.not_found:
-                return True
-            raise
+        found = await self._ask(key)
+        # One that ends before Kopf has listed it is never heard of again: it must not get into the store from here.
+        if found is None or (found["metadata"]["uid"] == uid and "deletionTimestamp" in found["metadata"]):
+            return True
         if self._cluster.sandboxes.upsert(found):
             raise OutdatedError
         return bool(found["metadata"]["uid"] != uid)

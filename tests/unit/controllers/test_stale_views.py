@@ -99,6 +99,26 @@ def test_a_pod_whose_sandbox_went_unheard_goes_too() -> None:
     virtual_time.run(story())
 
 
+def test_nothing_stays_of_a_sandbox_that_ends_before_it_was_heard_of() -> None:
+    async def story() -> None:
+        stale = Stale()
+        finalizer = {"metadata": {"name": "a", "finalizers": ["example.com/audit"]}, "spec": {}}
+        going = stale.server.create(SANDBOXES, "team", finalizer)
+        stale.cluster.store(PODS).upsert(stale.make_pod(going["metadata"]["uid"]))
+        stale.cluster.store(NETWORK_POLICIES).upsert(stale.server.create(NETWORK_POLICIES, "team", fence()))
+        stale.server.delete(SANDBOXES, "team", "a")
+        await stale.reconcile()
+        ended = stale.server.get(PODS, "team", "sbx-a")
+        stale.server.remove(PODS, ended)
+        stale.cluster.store(PODS).remove(Key("team", "sbx-a"), ended["metadata"]["uid"])
+
+        await stale.reconcile()
+
+        assert stale.server.all(NETWORK_POLICIES) == []
+
+    virtual_time.run(story())
+
+
 def test_a_child_that_is_there_already_is_taken_over_where_it_is_ours() -> None:
     async def story() -> None:
         stale = Stale()
