@@ -86,8 +86,13 @@ def _agent(stage: Stage) -> None:
     fetch = "import urllib.request as r; print('HTTP', r.urlopen('http://leads-agent:8080/', timeout=30).status)"
     stage.kubectl(
         "-n", NAMESPACE, "run", "teammate", "--image=docker.io/library/python:3.13", "--image-pull-policy=IfNotPresent",
-        "--restart=Never", "--rm", "-i", "--quiet", "--", "python3", "-c", fetch,
+        "--restart=Never", "--", "python3", "-c", fetch,
     )  # fmt: skip
+    # Not attached: what is printed before `kubectl run -i` has attached may be lost.
+    succeeded = "--for=jsonpath={.status.phase}=Succeeded"
+    stage.kubectl("-n", NAMESPACE, "wait", "pod/teammate", succeeded, "--timeout=2m")
+    stage.kubectl("-n", NAMESPACE, "logs", "teammate")
+    stage.kubectl("-n", NAMESPACE, "delete", "pod", "teammate", "--now", show=False)
 
 
 def _comes_back(stage: Stage) -> None:

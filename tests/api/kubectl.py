@@ -39,6 +39,6 @@ class Kubectl:
             stdin=subprocess.DEVNULL if given is None else None,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
         )

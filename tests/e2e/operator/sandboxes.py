@@ -68,6 +68,19 @@ class Sandboxes:
         """Run a command in a sandbox."""
         return self.kubectl("exec", f"sbx-{name}", "--", *command)
 
+    def run(self, name: str, image: str, *command: str) -> str:
+        """Run a command in an ordinary pod of the namespace to its end and return what it printed.
+
+        Not attached: what is printed before ``kubectl run -i`` has attached may be lost.
+        """
+        self.kubectl("run", name, f"--image={image}", "--restart=Never", "--command", "--", *command)
+        try:
+            self.kubectl("wait", f"pod/{name}", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=120s")
+        finally:
+            printed = self.kubectl("logs", name)
+            self.kubectl("delete", "pod", name, "--now")
+        return printed
+
 
 def eventually(read: Callable[[], T], expected: Callable[[T], object], seconds: float = 120.0) -> T:
     """Read until it is as expected, and say what was read last where it never is."""
