@@ -10,6 +10,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 CHECKOUT = PACKAGE.parent.parent
+SOURCES = f"{CHECKOUT / 'operator'}:{CHECKOUT / 'hack'}"
+"""What stands on Python's path for programs of this package."""
 
 
 def cache_home() -> Path:

@@ -1,4 +1,4 @@
-"""What every node gets once its apiserver answers: runtime classes and the cluster DNS."""
+"""What every node gets once its apiserver answers: rights of its programs, runtime classes and the cluster DNS."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ import yaml
 from localcluster.commands import run
 from localcluster.images.catalogue import COREDNS
 from localcluster.native.containerd import HANDLERS
+from localcluster.native.node import POLICY_USER
 from localcluster.native.plan import NodePlan
 from localcluster.progress import step
 from localcluster.tools import tool
@@ -41,6 +42,37 @@ def install(kubeconfig: Path, plan: NodePlan) -> None:
         run(*kubectl, "wait", "--for=create", f"node/{plan.name}", TIMEOUT)
         run(*kubectl, "wait", "--for=condition=Ready", f"node/{plan.name}", TIMEOUT)
         run(*kubectl, "-n", "kube-system", "rollout", "status", "deployment/coredns", TIMEOUT)
+
+
+def grant(kubeconfig: Path) -> None:
+    """Let the node's own programs read what they live by; who has a stock role needs none of it."""
+    rights = yaml.safe_dump_all(policy_rights())
+    apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"]
+    run(tool("kubectl"), f"--kubeconfig={kubeconfig}", *apply, stdin=rights)
+
+
+def policy_rights() -> list[dict[str, Any]]:
+    """Return what the program that enforces NetworkPolicies may do: read three kinds, and nothing else."""
+    name, verbs = {"name": POLICY_USER}, ["list", "watch"]
+    group = "rbac.authorization.k8s.io"
+    return [
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRole",
+            "metadata": name,
+            "rules": [
+                {"apiGroups": [""], "resources": ["pods", "namespaces"], "verbs": verbs},
+                {"apiGroups": ["networking.k8s.io"], "resources": ["networkpolicies"], "verbs": verbs},
+            ],
+        },
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": name,
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", **name},
+            "subjects": [{"apiGroup": group, "kind": "User", **name}],
+        },
+    ]
 
 
 def runtime_classes() -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from localcluster.native import addons, cgroups, control, launch, network
 from localcluster.native.image_store import image_store
 from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan, choose_link
+from localcluster.native.policy import report
 from localcluster.packages import ensure_packages
 from localcluster.paths import path_id, state_home
 from localcluster.process import wait_until
@@ -41,7 +42,6 @@ class NativeDriver:
     """
 
     name = "native"
-    policy_enforcement = "none: NetworkPolicies are stored and not enforced"
 
     def __init__(self, state: Path | None = None) -> None:
         self.state = state or state_home()
@@ -51,6 +51,14 @@ class NativeDriver:
     def kubeconfig(self) -> Path:
         """Return the administrator's kubeconfig."""
         return self._plan().kubeconfig
+
+    @property
+    def policy_enforcement(self) -> str:
+        """Return what enforces NetworkPolicies, and of a running node whether it does."""
+        try:
+            return report.summary(self.order({"do": "status"})["policies"])
+        except ClusterError:
+            return "nftables (development)"
 
     @property
     def running(self) -> bool:
@@ -188,7 +196,7 @@ class NativeDriver:
 def _own_digest() -> str:
     """Return digits that change when the code that runs in the node does."""
     content = sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(__file__).parent.rglob("*.py")):
         content.update(file.read_bytes())
     return content.hexdigest()[:8]
 

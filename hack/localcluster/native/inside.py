@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from localcluster.commands import run
 from localcluster.errors import ClusterError
-from localcluster.native import cgroups, control, mounts, network, node
+from localcluster.native import addons, cgroups, control, mounts, network, node
 from localcluster.native.containerd import SOCKET
 from localcluster.native.image_store import import_images
 from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan
+from localcluster.native.policy import report
+from localcluster.native.policy.hooks import closed
 from localcluster.native.supervisor import Supervisor
 from localcluster.process import wait_until
 
@@ -45,11 +48,15 @@ class InsideNode:
                 self._phase = f"starting {name}"
                 self._supervisor.start(name)
             self._control_plane.kubeconfig.rename(self._plan.kubeconfig)
+            addons.grant(self._plan.kubeconfig)
+            self._supervisor.start("network-policy")
             self._phase = "importing the images that were loaded"
             imported.result()
         for name in ("kubelet", "kube-proxy"):
             self._phase = f"starting {name}"
             self._supervisor.start(name)
+        self._phase = "waiting for network policies to be enforced"
+        wait_until(lambda: report.ask()["ready"], "enforcement of network policies", 60.0)
         self._phase = RUNNING
 
     def tend(self) -> None:
@@ -62,7 +69,8 @@ class InsideNode:
         """Carry out one order from outside."""
         match order:
             case {"do": "status"}:
-                return {"phase": self._phase, "components": self._supervisor.report()}
+                components = self._supervisor.report()
+                return {"phase": self._phase, "components": components, "policies": report.ask()}
             case {"do": "start" | "stop" | "restart" | "kill" as verb, "component": component}:
                 return getattr(self._supervisor, verb)(component)
             case {"do": "import", "image": image}:
@@ -83,6 +91,8 @@ def main(plan_file: str) -> None:
     wait_until(lambda: network.interface_exists(network.NODE_INTERFACE), "the link to this machine", 30.0)
     socket.sethostname(plan.name)
     mounts.prepare(plan)
+    # Before there is anything that could start a pod.
+    run("nft", "-f", "-", stdin=closed(plan.pod_cidr))
     network.configure_inside(plan)
     cgroups.make(plan.cgroup)
     inside = InsideNode(plan)

@@ -15,7 +15,7 @@ from localcluster.native.image_store import copy_store
 from localcluster.native.init import GO
 from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan
-from localcluster.paths import PACKAGE
+from localcluster.paths import SOURCES
 from localcluster.process import wait_until
 from localcluster.progress import Step, step
 
@@ -59,7 +59,7 @@ def start(plan: NodePlan, store: Path, images: list[Path]) -> None:
 
 def _spawn(plan: NodePlan) -> subprocess.Popen[str]:
     command = ["unshare", *NAMESPACES, "--", sys.executable, "-m", "localcluster.native.init", str(plan.file)]
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONPATH": SOURCES, "PYTHONUNBUFFERED": "1"}
     with (plan.logs / "supervisor.log").open("a") as log:
         return subprocess.Popen(
             command,

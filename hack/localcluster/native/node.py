@@ -1,6 +1,7 @@
 """The programs of a node and the files that they read."""
 
 import os
+import sys
 from pathlib import Path
 
 from localcluster.components import Layout, Ports
@@ -8,11 +9,13 @@ from localcluster.controlplane import ControlPlane
 from localcluster.credentials import authority_of, write_credentials, write_user
 from localcluster.native import containerd, kubelet
 from localcluster.native.plan import NodePlan
+from localcluster.paths import SOURCES
 from localcluster.process import Program
 from localcluster.tools import tool
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 PAUSE_IMAGE = "sandkeeper.local/pause:1"
+POLICY_USER = "sandkeeper:network-policy"
 
 
 def control_plane(plan: NodePlan) -> ControlPlane:
@@ -38,6 +41,7 @@ def write_files(plan: NodePlan, layout: Layout) -> Path:
     server.write(layout.pki, "kubelet-server")
     write_user(layout, files / "kubelet.kubeconfig", f"system:node:{plan.name}", ["system:nodes"])
     write_user(layout, files / "kube-proxy.kubeconfig", "system:kube-proxy", [])
+    write_user(layout, files / "network-policy.kubeconfig", POLICY_USER, [])
     (networks / "10-pods.conflist").write_text(containerd.network_list(plan.pod_cidr))
     (files / "containerd.toml").write_text(
         containerd.configuration(
@@ -73,6 +77,7 @@ def programs(plan: NodePlan, files: Path) -> dict[str, Program]:
     path = ":".join([str(tool("containerd").parent), "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
     environment = {"PATH": path, "TMPDIR": str(temporary), "HOME": os.environ.get("HOME", "/root")}
     commands = {
+        "network-policy": [sys.executable, "-m", "localcluster.native.policy", plan.file],
         "containerd": [tool("containerd"), "--config", files / "containerd.toml"],
         "kubelet": [
             *["unshare", "--mount", "--propagation", "unchanged", files / "with-tunables", tool("kubelet")],
@@ -83,7 +88,8 @@ def programs(plan: NodePlan, files: Path) -> dict[str, Program]:
         ],
         "kube-proxy": [tool("kube-proxy"), f"--config={files / 'kube-proxy.yaml'}"],
     }
+    own = {"network-policy": {"PYTHONPATH": SOURCES, "KUBECONFIG": str(files / "network-policy.kubeconfig")}}
     return {
-        name: Program(name, [str(word) for word in words], plan.logs / f"{name}.log", environment)
+        name: Program(name, [str(word) for word in words], plan.logs / f"{name}.log", environment | own.get(name, {}))
         for name, words in commands.items()
     }
