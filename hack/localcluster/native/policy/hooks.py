@@ -20,7 +20,8 @@ def fixed_chains(pod_cidr: str) -> str:
     Notes
     -----
     The priority puts judging after kube-proxy's rewriting (DNAT, at -100 in prerouting), so that a Service is judged by
-    the pod behind it. What the node itself sends is not caught: probes reach pods whatever the policies say.
+    the pod behind it. What the node itself sends is not caught, nor what is said in reply to it: probes reach pods
+    whatever the policies say. The node speaks to pods from the gateway's address, which is of the pods' range.
     """
     return f"""\
 table {NAME} {{
@@ -41,6 +42,7 @@ table {NAME} {{
     type filter hook input priority filter - 5; policy accept;
     iifname "lo" accept
     iifname "{POD_INTERFACES}" ct state {{ invalid, untracked }} drop
+    ct direction reply accept
     {CLIENT} {pod_cidr} jump from_pod
   }}
   chain from_pod {{
