@@ -26,8 +26,8 @@ from sandkeeper.runtime.store import Store
 
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.02, 1.0
-# Nine parts of rest for one of work: writing the table takes a tenth of a core at most, however much happens.
-REST = 9.0
+# Four parts of rest for one of work: writing the table takes a fifth of a core at most, however much happens.
+REST = 4.0
 
 
 class Enforcer:
