@@ -131,7 +131,8 @@ async def measure(replaced_a_second: float) -> Figures:
     await enforcer.sync()
     first = time.perf_counter() - started
     writing = asyncio.create_task(enforcer.run())
-    cpu, started, syncs, delays = _cpu(), time.perf_counter(), enforcer.report.syncs, []
+    delays: list[float] = []
+    cpu, started, syncs = _cpu(), time.perf_counter(), enforcer.report.syncs
     while (elapsed := time.perf_counter() - started) < SECONDS:
         load.replace()
         if len(delays) < elapsed:
@@ -150,7 +151,7 @@ async def _time_to_cut(enforcer: Enforcer, load: Load, number: int) -> float:
     started = time.perf_counter()
     load.apply("team-3", "cut", {"podSelector": {}, "ingress": [{"ports": [{"port": 1000 + number}]}]})
     wanted = str(load._version)
-    while enforcer.report.policies.get("team-3/cut", {}).get("resourceVersion") != wanted:
+    while enforcer.report.policies.get("team-3/cut", {}).get("resourceVersion") != wanted:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     return time.perf_counter() - started
 

@@ -90,7 +90,7 @@ class Cluster:
         if "port" not in entry:
             return True
         if isinstance(entry["port"], int):
-            return entry["port"] <= number <= entry.get("endPort", entry["port"])
+            return bool(entry["port"] <= number <= entry.get("endPort", entry["port"]))
         owner = self._owner(server)
         declared = owner["spec"]["containers"][0]["ports"] if owner else []
         return any(

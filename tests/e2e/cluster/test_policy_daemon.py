@@ -1,0 +1,110 @@
+"""The native node's own enforcement: no forged sources, no IPv6, and closed while its program is away."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api.kubectl import Kubectl
+from e2e.cluster.conftest import Pods
+from e2e.cluster.policy_lab import FORGE, Lab, pod_selector
+from e2e.conftest import hack_cluster
+from localcluster.native.driver import NativeDriver
+from localcluster.process import wait_until
+
+# Says something to everybody on the link by IPv6, and tells who answered.
+KNOCK = """
+import socket
+asking = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+asking.settimeout(1)
+asking.sendto(bytes([128, 0, 0, 0, 0, 1, 0, 1]), ("ff02::1%eth0", 0))
+own = open("/proc/net/if_inet6").read()
+try:
+    while True:
+        said, sender = asking.recvfrom(1000)
+        if said[0] == 129 and sender[0].split("%")[0].replace(":", "")[-4:] not in own:
+            print("answered")
+            break
+except TimeoutError:
+    print("silence")
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(kubectl: Kubectl) -> Iterator[Lab]:
+    """The same few pods for all tests."""
+    names = [f"daemon-{which}-{uuid.uuid4().hex[:6]}" for which in ("here", "there")]
+    for name in names:
+        kubectl("create", "namespace", name)
+    yield Lab(*(Pods(kubectl, name) for name in names))
+    kubectl("delete", "namespace", *names, "--wait=false")
+
+
+def told() -> dict[str, Any]:
+    """What the daemon tells of itself, by way of the supervisor."""
+    content: dict[str, Any] = NativeDriver().order({"do": "status"})["policies"]
+    return content
+
+
+def test_status_tells_which_generations_are_in_force(lab: Lab) -> None:
+    with lab.policy("told", policyTypes=["Ingress"]):
+        name = f"{lab.here.namespace}/told"
+        wait_until(lambda: told()["policies"].get(name, {}).get("generation") == 1, "the first generation", 20.0)
+
+        lab.apply("told", policyTypes=["Ingress", "Egress"])
+
+        wait_until(lambda: told()["policies"].get(name, {}).get("generation") == 2, "the second generation", 20.0)
+        count = len(told()["policies"])
+        status = json.loads(hack_cluster("status", "--json"))
+        assert status["policyEnforcement"] == f"nftables (development), {count} policies in force"
+
+
+def test_nobody_speaks_in_anothers_name(lab: Lab) -> None:
+    with lab.policy(policyTypes=["Ingress"], ingress=[{"from": [pod_selector(app="friend")]}]):
+        lab.becomes({("friend",): True, ("stranger",): False})
+        elsewhere = ("10.244.3.250", "192.0.2.1", "127.0.0.1", "10.244.0.1")
+
+        for source in (lab.address["friend"], lab.address["server"], *elsewhere):
+            lab.run("stranger", FORGE, source, lab.address["server"], "forged")
+        lab.run("friend", FORGE, lab.address["friend"], lab.address["server"], "genuine")
+
+        def senders() -> str:
+            return lab.here.inside("server", "cat", "/tmp/senders")
+
+        wait_until(lambda: "genuine" in senders(), "the genuine datagram", 20.0)
+        assert "forged" not in senders()
+
+
+def test_ipv6_gets_nowhere(lab: Lab) -> None:
+    assert lab.run("stranger", KNOCK) == "silence"
+
+
+def test_a_crash_opens_nothing_and_is_made_good(lab: Lab) -> None:
+    with lab.policy(policyTypes=["Ingress"], ingress=[{"from": [pod_selector(app="friend")]}]):
+        lab.becomes({("stranger",): False, ("friend",): True})
+        since = told()["enforcingSince"]
+
+        hack_cluster("kill", "network-policy")
+
+        def back() -> bool:
+            assert not lab.reaches("stranger")
+            assert lab.reaches("friend")
+            return bool(told()["ready"]) and told()["enforcingSince"] != since
+
+        wait_until(back, "return of the daemon", 60.0)
+        lab.apply(policyTypes=["Ingress"], ingress=[{"from": [pod_selector(app="stranger")]}])
+        lab.becomes({("stranger",): True, ("friend",): False})
+
+
+def test_what_is_made_while_nobody_watches_is_closed(lab: Lab) -> None:
+    hack_cluster("stop", "network-policy")
+    try:
+        lab.here("delete", "pod", "stranger")
+        lab.start("stranger")
+
+        assert not lab.reaches("stranger")
+    finally:
+        hack_cluster("start", "network-policy")
+    lab.becomes({("stranger",): True})
