@@ -48,6 +48,18 @@ except ConnectionRefusedError:
 except OSError:
     print("silence")
 """
+PING = """
+import socket, sys
+asking = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+asking.settimeout(1)
+asking.sendto(bytes([8, 0, 0xF7, 0xFD, 0, 1, 0, 1]), (sys.argv[1], 0))
+try:
+    while asking.recv(100)[20] != 0:
+        pass
+    print("answered")
+except OSError:
+    print("silence")
+"""
 # One connection, over which something is said until it is not answered any more.
 TALK = """
 import socket, sys, time
@@ -113,6 +125,8 @@ class Lab:
 
     def ask(self, who: str, host: str, port: int = 8080, kind: str = "TCP", seconds: float = 1.0) -> str:
         """Try to reach a port from a pod, and return ``answered``, ``refused`` or ``silence``."""
+        if kind == "ICMP":
+            return self.run(who, PING, host)
         return self.run(who, ASK, kind, host, str(port), str(seconds))
 
     def reaches(self, who: str, whom: str = "server", port: int = 8080, kind: str = "TCP") -> bool:

@@ -23,10 +23,11 @@ def lab(kubectl: Kubectl) -> Iterator[Lab]:
 
 
 def test_everything_passes_where_no_policy_selects_and_nothing_where_one_allows_nothing(lab: Lab) -> None:
-    lab.becomes({("friend",): True, ("neighbour",): True, ("friend", "server", 8080, "UDP"): True})
+    attempts = [("friend",), ("neighbour",), *(("friend", "server", 8080, kind) for kind in ("UDP", "ICMP"))]
+    lab.becomes(dict.fromkeys(attempts, True))
 
     with lab.policy(policyTypes=["Ingress"]):
-        lab.becomes({("friend",): False, ("neighbour",): False, ("friend", "server", 8080, "UDP"): False})
+        lab.becomes(dict.fromkeys(attempts, False))
         assert lab.reaches("server", "friend")
 
 

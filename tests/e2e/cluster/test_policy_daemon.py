@@ -14,7 +14,7 @@ from e2e.conftest import hack_cluster
 from localcluster.native.driver import NativeDriver
 from localcluster.process import wait_until
 
-# Says something to everybody on the link by IPv6, and tells who answered.
+# Says something to everybody on the link by IPv6, and tells whether anybody answers or asks who we are.
 KNOCK = """
 import socket
 asking = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
@@ -24,8 +24,9 @@ own = open("/proc/net/if_inet6").read()
 try:
     while True:
         said, sender = asking.recvfrom(1000)
-        if said[0] == 129 and sender[0].split("%")[0].replace(":", "")[-4:] not in own:
-            print("answered")
+        address = socket.inet_pton(socket.AF_INET6, sender[0].split("%")[0]).hex()
+        if said[0] in (129, 135) and address not in own:
+            print("heard")
             break
 except TimeoutError:
     print("silence")
