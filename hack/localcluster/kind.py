@@ -9,6 +9,7 @@ from localcluster.commands import run
 from localcluster.errors import ClusterError
 from localcluster.native.addons import runtime_classes
 from localcluster.native.containerd import HANDLERS
+from localcluster.native.kubelet import KUBELET_CONFIGURATION, LIMITS_ON_PODS
 from localcluster.paths import path_id, state_home
 from localcluster.progress import say, step
 from localcluster.tools import tool
@@ -99,7 +100,7 @@ class KindDriver:
 
 
 def cluster_configuration() -> dict[str, object]:
-    """Return kind's configuration: one node that has the second runtime handler too."""
+    """Return kind's configuration: one node, with the second runtime handler and the kubelet's limits on pods."""
     runtimes = "plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes"
     patches = [f"[{runtimes}.{name}]\nruntime_type = 'io.containerd.runc.v2'\n" for name in HANDLERS[1:]]
     return {
@@ -107,4 +108,5 @@ def cluster_configuration() -> dict[str, object]:
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "nodes": [{"role": "control-plane"}],
         "containerdConfigPatches": patches,
+        "kubeadmConfigPatches": [yaml.safe_dump({**KUBELET_CONFIGURATION, **LIMITS_ON_PODS})],
     }

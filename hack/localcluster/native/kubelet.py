@@ -7,7 +7,10 @@ import yaml
 from localcluster.native.containerd import SOCKET
 from localcluster.native.plan import NodePlan
 
+KUBELET_CONFIGURATION = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
 MAX_PODS = 250
+# No pod can limit its own processes. And in the minute between two looks at volumes, the default, much can be written.
+LIMITS_ON_PODS: dict[str, object] = {"podPidsLimit": 1024, "volumeStatsAggPeriod": "10s"}
 # What the kubelet insists on. It would set them for the whole machine and for good, so it is shown files that say that
 # they are set.
 TUNABLES = {
@@ -43,8 +46,7 @@ def kubelet_configuration(plan: NodePlan, *, pki: Path, resolver: Path) -> str:
         A resolv.conf for pods that ask for the node's.
     """
     content = {
-        "apiVersion": "kubelet.config.k8s.io/v1beta1",
-        "kind": "KubeletConfiguration",
+        **KUBELET_CONFIGURATION,
         "address": plan.address,
         **_access(pki),
         "containerRuntimeEndpoint": f"unix://{SOCKET}",
@@ -56,6 +58,7 @@ def kubelet_configuration(plan: NodePlan, *, pki: Path, resolver: Path) -> str:
         "clusterDomain": "cluster.local",
         "resolvConf": str(resolver),
         "maxPods": MAX_PODS,
+        **LIMITS_ON_PODS,
         "serializeImagePulls": False,
         **DISK_IS_NOT_OURS,
     }

@@ -79,3 +79,9 @@ def test_the_kubelet_keeps_to_its_own_cgroup_and_lets_nobody_in_unknown() -> Non
 
     assert told["cgroupRoot"] == "/sandkeeper-01234567"
     assert told["authentication"]["anonymous"]["enabled"] is False
+
+
+def test_a_pod_can_not_take_all_processes_of_the_node() -> None:
+    told = yaml.safe_load(kubelet.kubelet_configuration(PLAN, pki=Path("/pki"), resolver=Path("/resolv.conf")))
+
+    assert told["podPidsLimit"] == 1024

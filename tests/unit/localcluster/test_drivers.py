@@ -94,3 +94,4 @@ def test_kinds_node_has_the_second_runtime_handler_too() -> None:
 
     assert yaml.safe_load(yaml.safe_dump(content))["kind"] == "Cluster"
     assert "runtimes.runc-alt]" in content["containerdConfigPatches"][0]
+    assert yaml.safe_load(content["kubeadmConfigPatches"][0])["podPidsLimit"] == 1024
