@@ -9,7 +9,8 @@ from .compute import EffectiveResources
 from .containers import EnvVar, Port
 from .model import Model
 from .pod_template import PodSpec
-from .sandbox import EffectiveStatus, Security
+from .sandbox import EffectiveStatus
+from .security import EffectiveSecurity
 from .workspace import EffectiveWorkspace
 
 
@@ -46,7 +47,7 @@ class Environment(Model):
     ports: tuple[Port, ...] = ()
     resources: EffectiveResources
     workspace: EffectiveWorkspace
-    security: Security = Security()
+    security: EffectiveSecurity = EffectiveSecurity()
     pod_template: EffectivePodTemplate = EffectivePodTemplate()
 
     def digest(self) -> str:

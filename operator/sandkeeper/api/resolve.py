@@ -13,7 +13,8 @@ from .environment import EffectivePodMetadata, EffectivePodTemplate, Environment
 from .model import Model
 from .pod_template import PodMetadata, PodSpec, PodTemplate
 from .quantities import binary, canonical, decimal, parsed
-from .sandbox import SandboxSpec, Security
+from .sandbox import SandboxSpec
+from .security import EffectiveSecurity, Security
 from .workspace import EffectiveWorkspace, Workspace
 
 BUILT_IN: Final = SandboxSpec(
@@ -53,7 +54,7 @@ def resolve(*layers: SandboxSpec) -> Environment:
         ports=spec.ports or (),
         resources=_resolved_resources(spec.resources or Resources()),
         workspace=workspace,
-        security=spec.security or Security(),
+        security=_resolved_security(spec.security or Security()),
         pod_template=EffectivePodTemplate(
             metadata=EffectivePodMetadata(labels=metadata.labels or {}, annotations=metadata.annotations or {}),
             spec=template.spec or PodSpec(),
@@ -136,3 +137,11 @@ def _resolved_workspace(workspace: Workspace) -> EffectiveWorkspace:
     return EffectiveWorkspace(
         path=workspace.path or "", type=workspace.type or "", size=canonical(workspace.size or "0")
     )
+
+
+def _resolved_security(security: Security) -> EffectiveSecurity:
+    written = security.model_dump(exclude_none=True)
+    if security.writable_paths is not None:
+        # Another order is the same environment, so it must not make another pod.
+        written["writable_paths"] = tuple(sorted(security.writable_paths))
+    return EffectiveSecurity.model_validate(written)

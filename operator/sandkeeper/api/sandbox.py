@@ -7,22 +7,12 @@ from pydantic import Field
 
 from .compute import EffectiveResources, Resources
 from .containers import IMAGE, PORTS, EnvVar, Port
-from .model import Model, checks, object_name, rule
+from .model import Model, checks, rule
 from .pod_template import PodTemplate
+from .security import Security
 from .workspace import EffectiveWorkspace, Workspace
 
 _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
-
-
-class Security(Model):
-    """How strongly the sandbox is walled off from its node."""
-
-    runtime_class_name: str | None = Field(
-        default=None,
-        description="RuntimeClass of the pod, such as the cluster's one for gVisor or Kata Containers. Default: the "
-        "container runtime's own.",
-        json_schema_extra=object_name("gvisor"),
-    )
 
 
 class SandboxSpec(Model):
@@ -82,8 +72,8 @@ class SandboxSpec(Model):
     )
     security: Security | None = Field(
         default=None,
-        description="How strongly the sandbox is walled off from its node. Default: by the container runtime's own "
-        "means, with root in a user namespace where node and runtime have it.",
+        description="How strongly the sandbox is walled off from its node, and what it may do inside. Default: by the "
+        "container runtime's own means, with root in a user namespace where node and runtime have it.",
     )
     pod_template: PodTemplate | None = Field(
         default=None, description="What is added to the sandbox's pod. Default: nothing."

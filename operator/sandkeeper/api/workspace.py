@@ -1,37 +1,9 @@
 """The directory that the agent works in."""
 
-from typing import Final
-
 from pydantic import Field
 
-from .model import WHOLE_BYTES, Model, Quantity, checks, rule
-
-_PLACES = (
-    "must be an absolute path below / without '.' and '..' parts, ':' and a doubled or last '/', such as /workspace"
-)
-_BELOW: Final = ("/dev", "/etc", "/proc", "/run", "/sys", "/var/run")
-_EXACTLY: Final = (
-    "/bin",
-    "/boot",
-    "/lib",
-    "/lib64",
-    "/sbin",
-    "/usr",
-    "/usr/bin",
-    "/usr/lib",
-    "/usr/sbin",
-    "/var",
-    "/var/lib",
-)
-
-WORKSPACE_PATH: Final = checks(
-    rule(r"self.matches('^(/([^/:.][^/:]*|[.][^/:.][^/:]*|[.]{2}[^/:]+))+$')", _PLACES),
-    rule(
-        f"!self.matches('^({'|'.join(_BELOW)})(/|$)') && !(self in {[*_EXACTLY]})",
-        f"must not hide a directory of the system: {', '.join(_BELOW)} and all below them, {', '.join(_EXACTLY)}",
-    ),
-    maxLength=512,
-)
+from .directories import WORKSPACE_PATH
+from .model import WHOLE_BYTES, Model, Quantity, checks
 
 
 class Workspace(Model):

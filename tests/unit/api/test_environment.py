@@ -31,6 +31,10 @@ PINNED = "e8b55a550090e6ab"
         {"workspace": {"path": "/data"}},
         {"workspace": {"size": "20Gi"}},
         {"security": {"runtimeClassName": "gvisor"}},
+        {"security": {"root": False}},
+        {"security": {"userNamespace": "Required"}},
+        {"security": {"writablePaths": []}},
+        {"security": {"writablePaths": ["/opt/a"]}},
         {"podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}},
         {"podTemplate": {"spec": {"affinity": {"nodeAffinity": {}}}}},
         {"podTemplate": {"spec": {"terminationGracePeriodSeconds": 0}}},
@@ -49,6 +53,7 @@ def test_what_recreates_the_pod_changes_the_digest(fields: dict[str, Any]) -> No
         {"podTemplate": {}},
         {"workspace": {"size": "10240Mi"}},
         {"image": "ubuntu:22.04", "env": []},
+        {"security": {"root": True, "userNamespace": "Auto"}},
     ],
 )
 def test_what_changes_in_place_or_not_at_all_keeps_the_digest(fields: dict[str, Any]) -> None:
@@ -63,6 +68,12 @@ def test_the_order_of_keys_does_not_matter_and_that_of_variables_does() -> None:
 
     assert sorted_keys.digest() == other_keys.digest()
     assert environment(env=[one, other]).digest() != environment(env=[other, one]).digest()
+
+
+def test_the_order_of_writable_paths_does_not_matter() -> None:
+    one, other = (environment(security={"writablePaths": paths}) for paths in (["/opt/a", "/srv"], ["/srv", "/opt/a"]))
+
+    assert one.digest() == other.digest()
 
 
 def test_a_field_that_a_later_version_adds_does_not_change_the_digest() -> None:

@@ -30,7 +30,7 @@ def test_an_empty_spec_gets_every_built_in_value() -> None:
     assert environment.resources.limits == {"cpu": "2", "memory": "4Gi", "ephemeral-storage": "10Gi"}
     assert environment.resources.requests == {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "2560Mi"}
     assert environment.workspace.to_json() == {"path": "/workspace", "type": "Ephemeral", "size": "10Gi"}
-    assert environment.security.runtime_class_name is None
+    assert environment.security.to_json() == {"root": True, "userNamespace": "Auto"}
     assert environment.pod_template.metadata.labels == {}
     assert environment.pod_template.metadata.annotations == {}
     assert environment.pod_template.spec.to_json() == {}
@@ -66,6 +66,17 @@ def test_objects_merge_field_by_field() -> None:
     assert environment.workspace.to_json() == {"path": "/data", "type": "Ephemeral", "size": "1Gi"}
     assert environment.pod_template.spec.node_selector == {"a": "b"}
     assert environment.pod_template.metadata.labels == {"team": "leads"}
+
+
+def test_a_layer_can_close_and_open_what_one_below_it_left() -> None:
+    template = spec(security={"runtimeClassName": "gvisor", "root": False, "writablePaths": ["/srv", "/opt/a"]})
+
+    same = resolve(template, spec(security={"userNamespace": "Required"})).security
+    other = resolve(template, spec(security={"root": True, "writablePaths": []})).security
+
+    assert (same.runtime_class_name, same.root, same.user_namespace) == ("gvisor", False, "Required")
+    assert same.writable_paths == ("/opt/a", "/srv")
+    assert (other.runtime_class_name, other.root, other.writable_paths) == ("gvisor", True, ())
 
 
 def test_the_working_directory_follows_the_workspace() -> None:
@@ -209,7 +220,12 @@ _layers = _maybe(
     ports=_named(port=st.integers(1, 9)),
     resources=_admissible_resources,
     workspace=_maybe(path=_text, size=st.sampled_from(["1Gi", "2Gi"])),
-    security=_maybe(runtimeClassName=_text),
+    security=_maybe(
+        runtimeClassName=_text,
+        root=st.booleans(),
+        userNamespace=st.sampled_from(["Auto", "Required", "Never"]),
+        writablePaths=st.lists(_text, max_size=2, unique=True),
+    ),
     podTemplate=_maybe(
         metadata=_maybe(labels=_labels, annotations=_labels),
         spec=_maybe(nodeSelector=_labels, tolerations=st.lists(_maybe(key=_text), max_size=2)),

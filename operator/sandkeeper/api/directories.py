@@ -1,0 +1,57 @@
+"""Paths at which something may be mounted in a sandbox without hiding what its system needs."""
+
+from typing import Final
+
+from .model import JsonSchema, checks, rule
+
+_BELOW: Final = ("/dev", "/etc", "/proc", "/sys", "/var/run")
+_EXACTLY: Final = (
+    "/bin",
+    "/boot",
+    "/lib",
+    "/lib64",
+    "/sbin",
+    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/sbin",
+    "/var",
+    "/var/lib",
+)
+SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108
+"""Where programs share memory by name (POSIX); every sandbox has it."""
+
+
+def _mountable(example: str, below: str, but: str = "") -> JsonSchema:
+    """Build the checks of a path.
+
+    Parameters
+    ----------
+    example
+        A path that is allowed.
+    below
+        A directory that is closed with all below it, beside those that always are.
+    but
+        The one path that is allowed all the same.
+    """
+    closed = sorted((*_BELOW, below))
+    kept = f"!self.matches('^({'|'.join(closed)})(/|$)') && !(self in {[*_EXACTLY]})"
+    exception = f" (but {but} may be named)" if but else ""
+    return checks(
+        rule(
+            r"self.matches('^(/([^/:.][^/:]*|[.][^/:.][^/:]*|[.]{2}[^/:]+))+$')",
+            "must be an absolute path below / without '.' and '..' parts, ':' and a doubled or last '/', such as "
+            + example,
+        ),
+        rule(
+            f"self == '{but}' || {kept}" if but else kept,
+            f"must not hide a directory of the system: {', '.join(closed)} and all below them, {', '.join(_EXACTLY)}"
+            + exception,
+        ),
+        maxLength=512,
+    )
+
+
+WORKSPACE_PATH: Final = _mountable("/workspace", "/run")
+# Daemons keep their sockets and locks in /run. What is below /run/secrets is not theirs, and /var/run is /run itself.
+WRITABLE_PATH: Final = _mountable("/var/cache/agent", "/run/secrets", SHARED_MEMORY)
