@@ -27,7 +27,7 @@ from sandkeeper.plan.slim import (
     slim_sandbox,
     slim_service,
 )
-from sandkeeper.plan.user_namespace import NodeSupport
+from sandkeeper.plan.user_namespace import NodeSupport, offers
 from sandkeeper.runtime.informer import Informer
 from sandkeeper.runtime.resource import (
     NETWORK_POLICIES,
@@ -73,6 +73,7 @@ class Cluster:
         self._wake = wake
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
         self._support: NodeSupport | None = None
+        self._waiting_for_nodes: set[Key] = set()
         managed = f"{MANAGED_LABEL}={MANAGED_VALUE}"
         self.informers = [
             Informer(client, resource, self._stores[resource], self._child_changed, label_selector=managed)
@@ -127,6 +128,10 @@ class Cluster:
             )
         return self._support
 
+    def wait_for_nodes(self, sandbox: Key, *, waits: bool) -> None:
+        """Note whether a sandbox is to be woken once nodes or RuntimeClasses offer something else."""
+        (self._waiting_for_nodes.add if waits else self._waiting_for_nodes.discard)(sandbox)
+
     def _child_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         child = after or before or {}
         if is_fence(child):
@@ -139,7 +144,10 @@ class Cluster:
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
 
     def _node_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
-        self._support = None
+        if offers(before) != offers(after):
+            self._support = None
+            for sandbox in self._waiting_for_nodes:
+                self._wake(sandbox)
         if before is not None and condition(before, "Ready") != condition(after or {}, "Ready"):
             # The news of a lost node's pods may come before that of the node.
             for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):

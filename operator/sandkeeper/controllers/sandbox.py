@@ -19,6 +19,7 @@ from sandkeeper.plan.ownership import owner_of
 from sandkeeper.plan.pod_state import condition, failed, has_failed
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused, revives
+from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
 from sandkeeper.plan.writes import Create, Delete, Write
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key
@@ -100,6 +101,7 @@ class SandboxController:
         observed = self._observe(key, raw)
         now = datetime.now(UTC)
         plan = plan_sandbox(observed, now)
+        self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
         if revives(observed, plan):
             await self._confirm(observed)
         try:
@@ -212,6 +214,7 @@ class SandboxController:
         if pod and owner and owner["name"] == key.name and await self._is_gone(key, owner["uid"], raw):
             await self._children.delete(pod)
             self._log_write(Delete(pod), key)
+        self._cluster.wait_for_nodes(key, waits=False)
         if raw is None:
             await self._fences.remove_unused(key.namespace)
 

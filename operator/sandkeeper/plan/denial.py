@@ -13,14 +13,21 @@ if TYPE_CHECKING:
 
 
 def denial(environment: Environment, settings: Settings) -> PodState | None:
-    """State of a sandbox that asks for a label or annotation which the installation sets otherwise.
-
-    They keep service meshes and autoscalers away from sandboxes, so they are not a tenant's to change.
+    """State of a sandbox that asks for what the installation denies to all.
 
     Returns
     -------
     PodState or None
         None where it asks for nothing of the kind.
+    """
+    message = _settled_otherwise(environment, settings) or _without_user_namespaces(environment, settings)
+    return PodState("PolicyDenied", message, wrong=True, stalled=True) if message else None
+
+
+def _settled_otherwise(environment: Environment, settings: Settings) -> str:
+    """Sentence on a label or annotation that the installation sets to something else.
+
+    They keep service meshes and autoscalers away from sandboxes, so they are not a tenant's to change.
     """
     asked = zip(
         ("labels", "annotations"),
@@ -31,9 +38,17 @@ def denial(environment: Environment, settings: Settings) -> PodState | None:
     for kind, wanted, settled in asked:
         for name, value in wanted.items():
             if settled.get(name, value) != value:
-                message = (
+                return (
                     f"spec.podTemplate.metadata.{kind}: {name} is set to {settled[name]!r} for all sandboxes of this "
                     f"installation and can't be {value!r}."
                 )
-                return PodState("PolicyDenied", message, wrong=True, stalled=True)
-    return None
+    return ""
+
+
+def _without_user_namespaces(environment: Environment, settings: Settings) -> str:
+    if settings.user_namespaces != "Never" or environment.security.user_namespace != "Required":
+        return ""
+    return (
+        "spec.security.userNamespace: user namespaces are turned off for all sandboxes of this installation "
+        "(sandboxPods.userNamespaces is Never), so it can't be Required; Auto and Never are allowed."
+    )

@@ -15,7 +15,10 @@ from sandkeeper.api.names import (
     child_labels,
     pod_name,
 )
+from sandkeeper.plan.node_affinity import keeping_off
 from sandkeeper.plan.ownership import owner_reference
+from sandkeeper.plan.pod_security import container_security_context, pod_security_context
+from sandkeeper.plan.pod_volumes import limit_shared_memory, volume_mounts, volumes
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -30,33 +33,29 @@ RENDERING_ANNOTATION: Final = f"{LABEL_PREFIX}rendering"
 TEMPLATE_KEYS_ANNOTATION: Final = f"{LABEL_PREFIX}template-keys"
 """Keys of the labels and annotations that came from podTemplate, so that those it drops can be taken off the pod."""
 
-KEEP_ALIVE: Final = ["/bin/sh", "-c", "trap 'exit 0' TERM INT; while :; do sleep 2147483647 & wait $!; done"]
-"""Sleeps until told to end. A shell, since as PID 1 `sleep` alone would ignore SIGTERM for the whole grace period."""
+KEEP_ALIVE: Final = ["/bin/sh", "-c", "trap 'exit 143' TERM INT; while :; do sleep 2147483647 & wait $!; done"]
+"""Sleeps until told to end. A shell, since as PID 1 `sleep` alone would ignore SIGTERM for the whole grace period.
 
-CAPABILITIES: Final = (
-    "AUDIT_WRITE",
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "NET_BIND_SERVICE",
-    "SETFCAP",
-    "SETGID",
-    "SETPCAP",
-    "SETUID",
-    "SYS_CHROOT",
-)
-"""What dpkg, pip, npm and useradd need as root: a subset of every runtime's default, without NET_RAW and MKNOD."""
+The exit code is that of who ends by this signal: a kubelet forgets why it evicted a pod whose command ends with 0.
+"""
 
 
-def sandbox_pod(sandbox: Sandbox, environment: Environment, settings: Settings, *, user_namespace: bool) -> Json:
+def sandbox_pod(
+    sandbox: Sandbox,
+    environment: Environment,
+    settings: Settings,
+    *,
+    user_namespace: bool,
+    avoided: tuple[str, ...] = (),
+) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
     Parameters
     ----------
     user_namespace
         Whether root in the pod is to be an unprivileged user of the node (KEP-127).
+    avoided
+        Host names of nodes that must not run it.
     """
     name = sandbox.metadata.name
     spec = _pod_spec(name, environment, settings)
@@ -65,8 +64,11 @@ def sandbox_pod(sandbox: Sandbox, environment: Environment, settings: Settings, 
     notes = {**settings.pod_annotations, **annotations, **template_keys(environment)}
     # Resources change in place, and the user namespace is what the nodes allowed at the start: neither is rendering.
     spec["containers"][0]["resources"] = environment.resources.to_json()
+    limit_shared_memory(spec["volumes"], environment)
     if user_namespace:
         spec["hostUsers"] = False
+    if avoided:
+        spec["affinity"] = keeping_off(avoided, spec.get("affinity", {}))
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -102,9 +104,9 @@ def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
-        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "securityContext": pod_security_context(environment),
         "containers": [_container(environment)],
-        "volumes": [{"name": "workspace", "emptyDir": {"sizeLimit": environment.workspace.size}}],
+        "volumes": volumes(environment),
     }
     if settings.priority_class:
         spec["priorityClassName"] = settings.priority_class
@@ -119,8 +121,8 @@ def _container(environment: Environment) -> Json:
         "name": CONTAINER,
         "image": environment.image,
         "workingDir": environment.working_dir,
-        "securityContext": {"capabilities": {"drop": ["ALL"], "add": list(CAPABILITIES)}},
-        "volumeMounts": [{"name": "workspace", "mountPath": environment.workspace.path}],
+        "securityContext": container_security_context(environment),
+        "volumeMounts": volume_mounts(environment),
     }
     if environment.command is None and environment.args is None:
         container["command"] = list(KEEP_ALIVE)
@@ -128,8 +130,11 @@ def _container(environment: Environment) -> Json:
         container["command"] = list(environment.command)
     if environment.args is not None:
         container["args"] = list(environment.args)
-    if environment.env:
-        container["env"] = [variable.to_json() for variable in environment.env]
+    env = [variable.to_json() for variable in environment.env]
+    if environment.security.home_is_workspace and not any(variable["name"] == "HOME" for variable in env):
+        env.insert(0, {"name": "HOME", "value": environment.workspace.path})
+    if env:
+        container["env"] = env
     return container
 
 

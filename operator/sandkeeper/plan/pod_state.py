@@ -89,6 +89,9 @@ def failed(pod: Json) -> tuple[str, str]:
     status = pod.get("status", {})
     reason = status.get("reason") or "Failed"
     detail = status.get("message") or _last_exit(pod) or "the pod ended"
+    if status.get("phase") == "Succeeded" and not status.get("reason"):
+        # The kubelet ended it, since nothing else does, and kept its reason only in an Event of the pod.
+        detail = f"the node ended it, as it does beyond a disk limit, short of memory and on shutdown. {detail}"
     return ("Evicted" if reason == "Evicted" else "Failed"), f"Pod failed ({reason}): {_sentence(detail)}"
 
 

@@ -15,6 +15,7 @@ from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, re
 from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, state_of
 from sandkeeper.plan.service import sandbox_service
 from sandkeeper.plan.status import postponed, status_of
+from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.writes import Create, Delete, Patch, Write, merge_patch
 
 if TYPE_CHECKING:
@@ -65,8 +66,13 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         With no writes and no status where everything is as it should be.
     """
     environment = resolve(observed.sandbox.spec)
+    isolation = _user_namespace(observed, environment)
     desired = sandbox_pod(
-        observed.sandbox, environment, observed.settings, user_namespace=_user_namespace(observed, environment)
+        observed.sandbox,
+        environment,
+        observed.settings,
+        user_namespace=isolation.used,
+        avoided=isolation.avoided,
     )
     state, writes = _decide(observed, environment, desired, now)
     late = outdated(observed.pod, desired) if observed.pod and state.running else None
@@ -103,14 +109,11 @@ def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
     return finish(observed, environment, state, (), now)
 
 
-def _user_namespace(observed: Observed, environment: Environment) -> bool:
+def _user_namespace(observed: Observed, environment: Environment) -> UserNamespace:
     """Whether the pod is to have a user namespace; a pod that is there keeps what it started with."""
     if observed.pod is not None:
-        return observed.pod["spec"].get("hostUsers") is False
-    if observed.settings.user_namespaces == "Never":
-        return False
-    selector = environment.pod_template.spec.node_selector
-    return observed.nodes.user_namespaces(environment.security.runtime_class_name, selector)
+        return UserNamespace(used=observed.pod["spec"].get("hostUsers") is False)
+    return user_namespace(environment, observed.nodes, observed.settings)
 
 
 def _decide(
@@ -169,7 +172,7 @@ def _decide_pod(
 ) -> tuple[PodState, tuple[Write, ...]]:
     pod = observed.pod
     if pod is None:
-        return _without_pod(observed, desired, now)
+        return _without_pod(observed, environment, desired, now)
     if "deletionTimestamp" in pod["metadata"]:
         return ending(pod, now), ()
     if ownership(pod, observed.sandbox) is Ownership.FORMER:
@@ -177,7 +180,7 @@ def _decide_pod(
     if has_failed(pod):
         reason, message = failed(pod)
         return PodState(reason, f"{message} It is being replaced.", wrong=True), (Delete(pod),)
-    cause = replacement_cause(pod, desired)
+    cause = replacement_cause(pod, desired) or stranded(environment, pod, observed.node, observed.nodes)
     if cause:
         return PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),)
     changes = tuple(filter(None, (relabel(pod, desired, environment), resize(pod, desired))))
@@ -186,7 +189,12 @@ def _decide_pod(
     return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
 
 
-def _without_pod(observed: Observed, desired: Json, now: datetime) -> tuple[PodState, tuple[Write, ...]]:
+def _without_pod(
+    observed: Observed, environment: Environment, desired: Json, now: datetime
+) -> tuple[PodState, tuple[Write, ...]]:
+    missing = _user_namespace(observed, environment).missing
+    if missing:
+        return PodState(NO_USER_NAMESPACE, missing, wrong=True), ()
     failure = observed.failure
     if failure and now < failure.not_before:
         message = f"{failure.message} A new pod is made at {failure.not_before:%H:%M:%S} UTC."

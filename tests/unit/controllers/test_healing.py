@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.plan.fence import is_fence
-from sandkeeper.runtime.resource import NETWORK_POLICIES, NODES, PODS
+from sandkeeper.runtime.resource import NETWORK_POLICIES, NODES, PODS, RUNTIME_CLASSES
 from unit.controllers.world import NAMESPACE, World
 from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
@@ -158,6 +158,31 @@ def test_a_node_that_is_lost_shows_even_if_the_news_of_its_pods_comes_first() ->
         return reasons
 
     assert virtual_time.run(story()) == ["NodeLost", "Starting"]
+
+
+@pytest.mark.parametrize("mended", ["node", "RuntimeClass"])
+def test_a_sandbox_that_requires_a_user_namespace_starts_when_it_can_have_one(mended: str) -> None:
+    async def story() -> list[tuple[str, str, bool]]:
+        world = World()
+        await asyncio.sleep(1.0)
+        node = world.server.get(NODES, "", NODE)
+        handlers = [{"name": "runsc", "features": {"userNamespaces": True}}, {"name": ""}, {"name": "old"}]
+        node = world.server.replace_status(NODES, node, node["status"] | {"runtimeHandlers": handlers})
+        gvisor = world.server.create(RUNTIME_CLASSES, "", {"metadata": {"name": "gvisor"}, "handler": "old"})
+        security = {"userNamespace": "Required"} | ({} if mended == "node" else {"runtimeClassName": "gvisor"})
+        world.server.create(SANDBOXES, NAMESPACE, {"metadata": {"name": "a"}, "spec": {"security": security}})
+        await asyncio.sleep(5.0)
+        stories = [world.stories()["a"]]
+        if mended == "node":
+            able = [{"name": "", "features": {"userNamespaces": True}}]
+            world.server.replace_status(NODES, node, node["status"] | {"runtimeHandlers": able})
+        else:
+            world.server.delete(RUNTIME_CLASSES, "", gvisor["metadata"]["name"])
+            world.server.create(RUNTIME_CLASSES, "", {"metadata": {"name": "gvisor"}, "handler": "runsc"})
+        await asyncio.sleep(5.0)
+        return [*stories, world.stories()["a"]]
+
+    assert virtual_time.run(story()) == [("False", "NoUserNamespace", True), ("True", "Running", True)]
 
 
 def test_a_sandbox_made_anew_under_its_name_gets_children_of_its_own() -> None:

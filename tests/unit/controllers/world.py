@@ -33,6 +33,7 @@ SPECS: list[Json] = [
     {"podTemplate": {"metadata": {"labels": {"app": "x"}, "annotations": {"note": "y"}}}},
     {"podTemplate": {"metadata": {"labels": {"app": "z"}}}, "resources": {"limits": {"cpu": "4"}}},
     {"resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}},
+    {"security": {"root": False, "userNamespace": "Required", "writablePaths": ["/srv"]}},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""

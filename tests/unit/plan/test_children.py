@@ -202,3 +202,16 @@ def test_a_sandbox_may_ask_for_what_is_settled_anyway() -> None:
     asking = sandbox(podTemplate={"metadata": {"labels": {"mesh": "off"}}})
 
     assert plan(asking, settings=Settings(pod_labels={"mesh": "off"})).state.reason == "Starting"
+
+
+def test_a_user_namespace_can_not_be_required_where_the_installation_has_none() -> None:
+    asking = sandbox(security={"userNamespace": "Required"})
+
+    seen = plan(asking, settings=Settings(user_namespaces="Never"))
+
+    assert seen.writes == ()
+    assert told(seen)["Stalled"] == ("True", "PolicyDenied")
+    assert seen.state.message == (
+        "spec.security.userNamespace: user namespaces are turned off for all sandboxes of this installation "
+        "(sandboxPods.userNamespaces is Never), so it can't be Required; Auto and Never are allowed."
+    )

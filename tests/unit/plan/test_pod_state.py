@@ -91,7 +91,7 @@ def test_a_failing_pull_is_one_steady_sentence_while_the_kubelet_tries_and_backs
             "(NodeShutdown): Pod was te",
         ),
         ("Failed", {}, "Failed", "the pod ended"),
-        ("Succeeded", {}, "Failed", "the pod ended"),
+        ("Succeeded", {}, "Failed", "the node ended it, as it does beyond a disk limit"),
     ],
 )
 def test_a_pod_that_ended_for_good_is_replaced(phase: str, why: Json, reason: str, says: str) -> None:

@@ -1,0 +1,61 @@
+"""What is mounted in a sandbox: the workspace, shared memory, and what is writable on a read-only root file system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sandkeeper.api.directories import SHARED_MEMORY
+from sandkeeper.api.quantities import binary, canonical, parsed
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
+
+Json = dict[str, Any]
+
+_SHARED_MEMORY_VOLUME: Final = "shared-memory"
+
+
+def volumes(environment: Environment) -> list[Json]:
+    """Render the pod's volumes.
+
+    Those of writable paths have no limit of their own: together with the root file system they are held to the limit of
+    ephemeral storage, beyond which the kubelet evicts the pod.
+    """
+    return [
+        {"name": "workspace", "emptyDir": {"sizeLimit": environment.workspace.size}},
+        # Runtimes give 64Mi, with which browsers and PyTorch's data loaders crash.
+        {"name": _SHARED_MEMORY_VOLUME, "emptyDir": {"medium": "Memory"}},
+        *({"name": name, "emptyDir": {}} for name in _writable(environment)),
+    ]
+
+
+def volume_mounts(environment: Environment) -> list[Json]:
+    """Render where the container has the volumes."""
+    return [
+        {"name": "workspace", "mountPath": environment.workspace.path},
+        {"name": _SHARED_MEMORY_VOLUME, "mountPath": SHARED_MEMORY},
+        *({"name": name, "mountPath": path} for name, path in _writable(environment).items()),
+    ]
+
+
+def limit_shared_memory(volumes: list[Json], environment: Environment) -> None:
+    """Set the size of the shared memory: half the memory limit, as Linux gives half the memory of a machine.
+
+    What is in it counts against that limit and outlives a container that was killed for it. With half, one that starts
+    again has room to delete it.
+    """
+    half = canonical(binary(parsed(environment.resources.limits["memory"]) // 2))
+    for volume in volumes:
+        if volume["name"] == _SHARED_MEMORY_VOLUME:
+            volume["emptyDir"]["sizeLimit"] = half
+
+
+def _writable(environment: Environment) -> dict[str, str]:
+    """Paths that need a volume of their own, by its name; those in the workspace are writable with it."""
+    workspace = environment.workspace.path
+    paths = [
+        path
+        for path in environment.security.writable_paths or ()
+        if path not in {workspace, SHARED_MEMORY} and not path.startswith(f"{workspace}/")
+    ]
+    return {f"writable-{number}": path for number, path in enumerate(paths)}
