@@ -10,6 +10,8 @@ from api.schema.conftest import Create
 
 CASES = yaml.safe_load((Path(__file__).parent / "accepted.yaml").read_text())
 
+EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*.yaml"))
+
 
 @pytest.mark.parametrize("spec", CASES, ids=[yaml.safe_dump(spec, width=1000).strip() for spec in CASES])
 def test_good_input_is_kept_as_written(accepted: Create, spec: dict[str, Any]) -> None:
@@ -19,6 +21,13 @@ def test_good_input_is_kept_as_written(accepted: Create, spec: dict[str, Any]) -
 @pytest.mark.parametrize("name", ["a", "agent-1", "a" * 52])
 def test_a_name_that_children_can_bear_is_good(accepted: Create, name: str) -> None:
     assert accepted({}, name)["metadata"]["name"] == name
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_of_the_documentation_is_good(kubectl: Any, example: Path) -> None:
+    kept = yaml.safe_load(kubectl("create", "--dry-run=server", "-o", "yaml", "-f", str(example)))
+
+    assert kept["spec"] == yaml.safe_load(example.read_text())["spec"]
 
 
 def test_a_generated_name_is_good(kubectl: Any) -> None:

@@ -1,0 +1,45 @@
+"""The namespaces of tenants may enforce a Pod Security Standard: which pods of sandboxes pass it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from api.kubectl import Kubectl
+from sandkeeper.api.resolve import resolve
+from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.plan.observed import Settings
+from sandkeeper.plan.pod import sandbox_pod
+
+NO_ROOT = {"root": False}
+READ_ONLY = {"writablePaths": ["/srv"]}
+
+
+@pytest.fixture(scope="module", params=["baseline", "restricted"])
+def standard(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
+    """A standard, enforced in a namespace of its name."""
+    kubectl("create", "namespace", request.param)
+    kubectl("label", "namespace", request.param, f"pod-security.kubernetes.io/enforce={request.param}")
+    kubectl("-n", request.param, "wait", "--for=create", "--timeout=30s", "serviceaccount/default")
+    yield request.param
+    kubectl("delete", "namespace", request.param, "--wait=false")
+
+
+def pod(namespace: str, security: dict[str, Any]) -> str:
+    """Render the pod of a sandbox."""
+    metadata = {"name": "agent", "namespace": namespace, "uid": "1234"}
+    sandbox = Sandbox.model_validate({"metadata": metadata, "spec": {"security": security}})
+    return json.dumps(sandbox_pod(sandbox, resolve(sandbox.spec), Settings(), user_namespace=True))
+
+
+@pytest.mark.parametrize("security", [{}, READ_ONLY, NO_ROOT, NO_ROOT | READ_ONLY], ids=json.dumps)
+def test_every_sandbox_meets_baseline_and_one_without_root_restricted(
+    kubectl: Kubectl, standard: str, security: dict[str, Any]
+) -> None:
+    violates = standard == "restricted" and "root" not in security
+    ask = kubectl.refused if violates else kubectl
+
+    said = ask("-n", standard, "create", "--dry-run=server", "-f", "-", given=pod(standard, security))
+
+    assert ("violates PodSecurity" in said) == violates
