@@ -31,6 +31,7 @@ VALUE_SETS: dict[str, Values] = {
         "metrics": {"serviceMonitor": {"enabled": True, "metricRelabelings": [{"action": "drop", "regex": "x"}]}},
         "networkPolicy": {"metricsFrom": [MONITORING], "apiServerCIDRs": ["10.0.0.0/28"]},
         "resources": {"requests": {"cpu": 2, "memory": "1Gi"}},
+        "admissionPolicies": {"namespaceSelector": {"matchLabels": {"team": "leads"}}},
     },
     "one replica": {"replicaCount": 1, "topologySpreadConstraints": []},
     "everything off": {
@@ -41,6 +42,7 @@ VALUE_SETS: dict[str, Values] = {
         "sandboxPods": {"userNamespaces": "Never"},
         "podDisruptionBudget": {"enabled": False},
         "networkPolicy": {"enabled": False},
+        "admissionPolicies": {"enabled": False},
     },
 }
 

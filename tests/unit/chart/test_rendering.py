@@ -61,6 +61,7 @@ def test_the_apiserver_knows_every_field(helm: Helm, values: Values) -> None:
         ("PriorityClass", "value: 0", "value: nought"),
         ("ServiceMonitor", "endpoints:", "endpoint:"),
         ("CustomResourceDefinition", "scope: Namespaced", "scope: 7"),
+        ("ValidatingAdmissionPolicyBinding", "policyName: sandkeeper-marks", "policy: sandkeeper-marks"),
     ],
 )
 def test_a_slip_in_a_template_is_noticed(helm: Helm, kind: str, right: str, wrong: str) -> None:
@@ -83,7 +84,7 @@ def test_the_definitions_stay_as_they_are(helm: Helm) -> None:
 
 
 def test_no_role_grants_more_than_it_names(helm: Helm) -> None:
-    powers_over_others = {"escalate", "bind", "impersonate", "secrets", "pods/exec", "serviceaccounts/token"}
+    powers_over_others = {"escalate", "bind", "impersonate", "widen", "secrets", "pods/exec", "serviceaccounts/token"}
 
     for role in objects(helm.rendered({}), "ClusterRole", "Role"):
         for rule in role["rules"]:
@@ -103,8 +104,9 @@ def test_nobody_but_the_operator_writes_a_status(helm: Helm) -> None:
 
 
 def test_every_rule_says_why_it_is_there(helm: Helm) -> None:
-    lines = helm.rendered({}).splitlines()
-    pairs = list(pairwise(lines))
+    documents = helm.rendered({}).split("\n---\n")
+    roles = [document for document in documents if re.search("^kind: (Cluster)?Role$", document, re.MULTILINE)]
+    pairs = [pair for role in roles for pair in pairwise(role.splitlines())]
 
     rules = [above.strip() for above, line in pairs if line.strip().startswith("- apiGroups:")]
 

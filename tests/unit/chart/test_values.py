@@ -47,6 +47,10 @@ from unit.chart.rendering import CHART, Helm
             "podDisruptionBudget: {maxUnavailable: 0}",
             "at '/podDisruptionBudget/maxUnavailable': minimum: got 0, want 1",
         ),
+        (
+            "admissionPolicies: {namespaceSelector: {team: leads}}",
+            "at '/admissionPolicies/namespaceSelector': additional properties 'team' not allowed",
+        ),
         ("affinity: {nodeSelector: {}}", "at '/affinity': additional properties 'nodeSelector' not allowed"),
     ],
 )
