@@ -15,10 +15,12 @@ class Kubectl:
         Whose credentials it uses.
     cache
         Folder for what it caches of the cluster, so that no test reads what another cluster on the same port served.
+    options
+        What every command carries, such as ``--namespace=default``.
     """
 
-    def __init__(self, kubeconfig: Path, cache: Path) -> None:
-        self._command = [str(tool("kubectl")), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}"]
+    def __init__(self, kubeconfig: Path, cache: Path, *options: str) -> None:
+        self._command = [str(tool("kubectl")), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}", *options]
 
     def __call__(self, *arguments: str, given: str | None = None) -> str:
         """Run a command that has to succeed, and return what it prints; ``given`` is its standard input."""

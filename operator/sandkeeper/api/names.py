@@ -25,14 +25,13 @@ SANDBOX_ROLE: Final = "sandbox"
 ENVIRONMENT_ANNOTATION: Final = f"{GROUP}/environment"
 """On the pod: the digest of the environment that it was made from."""
 WIDENS_ANNOTATION: Final = f"{GROUP}/widens-sandboxes"
-"""On a NetworkPolicy of somebody else's, with the value ``true``: it is meant to open sandboxes."""
+"""On a NetworkPolicy, by those who may: "true" says that it opens sandboxes on purpose."""
 
 NAME_PATTERN: Final = "^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$"
 """At most 52 characters: with the pods' prefix a child's name still fits a label value and a host name (63)."""
 CHILD_PREFIX: Final = "sbx-"
 FENCE_NAME: Final = "sandkeeper-fence"
-CANARY_PREFIX: Final = "sandkeeper-canary"
-"""Of the pods that try whether the fence holds."""
+CANARY_PREFIX: Final = "sandkeeper-canary-"
 PRIORITY_CLASS_PREFIX: Final = "sandkeeper-"
 
 

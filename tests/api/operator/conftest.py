@@ -9,26 +9,37 @@ import pytest
 
 from api.operator.background import Background
 from api.operator.kubelet import Kubelet
-from api.operator.kubernetes_api import NAMESPACES, Api, credentials
+from api.operator.kubernetes_api import NAMESPACES, Api, RefusedError, credentials
 from api.operator.operator_process import SYSTEM, OperatorProcess
 from api.operator.proxy import Proxy
 from api.operator.team import Team
+from api.operator.waiting import eventually
 from localcluster.controlplane import ControlPlane
-from sandkeeper.runtime.resource import LEASES, Resource
+from sandkeeper.runtime.resource import LEASES, PODS, Resource
 from unit.chart.rendering import Helm, objects
 
 StartOperator = Callable[..., OperatorProcess]
 
-_RBAC = [
-    Resource("rbac.authorization.k8s.io", "v1", plural, kind, namespaced)
-    for plural, kind, namespaced in (
-        ("clusterroles", "ClusterRole", False),
-        ("clusterrolebindings", "ClusterRoleBinding", False),
-        ("roles", "Role", True),
-        ("rolebindings", "RoleBinding", True),
+_INSTALLED = [
+    Resource(group, "v1", plural, kind, namespaced)
+    for group, plural, kind, namespaced in (
+        ("rbac.authorization.k8s.io", "clusterroles", "ClusterRole", False),
+        ("rbac.authorization.k8s.io", "clusterrolebindings", "ClusterRoleBinding", False),
+        ("rbac.authorization.k8s.io", "roles", "Role", True),
+        ("rbac.authorization.k8s.io", "rolebindings", "RoleBinding", True),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies", "ValidatingAdmissionPolicy", False),
+        (
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicybindings",
+            "ValidatingAdmissionPolicyBinding",
+            False,
+        ),
     )
 ]
 _ACCOUNT = f"system:serviceaccount:{SYSTEM}:sandkeeper-operator"
+_UNGUARDED = "example.com/unguarded"
+"""Label of namespaces in which no admission policy holds, as before the chart was installed."""
+_GUARDED = {"matchExpressions": [{"key": _UNGUARDED, "operator": "DoesNotExist"}]}
 
 
 @contextmanager
@@ -81,20 +92,38 @@ def background() -> Iterator[Background]:
 
 @pytest.fixture(scope="session")
 def operator_kubeconfig(apiserver: ControlPlane, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Credentials of the chart's ServiceAccount with the chart's RBAC, so that a missing right shows."""
+    """Credentials of the chart's ServiceAccount with the chart's RBAC and policies, so that a missing right shows."""
     api.create(NAMESPACES, "", {"metadata": {"name": SYSTEM}})
-    rendered = Helm(tmp_path_factory.mktemp("helm")).rendered({})
-    for resource in _RBAC:
+    rendered = Helm(tmp_path_factory.mktemp("helm")).rendered({"admissionPolicies": {"namespaceSelector": _GUARDED}})
+    for resource in _INSTALLED:
         for each in objects(rendered, resource.kind):
             api.create(resource, SYSTEM if resource.namespaced else "", each)
+    eventually(lambda: _guarded(api), "admission policies in force")
     return apiserver.credentials(_ACCOUNT, ["system:serviceaccounts", f"system:serviceaccounts:{SYSTEM}"])
+
+
+def _guarded(api: Api) -> bool:
+    pod = {"metadata": {"name": "sbx-probe"}, "spec": {"containers": [{"name": "probe", "image": "probe"}]}}
+    try:
+        api.create(PODS, SYSTEM, pod)
+    except RefusedError as error:
+        return "ValidatingAdmissionPolicy" in str(error)
+    api.delete(PODS, SYSTEM, "sbx-probe", grace=0)
+    return False
+
+
+@pytest.fixture
+def unguarded() -> None:
+    """Give the test's team a namespace in which nobody is kept from what the admission policies refuse elsewhere."""
 
 
 @pytest.fixture
 def team(api: Api, kubelet: Kubelet, request: pytest.FixtureRequest) -> Iterator[Team]:
     """A namespace of the test's own."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name.removeprefix("test_").lower())[:50].strip("-")
-    created = api.create(NAMESPACES, "", {"metadata": {"generateName": f"{name}-"}})["metadata"]["name"]
+    labels = {_UNGUARDED: "true"} if "unguarded" in request.fixturenames else {}
+    metadata = {"generateName": f"{name}-", "labels": labels}
+    created = api.create(NAMESPACES, "", {"metadata": metadata})["metadata"]["name"]
     yield Team(api, created)
     kubelet.resume(created)
     api.delete(NAMESPACES, "", created)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from api.operator.kubelet import Kubelet
 from api.operator.kubernetes_api import Json
 from api.operator.operator_process import OperatorProcess
@@ -142,6 +144,7 @@ def test_ports_come_change_and_go_without_a_new_pod(operator: OperatorProcess, t
     assert uid(team.pod()) == before
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_a_child_that_somebody_changed_is_brought_back(operator: OperatorProcess, team: Team) -> None:
     before = running(team, ports=[WEB])
 
@@ -162,6 +165,7 @@ def test_a_child_that_somebody_changed_is_brought_back(operator: OperatorProcess
     assert team.pod()["metadata"]["annotations"]["unrelated"] == "kept"
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_deleted_children_come_back(operator: OperatorProcess, team: Team) -> None:
     running(team, ports=[WEB])
     gone = [(NETWORK_POLICIES, "sandkeeper-fence"), (NETWORK_POLICIES, "sbx-agent"), (SERVICES, "agent")]

@@ -20,6 +20,7 @@ def told(sandbox: Json) -> str:
     return str(condition(sandbox, "Ready")["message"])
 
 
+@pytest.mark.usefixtures("unguarded")
 @pytest.mark.parametrize(
     ("resource", "name", "spec", "labels"),
     [
@@ -50,6 +51,7 @@ def test_what_is_not_ours_is_left_alone(
     assert condition(team.await_reason("Running"), "Stalled") == {}
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_no_pod_starts_where_the_fence_is_not_ours(operator: OperatorProcess, team: Team) -> None:
     team.api.create(NETWORK_POLICIES, team.namespace, {"metadata": {"name": "sandkeeper-fence"}, "spec": POLICY})
 
@@ -59,6 +61,7 @@ def test_no_pod_starts_where_the_fence_is_not_ours(operator: OperatorProcess, te
     assert team.names(PODS) == []
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_two_sandboxes_whose_names_meet_in_a_service(operator: OperatorProcess, team: Team) -> None:
     team.create("agent", ports=[WEB])
     team.await_running()

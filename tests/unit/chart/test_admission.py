@@ -45,7 +45,7 @@ def test_they_use_the_names_that_the_operator_gives(policies: list[dict[str, Any
     said = "\n".join(expressions(policy) for policy in policies)
 
     keys = set(re.findall(rf"{re.escape(LABEL_PREFIX)}[-a-z]*", said))
-    starts = set(re.findall(r"\['(sbx-)', '(sandkeeper-canary)'\]", said))
+    starts = set(re.findall(r"\['(sbx-)', '(sandkeeper-canary-)'\]", said))
 
     assert keys == {LABEL_PREFIX, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
     assert starts == {(CHILD_PREFIX, CANARY_PREFIX)}

@@ -1,0 +1,139 @@
+"""An operator that somebody took over: RBAC grants it much everywhere, and still it writes and enters only its own."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.kubectl import Kubectl
+from api.operator.fence.conftest import sentence
+from api.operator.operator_process import SYSTEM
+from api.operator.team import Team
+
+LABELS = {"sandkeeper.dev/managed": "true", "sandkeeper.dev/role": "sandbox"}
+CONTAINER = {"name": "main", "image": "registry.example/any:1"}
+SPEC = {"automountServiceAccountToken": False, "containers": [CONTAINER]}
+TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+HOST = {"name": "host", "hostPath": {"path": "/"}}
+
+
+@pytest.fixture
+def thief(besieged: Team, operator_kubeconfig: Path, tmp_path: Path) -> Kubectl:
+    """Return kubectl in the hands of whoever has the operator's account."""
+    return Kubectl(operator_kubeconfig, tmp_path / "thief", f"--namespace={besieged.namespace}")
+
+
+def pod(name: str = "sbx-next", labels: dict[str, str] | None = None, **spec: Any) -> str:
+    metadata = {"name": name, "labels": LABELS if labels is None else labels}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": SPEC | spec})
+
+
+def reaching(field: str) -> str:
+    who = "no Pod that the operator of Sandkeeper makes"
+    return f"{field} of Pod sbx-next would reach the node or the cluster, as {who} does"
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        pytest.param(pod(hostNetwork=True), reaching("spec.hostNetwork"), id="host network"),
+        pytest.param(pod(hostPID=True), reaching("spec.hostPID"), id="host processes"),
+        pytest.param(pod(hostIPC=True), reaching("spec.hostIPC"), id="host ipc"),
+        pytest.param(pod(nodeName="node-a"), reaching("spec.nodeName"), id="node without a scheduler"),
+        pytest.param(pod(volumes=[HOST]), reaching("hostPath"), id="folder of the node"),
+        pytest.param(pod(volumes=[TOKEN]), reaching("serviceAccountToken"), id="projected token"),
+        pytest.param(pod(automountServiceAccountToken=None), reaching("spec.automountServiceAccountToken"), id="token"),
+        pytest.param(
+            pod(containers=[CONTAINER | {"securityContext": {"privileged": True}}]),
+            reaching("securityContext.privileged"),
+            id="privileged",
+        ),
+        pytest.param(
+            pod(initContainers=[CONTAINER | {"name": "init", "securityContext": {"privileged": True}}]),
+            reaching("securityContext.privileged"),
+            id="privileged at the start",
+        ),
+        pytest.param(
+            pod("next"),
+            'metadata.name: "next" begins with neither sbx- nor sandkeeper-canary-, as every Pod that the operator of '
+            "Sandkeeper makes does",
+            id="any name",
+        ),
+        pytest.param(
+            pod(labels={"sandkeeper.dev/managed": "true"}),
+            "metadata.labels: Pod sbx-next lacks sandkeeper.dev/role=sandbox, by which the fence selects every Pod "
+            "that the operator of Sandkeeper makes",
+            id="outside of the fence",
+        ),
+        pytest.param(
+            pod("sandkeeper-canary-control-0", {"sandkeeper.dev/canary": "x"}),
+            "metadata.labels: Pod sandkeeper-canary-control-0 lacks sandkeeper.dev/role=sandbox, by which the fence "
+            "selects every Pod that the operator of Sandkeeper makes",
+            id="unfenced canary of a tenant",
+        ),
+    ],
+)
+def test_it_makes_no_pod_but_closed_ones(thief: Kubectl, given: str, says: str) -> None:
+    assert sentence(thief.refused("create", "-f", "-", given=given)) == says
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["patch", "pod", "theirs", "--type=merge", "-p", '{"metadata": {"labels": {"a": "b"}}}'], "Pod"),
+        (["delete", "pod", "theirs"], "Pod"),
+        (["patch", "service", "theirs", "--type=merge", "-p", '{"spec": {"selector": {"a": "b"}}}'], "Service"),
+        (["delete", "service", "theirs"], "Service"),
+        (["patch", "networkpolicy", "theirs", "--type=merge", "-p", '{"spec": {"ingress": [{}]}}'], "NetworkPolicy"),
+        (["delete", "networkpolicy", "theirs"], "NetworkPolicy"),
+    ],
+    ids=lambda value: "-".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_it_leaves_alone_what_is_a_tenants(thief: Kubectl, command: list[str], what: str) -> None:
+    assert sentence(thief.refused(*command)) == (
+        f"metadata.labels: {what} theirs has none below sandkeeper.dev, so it is none of the operator of Sandkeeper "
+        "and not written by it"
+    )
+
+
+@pytest.fixture
+def may_exec(kubectl: Kubectl) -> Iterator[None]:
+    """Grant the operator what it will need for packages, in the whole cluster."""
+    grant = ("--verb=get,create", "--resource=pods/exec,pods/attach,pods/portforward,pods/proxy")
+    kubectl("create", "clusterrole", "exec", *grant)
+    kubectl(
+        "create", "clusterrolebinding", "exec", "--clusterrole=exec", f"--serviceaccount={SYSTEM}:sandkeeper-operator"
+    )
+    yield
+    kubectl("delete", "clusterrolebinding", "exec")
+    kubectl("delete", "clusterrole", "exec")
+
+
+@pytest.mark.usefixtures("may_exec")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["exec", "theirs", "--", "id"],
+        ["attach", "theirs"],
+        ["port-forward", "pod/theirs", ":80"],
+        ["get", "--raw", "/api/v1/namespaces/NAMESPACE/pods/theirs/proxy/"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_it_enters_sandboxes_alone(besieged: Team, thief: Kubectl, command: list[str]) -> None:
+    said = thief.refused(*(word.replace("NAMESPACE", besieged.namespace) for word in command))
+
+    assert sentence(said) == (
+        "metadata.name: Pod theirs is no sandbox, for its name does not begin with sbx-; the operator of Sandkeeper "
+        "runs commands in sandboxes alone"
+    )
+
+
+@pytest.mark.usefixtures("may_exec")
+def test_it_enters_sandboxes(thief: Kubectl) -> None:
+    # No kubelet stands behind the node, so that this fails later than at admission.
+    assert "ValidatingAdmissionPolicy" not in thief.refused("exec", "sbx-agent", "--", "id")
