@@ -41,6 +41,11 @@ class Installation:
     account: str
 
     @property
+    def bindings(self) -> list[Document]:
+        """Return what puts the admission policies in force."""
+        return [each for each in self.objects if each["kind"] == "ValidatingAdmissionPolicyBinding"]
+
+    @property
     def user(self) -> str:
         """Return the user name that the apiserver knows the operator by."""
         return f"system:serviceaccount:{NAMESPACE}:{self.account}"

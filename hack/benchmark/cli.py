@@ -51,6 +51,9 @@ def bench(
     profile: Annotated[Path | None, typer.Option(help="Folder for profiles of operator and apiserver.")] = None,
     count: Annotated[bool, typer.Option(help="Count requests, in a run of its own.")] = True,
     raw_only: Annotated[bool, typer.Option("--raw-only", help="Raw pods alone, without the operator.")] = False,
+    without_policies: Annotated[
+        bool, typer.Option("--without-policies", help="Sandboxes once more without the admission policies.")
+    ] = False,
     operator: Annotated[str | None, typer.Option(help="Another operator's command, for comparison.")] = None,
 ) -> None:
     """Measure sandboxes beside raw pods on a control plane of its own with simulated nodes.
@@ -60,11 +63,13 @@ def bench(
     """
     if raw_only and profile:
         raise typer.BadParameter("a profile needs the operator, so it excludes --raw-only", param_hint="--profile")
+    if raw_only and without_policies:
+        raise typer.BadParameter("policies cost raw pods alone nothing to compare", param_hint="--without-policies")
     command = None if raw_only else shlex.split(operator) if operator else OPERATOR
     if profile:
         profile.mkdir(parents=True, exist_ok=True)
     with told_plainly(), workspace() as folder:
-        setup = Setup(folder, nodes, command)
+        setup = Setup(folder, nodes, command, without_policies)
         results = Results(environment())
         wanted = chosen(scenarios or [], quick=quick)
         try:

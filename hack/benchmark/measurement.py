@@ -11,7 +11,7 @@ from benchmark import generator
 from benchmark.audit import AuditLog, Request
 from benchmark.connection import connected
 from benchmark.errors import BenchmarkError
-from benchmark.objects import Target, plain_pod, raw_from, raw_pods, sandboxes
+from benchmark.objects import Target, plain_pod, raw_from, raw_pods, sandboxes, unguarded
 from benchmark.results import Counted, Results
 from benchmark.rounds import Bench, Round
 from benchmark.scenarios import COUNTED, WARM_UP, Phase, Scenario
@@ -36,11 +36,14 @@ class Setup:
         Number of simulated nodes.
     operator
         The operator's command; none for raw pods alone.
+    without_policies
+        Whether sandboxes are measured without the admission policies too.
     """
 
     folder: Path
     nodes: int
     operator: Sequence[str] | None
+    without_policies: bool = False
 
 
 @asynccontextmanager
@@ -108,11 +111,14 @@ async def _condition(bench: Bench, target: Target, key: Key) -> str:
 async def timed(setup: Setup, scenarios: Sequence[Scenario], rounds: int, results: Results) -> None:
     """Measure every scenario, raw pods and sandboxes in turn so that both see the same machine."""
     async with prepared(setup, "timed") as (bench, measured):
+        if setup.without_policies:
+            measured.append(unguarded(measured[-1]))
         results.idle = await bench.idle(IDLE_SECONDS)
         foreign = ForeignUse(bench.bed.pids)
         for scenario in scenarios:
             for number in range(rounds):
-                for target in measured:
+                # In turn also who comes first, since a machine is seldom the same for long.
+                for target in measured if number % 2 == 0 else reversed(measured):
                     done = await bench.round(target, scenario, number)
                     results.add(scenario, target.name, done)
                     say(told(scenario, target, number, done))

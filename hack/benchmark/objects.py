@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandkeeper.api.names import (
@@ -18,6 +18,9 @@ from sandkeeper.runtime.resource import PODS, Json, Key, Resource
 
 SANDBOXES = Resource(GROUP, VERSION, SANDBOX_PLURAL, SANDBOX_KIND)
 RAW_LABEL = "benchmark.example/raw"
+RAW = "raw pod"
+GUARDED = "sandbox"
+UNGUARDED = "sandbox, no policies"
 
 # What the apiserver and its admission fill in; a client would not send it.
 _POD_DEFAULTS = {
@@ -63,6 +66,10 @@ class Target:
         What is created and waited for.
     gone
         Everything that has to be gone once it is deleted.
+    series
+        Part of the names of its objects, so that two targets of one kind share none.
+    guarded
+        Whether the chart's admission policies are in force meanwhile.
     """
 
     name: str
@@ -70,6 +77,8 @@ class Target:
     condition: str
     created: Part
     gone: tuple[Part, ...]
+    series: str = "r"
+    guarded: bool = True
 
     @property
     def resource(self) -> Resource:
@@ -98,13 +107,18 @@ def sandboxes() -> Target:
     }
     own = Part(SANDBOXES, "")
     pods = Part(PODS, f"{MANAGED_LABEL}={MANAGED_VALUE}", pod_name)
-    return Target("sandbox", template, "Running", own, (own, pods))
+    return Target(GUARDED, template, "Running", own, (own, pods))
+
+
+def unguarded(target: Target) -> Target:
+    """Return sandboxes without the chart's admission policies."""
+    return replace(target, name=UNGUARDED, series="u", guarded=False)
 
 
 def raw_pods(template: Json) -> Target:
     """Return the raw pod that is measured."""
     own = Part(PODS, RAW_LABEL)
-    return Target("raw pod", template, "Ready", own, (own,))
+    return Target(RAW, template, "Ready", own, (own,))
 
 
 def plain_pod() -> Json:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmark.audit import Request
-from benchmark.results import Counted, Results, Row
+from benchmark.results import Counted, PolicyCost, Results, Row
 from benchmark.scenarios import Phase
 
 PROCESSES = ("operator", "apiserver", "etcd", "controller-manager", "scheduler", "kwok", "client")
@@ -21,6 +21,7 @@ def markdown(results: Results) -> str:
         "From the client's request until its own watch sees the pod Ready, the sandbox Running, or everything gone;"
         " CPU in milliseconds per object; medians over the rounds.",
         timings(results.rows()),
+        *([policies(costs)] if (costs := results.policy_costs()) else []),
         *([requests(results.counted)] if results.counted else []),
         idle(results),
         f"Programs that are no part of the benchmark used {results.foreign_share:.0%} of the machine meanwhile.",
@@ -48,6 +49,21 @@ def timing_cells(row: Row, processes: Sequence[str]) -> list[str]:
         *(number(row.cpu_ms.get(name), 1) for name in processes),
         number(row.memory_mb, 0),
     ]
+
+
+def policies(costs: Sequence[PolicyCost]) -> str:
+    """Return the table of what the admission policies cost."""
+    head = ["sandboxes", "n", "a second with policies", "without", "with ÷ without", "apiserver CPU, with ÷ without"]
+    rows = [
+        [
+            cost.scenario,
+            f"{cost.count:,}",
+            *(number(value, 1) for value in (cost.guarded, cost.unguarded)),
+            *(number(value, 3) for value in (cost.rate_ratio, cost.cpu_ratio)),
+        ]
+        for cost in costs
+    ]
+    return table(head, rows, words=1)
 
 
 def requests(counted: Counted) -> str:
@@ -106,6 +122,7 @@ def document(results: Results) -> dict[str, Any]:
         "unconverged": results.unconverged,
         "foreignShare": results.foreign_share,
         "rows": [dataclasses.asdict(row) for row in results.rows()],
+        "policyCosts": [dataclasses.asdict(cost) for cost in results.policy_costs()],
         "idleCpuPerSecond": results.idle,
         "requests": counted and _counts(counted),
     }

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmark.audit import Request
+from benchmark.objects import GUARDED, RAW, UNGUARDED
 from benchmark.rounds import Half, Round
 from benchmark.scenarios import Phase, Scenario
 from benchmark.statistics import middle, percentile
@@ -50,6 +51,28 @@ class Row:
     p50_ratio: float | None
     cpu_ms: dict[str, float]
     memory_mb: float | None
+
+
+@dataclass(frozen=True)
+class PolicyCost:
+    """What the admission policies cost the sandboxes of a scenario.
+
+    Parameters
+    ----------
+    guarded, unguarded
+        Objects a second with them and without.
+    rate_ratio
+        The former beside the latter, in rounds that ran side by side.
+    cpu_ratio
+        The same for the apiserver's CPU per object; None where there are too few objects to tell.
+    """
+
+    scenario: str
+    count: int
+    guarded: float | None
+    unguarded: float | None
+    rate_ratio: float | None
+    cpu_ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -99,16 +122,40 @@ class Results:
     def rows(self) -> list[Row]:
         """Return the table's rows, raw pods before sandboxes in each scenario."""
         return [
-            row_of(scenario, target, rounds, by_target.get("raw pod", []))
+            row_of(scenario, target, rounds, by_target.get(RAW, []))
             for scenario, by_target in self.rounds.items()
             for target, rounds in by_target.items()
         ]
+
+    def policy_costs(self) -> list[PolicyCost]:
+        """Return what the admission policies cost, for the scenarios that were measured without them too."""
+        return [
+            policy_cost(scenario, by_target[GUARDED], by_target[UNGUARDED])
+            for scenario, by_target in self.rounds.items()
+            if by_target.keys() >= {GUARDED, UNGUARDED}
+        ]
+
+
+def policy_cost(scenario: Scenario, guarded: Sequence[Round], unguarded: Sequence[Round]) -> PolicyCost:
+    """Compare the rounds of a scenario; a ratio is the median of the ratios of rounds that ran side by side."""
+    ours = [half_of(done, scenario.phase) for done in guarded]
+    theirs = [half_of(done, scenario.phase) for done in unguarded]
+    pairs = list(zip(ours, theirs, strict=False))
+    cpu = [(one.cpu.get("apiserver"), other.cpu.get("apiserver")) for one, other in pairs]
+    return PolicyCost(
+        scenario=scenario.title,
+        count=scenario.count,
+        guarded=middle(half.timing.per_second for half in ours),
+        unguarded=middle(half.timing.per_second for half in theirs),
+        rate_ratio=middle(ratio(one.timing.per_second, other.timing.per_second) for one, other in pairs),
+        cpu_ratio=middle(ratio(*pair) for pair in cpu) if scenario.count >= FEW else None,
+    )
 
 
 def row_of(scenario: Scenario, target: str, rounds: Sequence[Round], raw: Sequence[Round]) -> Row:
     """Summarise the rounds of a scenario; a ratio is the median of the ratios of rounds that ran side by side."""
     halves = [half_of(done, scenario.phase) for done in rounds]
-    beside = [] if target == "raw pod" else [half_of(done, scenario.phase) for done in raw]
+    beside = [] if target == RAW else [half_of(done, scenario.phase) for done in raw]
     pairs = list(zip(halves, beside, strict=False))
     memory = middle(half.peak_memory for half in halves)
     return Row(
@@ -123,7 +170,7 @@ def row_of(scenario: Scenario, target: str, rounds: Sequence[Round], raw: Sequen
         rate_ratio=middle(ratio(ours.timing.per_second, theirs.timing.per_second) for ours, theirs in pairs),
         p50_ratio=middle(ratio(latency_ms(ours, 0.5), latency_ms(theirs, 0.5)) for ours, theirs in pairs),
         cpu_ms=cpu_ms(halves, scenario.count),
-        memory_mb=memory / 1e6 if memory and target != "raw pod" else None,
+        memory_mb=memory / 1e6 if memory and target != RAW else None,
     )
 
 

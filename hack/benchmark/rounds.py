@@ -79,7 +79,8 @@ class Bench:
         number
             Distinguishes the rounds of a scenario.
         """
-        keys = scenario.keys(number)
+        self.bed.guard(target.guarded)
+        keys = scenario.keys(number, target.series)
         created = await self.created(target, scenario, keys)
         deleted = await self.deleted(target, scenario, keys)
         await self.quiet()

@@ -41,9 +41,9 @@ class Scenario:
     one_at_a_time: bool = False
     phase: Phase = "create"
 
-    def keys(self, round_number: int) -> list[Key]:
+    def keys(self, round_number: int, series: str = "r") -> list[Key]:
         """Name the objects of a round; no name ever comes twice, so that nothing is found from before."""
-        stem = f"b{self.name.replace('-', '')}r{round_number}"
+        stem = f"b{self.name.replace('-', '')}{series}{round_number}"
         return [Key(namespace(index % self.namespaces), f"{stem}n{index}") for index in range(self.count)]
 
     @property

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from benchmark.scenarios import namespace as namespace_name
 from localcluster.controlplane import ControlPlane
 from localcluster.paths import CHECKOUT
 from localcluster.ports import free_ports
-from localcluster.process import Program
+from localcluster.process import Program, wait_until
 from localcluster.tools import tool
 from sandkeeper.runtime.resource import Json
 
@@ -27,6 +28,8 @@ CLIENT = "benchmark-client"
 OPERATOR = (sys.executable, "-m", "sandkeeper", "operator")
 # Kubernetes' own clients wait for their turn by default (50 binds a second); then a burst would measure that.
 _UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=10000")
+# The apiserver takes up changes of policies and bindings once a second.
+_POLICY_SECONDS = 1.0
 # The simulated nodes send no heartbeats.
 _PATIENT = ("--node-monitor-grace-period=24h",)
 # kwok fills in no defaults for what a configuration of one's own leaves out.
@@ -65,6 +68,7 @@ class Testbed:
         self._command = list(operator or ())
         self._programs: dict[str, Program] = {}
         self._installation: chart.Installation | None = None
+        self._guarded = False
 
     def __enter__(self) -> Self:
         """Start everything, and end what was started if that fails."""
@@ -145,6 +149,35 @@ class Testbed:
         crds = [yaml.safe_load(path.read_text()) for path in sorted((CHECKOUT / "crds").glob("*.yaml"))]
         self._apply([*crds, *self._installation.objects])
         self._kubectl("wait", "--for=condition=Established", "crds", "--all", "--timeout=60s")
+        self._await_policies(in_force=True)
+
+    def guard(self, wanted: bool) -> None:
+        """Put the chart's admission policies in force or out of it, and return when they are."""
+        if self._installation is None or wanted == self._guarded:
+            return
+        bindings = self._installation.bindings
+        if wanted:
+            self._apply(bindings)
+        else:
+            self._kubectl("delete", "-f", "-", given=yaml.safe_dump_all(bindings))
+        self._await_policies(in_force=wanted)
+
+    def _await_policies(self, *, in_force: bool) -> None:
+        wait_until(lambda: self._refused() is in_force, "change of the admission policies", 60, _POLICY_SECONDS)
+        # The one that was asked for may have come a turn before the last.
+        time.sleep(_POLICY_SECONDS)
+        self._guarded = in_force
+
+    def _refused(self) -> bool:
+        """Whether the policies keep a client from a name of the operator's."""
+        pod = ("run", "sbx-probe", "--image=probe", "--dry-run=server", f"--namespace={namespace_name(0)}")
+        try:
+            self._kubectl(*pod)
+        except BenchmarkError as error:
+            if "ValidatingAdmissionPolicy" not in str(error):
+                raise
+            return True
+        return False
 
     def start_operator(self, through: Sequence[str] = ()) -> None:
         """Start the operator, or start it anew.

@@ -29,5 +29,14 @@ def test_rights_are_applied_and_what_starts_the_pod_is_not() -> None:
     assert installed.user == "system:serviceaccount:sandkeeper-system:keeper"
 
 
+def test_what_puts_policies_in_force_is_known() -> None:
+    binding = {"kind": "ValidatingAdmissionPolicyBinding"}
+
+    installed = divided([{"kind": "ValidatingAdmissionPolicy"}, binding, DEPLOYMENT])
+
+    assert installed.bindings == [binding]
+    assert len(installed.objects) == 2
+
+
 def test_settings_are_what_the_chart_fixes() -> None:
     assert divided([DEPLOYMENT]).settings == {"SANDKEEPER_SHARDS": "8"}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from benchmark import report
 from benchmark.audit import Request
-from benchmark.results import Counted, Results, Row
+from benchmark.results import Counted, PolicyCost, Results, Row
 
 RAW = Row("burst", "raw pod", 1000, 1000, 3105.4, 4000.0, 4736.74, 168.2, None, None, {"apiserver": 6.04}, None)
 OURS = Row("burst", "sandbox", 1000, 999, 6100.0, 9000.0, 9900.0, 91.0, 0.541, 1.96, {"apiserver": 13.0}, 92.4)
@@ -46,6 +46,13 @@ def test_requests_are_told_per_object_with_sums_and_without_what_goes_on_anyway(
     assert "| operator, all | 1.50 |" in lines
     assert "| **all clients** | 2.50 |" in lines
     assert not [line for line in lines if "watch" in line or "networkpolicies" in line]
+
+
+def test_the_cost_of_policies_has_a_table_of_its_own() -> None:
+    cost = PolicyCost("burst", 1000, guarded=90.04, unguarded=92.0, rate_ratio=0.9787, cpu_ratio=1.021)
+
+    assert report.policies([cost]).splitlines()[-1] == "| burst | 1,000 | 90.0 | 92.0 | 0.979 | 1.021 |"
+    assert "with policies" not in report.markdown(Results(environment={}))
 
 
 def test_the_idle_table_has_what_goes_on_anyway() -> None:

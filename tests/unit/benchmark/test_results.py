@@ -3,6 +3,7 @@
 import pytest
 
 from benchmark.generator import Timing
+from benchmark.objects import sandboxes, unguarded
 from benchmark.results import Results, row_of
 from benchmark.rounds import Half, Round
 from benchmark.scenarios import SCENARIOS, Scenario
@@ -60,6 +61,26 @@ def test_too_few_objects_tell_nothing_about_the_cpu_time_of_one() -> None:
     assert row.cpu_ms == {}
 
 
+def test_policies_are_judged_by_rounds_side_by_side() -> None:
+    results = Results(environment={})
+    for guarded, unguarded in ((2.0, 1.0), (1.0, 1.0), (1.25, 1.0)):
+        results.add(BURST, "sandbox", created(guarded, cpu=0.12))
+        results.add(BURST, "sandbox, no policies", created(unguarded, cpu=0.1))
+
+    (cost,) = results.policy_costs()
+
+    assert (cost.scenario, cost.count, cost.guarded, cost.unguarded) == ("burst", 100, 80.0, 100.0)
+    assert cost.rate_ratio == 0.8  # of 0.5, 1 and 0.8
+    assert cost.cpu_ratio == pytest.approx(1.2)
+
+
+def test_policies_are_not_judged_where_sandboxes_were_measured_with_them_alone() -> None:
+    results = Results(environment={})
+    results.add(BURST, "sandbox", created(1.0))
+
+    assert results.policy_costs() == []
+
+
 def test_what_never_ran_is_named_in_the_result() -> None:
     results = Results(environment={})
 
@@ -79,7 +100,8 @@ def test_a_round_in_which_nothing_arrived_still_has_a_row() -> None:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_no_object_is_ever_called_like_another(scenario: Scenario) -> None:
-    keys = [key for number in range(3) for key in scenario.keys(number)]
+    series = (target.series for target in (sandboxes(), unguarded(sandboxes())))
+    keys = [key for each in series for number in range(3) for key in scenario.keys(number, each)]
 
-    assert len(set(keys)) == 3 * scenario.count
+    assert len(set(keys)) == 6 * scenario.count
     assert len({key.namespace for key in keys}) == min(scenario.namespaces, scenario.count)
