@@ -121,6 +121,54 @@ def test_sandboxes_outlive_the_release_and_the_next_one_takes_them_over(helm: He
     assert kubectl("get", "sandboxes", "-o", "name") == "sandbox.sandkeeper.dev/hello\n"
 
 
+FENCE = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "sandkeeper-fence", "labels": {"sandkeeper.dev/managed": "true"}},
+    "spec": {"podSelector": {"matchLabels": {"sandkeeper.dev/role": "sandbox"}}, "policyTypes": ["Ingress", "Egress"]},
+}
+
+
+def policies(kubectl: Kubectl) -> list[str]:
+    """Return the names of admission policies and bindings."""
+    return kubectl("get", "validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name").split()
+
+
+def fence_is_guarded(kubectl: Kubectl) -> bool:
+    """Whether the administrator is kept from deleting a fence, in a dry run."""
+    try:
+        kubectl("delete", "networkpolicy", "sandkeeper-fence", "--dry-run=server")
+    except AssertionError as refused:
+        return "denied request: NetworkPolicy sandkeeper-fence closes the sandboxes" in str(refused)
+    return False
+
+
+@pytest.mark.usefixtures("installed")
+def test_what_the_policies_guard_is_held_up_by_nothing_once_the_release_is_gone(helm: Helm, kubectl: Kubectl) -> None:
+    kubectl("create", "-f", "-", f"--as={OPERATOR}", given=json.dumps(FENCE))
+    wait_until(lambda: fence_is_guarded(kubectl), "policies in force", seconds=30)
+
+    uninstall(helm)
+
+    assert policies(kubectl) == []
+    wait_until(lambda: not fence_is_guarded(kubectl), "end of the policies", seconds=30)
+    kubectl("delete", "networkpolicy", "sandkeeper-fence")
+    install(helm)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_upgrade_takes_the_policies_away_and_brings_them_back(helm: Helm, kubectl: Kubectl) -> None:
+    upgrade = ("upgrade", "sandkeeper", CHART, "--namespace", NAMESPACE, "--set")
+    installed = policies(kubectl)
+
+    off = helm(*upgrade, "admissionPolicies.enabled=false")
+
+    assert (off.returncode, policies(kubectl)) == (0, [])
+    on = helm(*upgrade, "admissionPolicies.enabled=true")
+    assert (on.returncode, policies(kubectl)) == (0, installed)
+    assert len(installed) == 12
+
+
 @pytest.mark.usefixtures("installed")
 def test_an_upgrade_with_other_values_goes_through(helm: Helm, kubectl: Kubectl) -> None:
     changed = ("--set", "replicaCount=1,workers=4", "--reset-then-reuse-values")

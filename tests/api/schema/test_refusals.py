@@ -5,6 +5,7 @@ what is allowed; where it is the apiserver's own (types, enums, unknown fields),
 a change of the schema that makes it worse is seen.
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_a_sandbox_without_a_spec_is_told_so(kubectl: Any) -> None:
     manifest = "{apiVersion: sandkeeper.dev/v1alpha1, kind: Sandbox, metadata: {name: agent}}"
 
     assert "spec: Required value" in kubectl.refused("create", "--dry-run=server", "-f", "-", given=manifest)
+
+
+def test_what_a_client_does_not_let_validate_is_dropped(kubectl: Any) -> None:
+    spec = "{podTemplate: {spec: {hostNetwork: true, nodeName: node-a, terminationGracePeriodSeconds: 3}}}"
+    manifest = f"{{apiVersion: sandkeeper.dev/v1alpha1, kind: Sandbox, metadata: {{name: lax}}, spec: {spec}}}"
+
+    kept = kubectl("create", "--dry-run=server", "--validate=ignore", "-o", "json", "-f", "-", given=manifest)
+
+    assert json.loads(kept)["spec"] == {"podTemplate": {"spec": {"terminationGracePeriodSeconds": 3}}}
 
 
 def test_a_changed_sandbox_is_checked_as_a_new_one_is(kubectl: Any) -> None:
