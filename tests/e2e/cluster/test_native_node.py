@@ -13,6 +13,7 @@ import pytest
 
 from api.kubectl import Kubectl
 from e2e.conftest import CHECKOUT
+from localcluster.commands import run
 from localcluster.identity import ProcessIdentity
 from localcluster.native import cgroups
 from localcluster.native.network import interface_exists
@@ -117,6 +118,7 @@ def test_down_leaves_no_process_interface_or_cgroup(node: NativeNode) -> None:
     assert [pid for pid in processes if ProcessIdentity.of(pid)] == []
     assert not interface_exists(plan.host_interface)
     assert [tree for tree in cgroups.hierarchies() if (tree / plan.cgroup.strip("/")).exists()] == []
+    assert "network_policy" not in run("nft", "list", "tables")
     assert str(node.state) not in Path("/proc/self/mountinfo").read_text()
     assert not node.state.exists()
 

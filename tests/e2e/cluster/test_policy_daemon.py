@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -30,6 +31,36 @@ try:
             break
 except TimeoutError:
     print("silence")
+"""
+# Quotes somebody else's datagram in an error to its sender, as if the port that it went to were closed.
+MISQUOTE = """
+import socket, struct, sys, time
+source, target = socket.inet_aton(sys.argv[1]), socket.inet_aton(sys.argv[2])
+quoted = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 29, 7, 0, 64, 17, 0, source, target)
+quoted += struct.pack("!HHHH", 4001, 8080, 9, 0)
+words = struct.pack("!BBHI", 3, 3, 0, 0) + quoted
+total = sum(struct.unpack(f"!{len(words) // 2}H", words))
+total = (total & 0xFFFF) + (total >> 16)
+words = words[:2] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + words[4:]
+saying = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+for attempt in range(30):
+    saying.sendto(words, (sys.argv[1], 0))
+    time.sleep(0.1)
+"""
+CONVERSE = """
+import socket, sys, time
+asking = socket.socket(type=socket.SOCK_DGRAM)
+asking.bind(("", 4001))
+asking.connect((sys.argv[1], 8080))
+asking.settimeout(1)
+try:
+    for attempt in range(20):
+        asking.send(b"x")
+        asking.recv(1)
+        time.sleep(0.1)
+    print("undisturbed")
+except OSError as error:
+    print(repr(error))
 """
 
 
@@ -76,6 +107,16 @@ def test_nobody_speaks_in_anothers_name(lab: Lab) -> None:
 
         wait_until(lambda: "genuine" in senders(), "the genuine datagram", 20.0)
         assert "forged" not in senders()
+
+
+def test_nobody_disturbs_a_conversation_of_others(lab: Lab) -> None:
+    stranger = {"matchLabels": {"app": "stranger"}}
+    with lab.policy(podSelector=stranger, policyTypes=["Egress"]), ThreadPoolExecutor(max_workers=1) as beside:
+        lab.becomes({("stranger",): False})
+        disturbing = beside.submit(lab.run, "stranger", MISQUOTE, lab.address["friend"], lab.address["server"])
+
+        assert lab.run("friend", CONVERSE, lab.address["server"]) == "undisturbed"
+        disturbing.result()
 
 
 def test_ipv6_gets_nowhere(lab: Lab) -> None:

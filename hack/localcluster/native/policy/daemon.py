@@ -100,6 +100,7 @@ async def run(pod_cidr: str) -> None:
         Informer(client, NETWORK_POLICIES, Store(), enforcer.policy_changed),
         Informer(client, PODS, Store(slim_pod), enforcer.pod_changed),
     ]
+    enforcer.report.silence = lambda: max(informer.age for informer in informers)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_serve(enforcer.report.content))
         for informer in informers:

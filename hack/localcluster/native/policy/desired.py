@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from localcluster.native.policy.hooks import EGRESS, EMPTY, INGRESS, ITSELF
 from localcluster.native.policy.objects import Clause, Group, Pod, Policy
-from localcluster.native.policy.rules import CLIENT, SERVER, Rule, chain_name, group_set, name_set, rules_of
+from localcluster.native.policy.rules import CLIENT, SERVER, chain_name, group_set, name_set, rules_of
 from localcluster.native.policy.selectors import Labels
 from localcluster.native.policy.table import ADDRESS_PORTS, ADDRESSES, Collection, Table
 
 Name = tuple[str, str]
 OPEN = "return"
-NO_LABELS: Labels = frozenset()
 
 
 @dataclass(frozen=True)
@@ -67,9 +66,9 @@ class Desired:
         """Learn a namespace's labels, None where it is gone."""
         if self._namespaces.get(name) == labels:
             return False
-        self._namespaces[name] = labels or NO_LABELS
-        if labels is None:
-            del self._namespaces[name]
+        self._namespaces.pop(name, None)
+        if labels is not None:
+            self._namespaces[name] = labels
         self._forget_parts(name)
         return True
 
@@ -119,7 +118,7 @@ class Desired:
     def _part(self, pod: Pod) -> Part:
         name = (pod.namespace, pod.name)
         if name not in self._parts:
-            self._parts[name] = self._compiled.part(pod, self._namespaces.get(pod.namespace, NO_LABELS))
+            self._parts[name] = self._compiled.part(pod, self._namespaces.get(pod.namespace))
         return self._parts[name]
 
 
@@ -145,8 +144,8 @@ class Compiled:
             **dict.fromkeys(self._names.values(), ADDRESS_PORTS),
         }
 
-    def part(self, pod: Pod, namespace: Labels) -> Part:
-        """Return what a pod contributes, whose namespace has these labels."""
+    def part(self, pod: Pod, namespace: Labels | None) -> Part:
+        """Return what a pod contributes, whose namespace has these labels, or is not known yet."""
         selecting = [policy for policy in self._policies.get(pod.namespace, ()) if policy.selects(pod)]
         elements, chains = self._memberships(pod, namespace), []
         if selecting:
@@ -163,7 +162,7 @@ class Compiled:
             elements.append((map_name, pod.address, verdict))
         return Part(tuple(elements), tuple(chains))
 
-    def _memberships(self, pod: Pod, namespace: Labels) -> list[tuple[str, str, str]]:
+    def _memberships(self, pod: Pod, namespace: Labels | None) -> list[tuple[str, str, str]]:
         candidates = {**self._groups.get(None, {}), **self._groups.get(pod.namespace, {})}
         groups = [(name, pod.address, "") for group, name in candidates.items() if group.has(pod, namespace)]
         named = [
@@ -182,6 +181,5 @@ class Compiled:
 
 
 def _lines(side: str, clauses: list[Clause]) -> tuple[str, ...]:
-    rules: list[Rule] = [rule for clause in clauses for rule in rules_of(clause)]
-    lines = dict.fromkeys(line for rule in rules for line in rule.lines(side))
+    lines = dict.fromkeys(rule.line(side) for clause in clauses for rule in rules_of(clause))
     return (*lines, "drop")

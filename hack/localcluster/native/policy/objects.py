@@ -44,11 +44,11 @@ class Group:
     namespaces: Selector
     pods: Selector
 
-    def has(self, pod: Pod, namespace: Labels) -> bool:
-        """Tell whether a pod, whose namespace has these labels, belongs to it."""
-        if self.namespace is not None and self.namespace != pod.namespace:
-            return False
-        return self.namespaces.matches(namespace) and self.pods.matches(pod.labels)
+    def has(self, pod: Pod, namespace: Labels | None) -> bool:
+        """Tell whether a pod belongs to it; None for its namespace's labels says that they are not known yet."""
+        if self.namespace is not None:
+            return self.namespace == pod.namespace and self.pods.matches(pod.labels)
+        return namespace is not None and self.namespaces.matches(namespace) and self.pods.matches(pod.labels)
 
 
 @dataclass(frozen=True)

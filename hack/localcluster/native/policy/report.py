@@ -1,7 +1,8 @@
 """What the daemon tells of itself, and how others ask it."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Any
 from urllib.error import URLError
@@ -9,6 +10,8 @@ from urllib.request import urlopen
 
 PORT = 10261
 ANSWER_SECONDS = 2.0
+LONGEST_SILENCE = 180.0
+"""Seconds without a word of the apiserver, which says something every minute, until what we know counts as old."""
 
 
 @dataclass
@@ -25,6 +28,8 @@ class Report:
         Generation and resourceVersion of every policy in force, by ``namespace/name``.
     last_error
         What went wrong, if that was the last thing that happened.
+    silence
+        Tells for how many seconds the apiserver has said nothing of one of the kinds.
     """
 
     enforcing_since: str | None = None
@@ -33,6 +38,7 @@ class Report:
     pods: int = 0
     policies: dict[str, dict[str, object]] = field(default_factory=dict)
     last_error: str | None = None
+    silence: Callable[[], float] = field(default=lambda: 0.0, repr=False)
 
     def succeeded(self, policies: dict[str, dict[str, object]], pods: int, now: datetime | None = None) -> None:
         """Note that the kernel has what the cluster asks for."""
@@ -49,11 +55,12 @@ class Report:
     @property
     def ready(self) -> bool:
         """Tell whether what the cluster asks for is in force."""
-        return self.enforcing_since is not None and self.last_error is None
+        return self.enforcing_since is not None and self.last_error is None and self.silence() < LONGEST_SILENCE
 
     def content(self) -> dict[str, Any]:
         """Return all of it under the names of the endpoint."""
-        return {"ready": self.ready, **{_camel(key): value for key, value in asdict(self).items()}}
+        told = {_camel(entry.name): getattr(self, entry.name) for entry in fields(self)}
+        return {"ready": self.ready, **told, "silence": round(self.silence(), 1)}
 
 
 def ask() -> dict[str, Any]:
@@ -70,7 +77,7 @@ def summary(content: dict[str, Any]) -> str:
     """Return the state in a few words for a person."""
     if content.get("ready"):
         return f"nftables (development), {len(content['policies'])} policies in force"
-    return f"nftables (development), not up to date: {content.get('lastError') or 'waiting for the apiserver'}"
+    return f"nftables (development), not up to date: {content.get('lastError') or 'no word of the apiserver'}"
 
 
 def _camel(name: str) -> str:

@@ -2,7 +2,7 @@
 
 Both directions of a connection are judged by the connection's own addresses: the client is its original source, the
 server the source of its replies, which after kube-proxy's rewriting is the pod behind a Service. So a change of policy
-cuts an open connection both ways, and an ICMP error is judged as the connection that it is about.
+cuts an open connection both ways.
 """
 
 from collections.abc import Iterable
@@ -33,10 +33,9 @@ class Rule:
     peer: Group | tuple[IPv4Network, ...] | None
     port: Port | None
 
-    def lines(self, side: str) -> list[str]:
+    def line(self, side: str) -> str:
         """Return the rule as text; the peer is on the given side, CLIENT or SERVER."""
-        whom = _whom(side, self.peer)
-        return [" ".join([*whom, *what, "return"]) for what in _what(self.port)]
+        return " ".join([*_whom(side, self.peer), *_what(self.port), "return"])
 
 
 def rules_of(clause: Clause) -> list[Rule]:
@@ -57,17 +56,15 @@ def _whom(side: str, peer: Group | tuple[IPv4Network, ...] | None) -> list[str]:
             return [side, f"@{group_set(peer)}"]
 
 
-def _what(port: Port | None) -> Iterable[list[str]]:
+def _what(port: Port | None) -> list[str]:
     if port is None:
-        return [[]]
+        return []
     protocol = ["meta", "l4proto", port.protocol.lower()]
     if port.name is not None:
-        words = [*protocol, SERVER, ".", SERVER_PORT, f"@{name_set(port.protocol, port.name)}"]
-    elif port.first is None:
-        words = protocol
-    else:
-        words = [*protocol, SERVER_PORT, str(port.first) if port.first == port.last else f"{port.first}-{port.last}"]
-    return [words, ["ct", "state", "related"]]
+        return [*protocol, SERVER, ".", SERVER_PORT, f"@{name_set(port.protocol, port.name)}"]
+    if port.first is None:
+        return protocol
+    return [*protocol, SERVER_PORT, str(port.first) if port.first == port.last else f"{port.first}-{port.last}"]
 
 
 @lru_cache(maxsize=10_000)

@@ -65,11 +65,9 @@ class Nftables:
             return f"{connection.server} . {connection.port}" in self.collections[found[1]], text[found.end() :]
         if found := re.match(r"meta l4proto (\w+) ?", text):
             return found[1] == connection.protocol.lower(), text[found.end() :]
-        if found := re.match(r"ct reply proto-src (\d+)(?:-(\d+))? ?", text):
-            return int(found[1]) <= connection.port <= int(found[2] or found[1]), text[found.end() :]
-        # These are new connections, and nothing else may stand in a rule.
-        assert text == "ct state related", text
-        return False, ""
+        found = re.match(r"ct reply proto-src (\d+)(?:-(\d+))? ?", text)
+        assert found, text
+        return int(found[1]) <= connection.port <= int(found[2] or found[1]), text[found.end() :]
 
     def _within(self, address: str, operand: str) -> bool:
         if operand.startswith("@"):

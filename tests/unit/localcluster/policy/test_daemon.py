@@ -106,7 +106,7 @@ async def test_a_table_that_could_not_be_written_is_replaced_whole(tmp_path: Pat
 
 def test_the_report_is_said_in_a_few_words_too() -> None:
     told = report.Report()
-    assert "waiting for the apiserver" in report.summary(told.content())
+    assert "no word of the apiserver" in report.summary(told.content())
     told.succeeded({"red/one": {"generation": 1, "resourceVersion": "9"}}, pods=3)
     assert report.summary(json.loads(json.dumps(told.content()))) == "nftables (development), 1 policies in force"
 
@@ -114,6 +114,16 @@ def test_the_report_is_said_in_a_few_words_too() -> None:
 
     assert told.content()["enforcingSince"] is not None
     assert report.summary(told.content()) == "nftables (development), not up to date: no such chain"
+
+
+def test_what_is_known_counts_as_old_after_a_long_silence() -> None:
+    told = report.Report(silence=lambda: 20.0)
+    told.succeeded({}, pods=0)
+    assert told.ready
+
+    told.silence = lambda: report.LONGEST_SILENCE
+
+    assert not told.ready
 
 
 def test_the_daemon_may_read_three_kinds_and_nothing_else() -> None:

@@ -4,9 +4,10 @@ from typing import Any
 
 from localcluster.native.policy.desired import Desired
 from localcluster.native.policy.hooks import EMPTY, closed, fixed_chains
-from localcluster.native.policy.objects import pod_of, slim_pod
+from localcluster.native.policy.objects import pod_of, policy_of, slim_pod
+from localcluster.native.policy.selectors import labels_of
 from localcluster.native.policy.table import difference
-from unit.localcluster.policy.cluster import pod
+from unit.localcluster.policy.cluster import pod, policy
 
 
 def learned(*pods: dict[str, Any]) -> Desired:
@@ -39,6 +40,21 @@ def test_a_pod_that_is_being_deleted_gives_way_and_keeps_what_is_its_own() -> No
     desired = learned(leaving, pod("blue", "two", "10.244.0.2", {"app": "two"}))
 
     assert known(desired) == {"10.244.0.2"}
+
+
+def test_a_pod_whose_namespace_is_not_known_yet_is_in_no_selected_namespace() -> None:
+    desired = learned(pod("red", "one", "10.244.0.2"))
+    anywhere = {"namespaceSelector": {"matchExpressions": [{"key": "closed", "operator": "DoesNotExist"}]}}
+    made = policy("red", "one", policyTypes=["Ingress"], ingress=[{"from": [anywhere]}])
+    desired.set_policy(("red", "one"), policy_of(made))
+
+    def members() -> list[set[str]]:
+        collections = desired.table().collections
+        return [set(one.elements) for name, one in collections.items() if name.startswith("group_")]
+
+    assert members() == [set()]
+    desired.set_namespace("red", labels_of({"open": "yes"}))
+    assert members() == [{"10.244.0.2"}]
 
 
 def test_what_says_nothing_new_changes_nothing() -> None:
