@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sandkeeper.canary.attempts import Attempt
+from sandkeeper.plan.canary import CanarySettings
 from sandkeeper.plan.observed import Settings
 from sandkeeper.runtime.connection import own_namespace
+
+
+class ExtraTarget(BaseModel):
+    """An address that the platform team adds to what canaries try."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
 
 
 class OperatorSettings(BaseSettings):
@@ -31,6 +43,20 @@ class OperatorSettings(BaseSettings):
     user_namespaces: Literal["Auto", "Never"] = Field(
         default="Auto", description="Auto: a user namespace where all nodes that may run the pod have them."
     )
+    require_enforcement: bool = Field(
+        default=True, description="Make no sandbox pod before a canary has shown that the fence holds."
+    )
+    canary_image: str = Field(default="", description="The operator's own image, for canaries; empty runs none.")
+    canary_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When canaries pull it."
+    )
+    canary_pull_secrets: tuple[str, ...] = Field(
+        default=(), description="Secrets of the operator's namespace to pull it with, as a JSON list."
+    )
+    canary_interval_seconds: float = Field(default=3600.0, ge=60.0, description="Between two runs of the canary.")
+    canary_extra_targets: tuple[ExtraTarget, ...] = Field(
+        default=(), description="Further addresses that no sandbox may reach by TCP, as a JSON list."
+    )
     log_format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least that is logged.")
 
@@ -41,4 +67,16 @@ class OperatorSettings(BaseSettings):
             pod_labels=self.pod_labels,
             pod_annotations=self.pod_annotations,
             user_namespaces=self.user_namespaces,
+            require_enforcement=self.require_enforcement,
+        )
+
+    def for_canaries(self) -> CanarySettings:
+        """Give the part that canary pods are made by."""
+        return CanarySettings(
+            image=self.canary_image,
+            pull_policy=self.canary_pull_policy,
+            pull_secrets=self.canary_pull_secrets,
+            labels=self.pod_labels,
+            annotations=self.pod_annotations,
+            extra_targets=tuple(Attempt(each.name, "tcp", each.host, each.port) for each in self.canary_extra_targets),
         )

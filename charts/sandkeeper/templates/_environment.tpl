@@ -26,8 +26,27 @@
   value: {{ .Values.sandboxPods.labels | default dict | toJson | quote }}
 - name: SANDKEEPER_USER_NAMESPACES
   value: {{ .Values.sandboxPods.userNamespaces | quote }}
+- name: SANDKEEPER_REQUIRE_ENFORCEMENT
+  value: {{ .Values.requireEnforcement | quote }}
+- name: SANDKEEPER_CANARY_IMAGE
+  value: {{ ternary (include "sandkeeper.image" .) "" .Values.canary.enabled | quote }}
+- name: SANDKEEPER_CANARY_PULL_POLICY
+  value: {{ .Values.image.pullPolicy | quote }}
+- name: SANDKEEPER_CANARY_PULL_SECRETS
+  value: {{ include "sandkeeper.pullSecrets" . | quote }}
+- name: SANDKEEPER_CANARY_INTERVAL_SECONDS
+  value: {{ .Values.canary.intervalSeconds | quote }}
+- name: SANDKEEPER_CANARY_EXTRA_TARGETS
+  value: {{ .Values.canary.extraTargets | toJson | quote }}
 - name: SANDKEEPER_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
 - name: SANDKEEPER_LOG_LEVEL
   value: {{ .Values.log.level | quote }}
+{{- end }}
+
+{{/* Names of the image's pull secrets, as JSON. */}}
+{{- define "sandkeeper.pullSecrets" -}}
+{{- $names := list }}
+{{- range .Values.imagePullSecrets }}{{ $names = append $names .name }}{{ end }}
+{{- $names | toJson }}
 {{- end }}

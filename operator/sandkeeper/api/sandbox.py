@@ -83,7 +83,7 @@ class SandboxSpec(Model):
 class Condition(Model):
     """One aspect of the sandbox's state, as metav1.Condition."""
 
-    type: str = Field(description="The aspect: Ready, Running, Reconciling, Stalled.")
+    type: str = Field(description="The aspect: Ready, Running, EgressEnforced, UpToDate, Reconciling, Stalled.")
     status: str = Field(description="True, False or Unknown.")
     reason: str = Field(description="One word for programs and the first column.")
     message: str = Field(description="One sentence for people.")
@@ -102,13 +102,22 @@ class EffectiveStatus(Model):
     )
 
 
+class FenceCheck(Model):
+    """What a canary found when the sandbox asked for one."""
+
+    request: str = Field(description="Value of the annotation sandkeeper.dev/check-fence that it answers.")
+    result: str = Field(description="Verified, NotEnforced or CanaryBroken.")
+    message: str = Field(description="One sentence for people.")
+
+
 class SandboxStatus(Model):
     """What the operator observed."""
 
     observed_generation: int | None = Field(default=None, description="Generation of the spec that was acted on.")
     conditions: tuple[Condition, ...] = Field(
         default=(),
-        description="State by aspect: Ready, Running, and while they hold Reconciling and Stalled.",
+        description="State by aspect: Ready, Running, EgressEnforced, and while they hold UpToDate, Reconciling and "
+        "Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     pod_name: str | None = Field(default=None, description="Name of the sandbox's pod.")
@@ -123,6 +132,9 @@ class SandboxStatus(Model):
         default=None,
         description="Cold: from the image.",
         json_schema_extra={"enum": ["Cold"]},
+    )
+    fence_check: FenceCheck | None = Field(
+        default=None, description="What a canary found in the namespace, where the sandbox asked for one."
     )
     startup_seconds: float | None = Field(default=None, description="Seconds from creation to Running.")
     effective: EffectiveStatus | None = Field(

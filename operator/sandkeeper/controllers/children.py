@@ -36,8 +36,13 @@ class ChildWriter:
         self._client = client
         self._cluster = cluster
 
-    async def apply(self, write: Write, sandbox: Sandbox) -> None:
+    async def apply(self, write: Write, sandbox: Sandbox | None) -> None:
         """Carry out one write.
+
+        Parameters
+        ----------
+        sandbox
+            Whose child it is; None for what is a namespace's.
 
         Raises
         ------
@@ -56,7 +61,7 @@ class ChildWriter:
             case Delete(child):
                 await self.delete(child)
 
-    async def _create(self, obj: Json, sandbox: Sandbox) -> None:
+    async def _create(self, obj: Json, sandbox: Sandbox | None) -> None:
         resource, namespace = RESOURCES[obj["kind"]], obj["metadata"]["namespace"]
         store = self._cluster.store(resource)
         try:
@@ -65,7 +70,7 @@ class ChildWriter:
             if not error.already_exists:
                 raise
             existing = await self._existing(obj)
-            whose = Ownership.OURS if is_fence(obj) else ownership(existing, sandbox)
+            whose = Ownership.OURS if sandbox is None or is_fence(obj) else ownership(existing, sandbox)
             if whose is Ownership.FOREIGN or not is_managed(existing):
                 raise InTheWayError(existing) from error
             store.upsert(existing)

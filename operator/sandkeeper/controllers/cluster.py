@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import (
@@ -17,7 +18,7 @@ from sandkeeper.api.names import (
     ports_policy_name,
     service_name,
 )
-from sandkeeper.plan.fence import is_fence
+from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
     slim_network_policy,
@@ -56,7 +57,7 @@ _SLIM = {
     NODES: slim_node,
     RUNTIME_CLASSES: slim_runtime_class,
 }
-_CHILDREN = (PODS, SERVICES, NETWORK_POLICIES)
+_CHILDREN = (PODS, SERVICES)
 RESOURCES = {resource.kind: resource for resource in _SLIM}
 
 
@@ -74,6 +75,7 @@ class Cluster:
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
+        self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
         managed = f"{MANAGED_LABEL}={MANAGED_VALUE}"
         self.informers = [
             Informer(client, resource, self._stores[resource], self._child_changed, label_selector=managed)
@@ -82,6 +84,9 @@ class Cluster:
             Informer(client, resource, self._stores[resource], self._node_changed)
             for resource in (NODES, RUNTIME_CLASSES)
         ]
+        # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
+        policies = self._stores[NETWORK_POLICIES]
+        self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
 
     def store(self, resource: Resource) -> Store:
         """Store of a kind."""
@@ -107,6 +112,10 @@ class Cluster:
     def fence(self, namespace: str) -> Json | None:
         """Fence of a namespace."""
         return self._stores[NETWORK_POLICIES].get(Key(namespace, FENCE_NAME))
+
+    def foreign_policies(self, namespace: str) -> tuple[Json, ...]:
+        """NetworkPolicies of a namespace that are not ours."""
+        return tuple(filter(None, map(self._stores[NETWORK_POLICIES].get, self._foreign.get(namespace, ()))))
 
     def lacks(self, child: Json) -> bool:
         """Whether there is no object of a child's kind and name any more."""
@@ -142,6 +151,17 @@ class Cluster:
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
+
+    def _policy_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
+        if after and is_foreign(after):
+            self._foreign[key.namespace].add(key)
+        else:
+            self._foreign[key.namespace].discard(key)
+        if any(each and is_foreign(each) and allows(each) for each in (before, after)):
+            for sandbox in self.sandboxes.in_namespace(key.namespace):
+                self._wake(sandbox)
+        if key.name == FENCE_NAME or key.name.startswith(CHILD_PREFIX):
+            self._child_changed(key, before, after)
 
     def _node_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if offers(before) != offers(after):

@@ -43,9 +43,9 @@ class FenceKeeper:
                 del self._passes[namespace]
                 self._locks.pop(namespace, None)
 
-    async def make(self, write: Create, sandbox: Sandbox) -> None:
+    async def make(self, write: Create, sandbox: Sandbox | None = None) -> None:
         """Create the fence unless another pass just did; the first sandboxes of a namespace often come together."""
-        namespace = sandbox.metadata.namespace
+        namespace = write.obj["metadata"]["namespace"]
         async with self._locks[namespace]:
             if self._cluster.fence(namespace) is None:
                 await self._children.apply(write, sandbox)

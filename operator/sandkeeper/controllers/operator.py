@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sandkeeper.api.names import FENCE_NAME
+from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
+from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import SandboxMetrics
+from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.runtime.client import ApiClient
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.http import serve_metrics, serve_probes
-from sandkeeper.runtime.informer import UNREACHABLE
+from sandkeeper.runtime.informer import UNREACHABLE, Informer
 from sandkeeper.runtime.metrics import Metrics
 from sandkeeper.runtime.queue import WorkQueue
 from sandkeeper.runtime.resource import NETWORK_POLICIES, PODS, Json, Key, key_of
@@ -63,8 +67,11 @@ class Operator:
             self._client, settings.namespace, settings.pod_name, settings.shards, self._shard_acquired, times=times
         )
         metrics = SandboxMetrics(self._metrics.registry, self._cluster.sandboxes)
+        fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
+        holds = self._shards.holds
+        self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
         self._controller = SandboxController(
-            self._client, self._cluster, settings.for_plans(), self._events, metrics, self._shards.holds
+            self._client, self._cluster, settings.for_plans(), self._events, metrics, holds, fences, self._proof
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
@@ -82,13 +89,13 @@ class Operator:
         """
         operator = cls(settings, connection, failed)
         await operator._serve()
-        for informer in operator._cluster.informers:
+        for informer in operator._informers:
             operator._metrics.watch_informer(informer)
             operator._spawn(informer.run(), f"informer of {informer.resource.plural}")
         operator._spawn(connection.keep_fresh(), "credentials")
         operator._spawn(operator._metrics.measure_loop_lag(), "loop lag")
         # Passes before all stores are filled would take what is there for missing.
-        await asyncio.gather(*(informer.synced.wait() for informer in operator._cluster.informers))
+        await asyncio.gather(*(informer.synced.wait() for informer in operator._informers))
         operator._spawn(operator._relist_for_ever(), "relist")
         operator._spawn(operator._events.run(), "events")
         operator._spawn(operator._shards.run(), "shards")
@@ -100,6 +107,8 @@ class Operator:
             kind="Sandbox",
         )
         operator._spawn(worker.run(), _WORKER)
+        if operator._proof.runs:
+            operator._spawn(operator._proof.worker.run(), _WORKER)
         return operator
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
@@ -146,7 +155,7 @@ class Operator:
 
     def _ready(self) -> str:
         """Why this replica can't be relied on."""
-        for informer in self._cluster.informers:
+        for informer in self._informers:
             if not informer.synced.is_set():
                 return f"{informer.resource.plural} are not listed yet"
             if informer.age > _SILENT_SECONDS:
@@ -154,6 +163,10 @@ class Operator:
         if not self._listed_at:
             return "sandboxes are not listed yet"
         return ""
+
+    @property
+    def _informers(self) -> list[Informer]:
+        return [*self._cluster.informers, *self._proof.informers]
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -168,14 +181,21 @@ class Operator:
 
     def _shard_acquired(self, shard: int) -> None:
         """Look at everything in the namespaces of a shard that just became ours."""
+        if self._shards.holds(self._settings.namespace):
+            self._proof.ask()
         for key in [*self._cluster.sandboxes, *self._orphans()]:
             if shard_of(key.namespace, self._settings.shards) == shard:
                 self._queue.add(key)
 
+    def _verdict_changed(self, namespace: str | None) -> None:
+        """Look at the sandboxes that a verdict speaks of: those of its namespace, or all."""
+        for key in self._cluster.sandboxes if namespace is None else self._cluster.sandboxes.in_namespace(namespace):
+            self._queue.add(key)
+
     def _orphans(self) -> list[Key]:
         """Keys of managed objects that no known sandbox stands behind: their passes find out and clean up."""
         pods = self._cluster.store(PODS)
-        fences = self._cluster.store(NETWORK_POLICIES)
+        fences = [key for key in self._cluster.store(NETWORK_POLICIES) if key.name == FENCE_NAME]
         orphans = [Key(key.namespace, key.name.removeprefix("sbx-")) for key in pods]
         orphans += [key for key in fences if not self._cluster.sandboxes.in_namespace(key.namespace)]
         return [key for key in orphans if key not in self._cluster.sandboxes]

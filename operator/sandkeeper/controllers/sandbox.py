@@ -11,8 +11,8 @@ from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
-from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.plan.announcement import worth_an_event
+from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.ownership import owner_of
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandkeeper.controllers.cluster import Cluster
+    from sandkeeper.controllers.fence import FenceKeeper
     from sandkeeper.controllers.metrics import SandboxMetrics
+    from sandkeeper.controllers.proof import Proof
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.events import EventRecorder
 
@@ -44,6 +46,8 @@ class SandboxController:
     ----------
     holds
         Whether this replica is to work on a namespace.
+    fences, proof
+        The fences of namespaces, and whether they hold.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class SandboxController:
         events: EventRecorder,
         metrics: SandboxMetrics,
         holds: Callable[[str], bool],
+        fences: FenceKeeper,
+        proof: Proof,
     ) -> None:
         self._client = client
         self._cluster = cluster
@@ -62,7 +68,8 @@ class SandboxController:
         self._metrics = metrics
         self._holds = holds
         self._children = ChildWriter(client, cluster)
-        self._fences = FenceKeeper(cluster, self._children)
+        self._fences = fences
+        self._proof = proof
         self._failures = Failures()
         self._first_seen: dict[str, datetime] = {}
         self._log = structlog.get_logger()
@@ -99,6 +106,8 @@ class SandboxController:
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         observed = self._observe(key, raw)
+        if unanswered(observed):
+            self._proof.ask(key.namespace)
         now = datetime.now(UTC)
         plan = plan_sandbox(observed, now)
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
@@ -157,6 +166,9 @@ class SandboxController:
             node=self._cluster.node_of(pod),
             failure=self._failures.get(uid),
             first_seen=self._first_seen.get(uid),
+            cluster_verdict=self._proof.cluster,
+            namespace_verdict=self._proof.namespace(key.namespace),
+            policies=self._cluster.foreign_policies(key.namespace),
         )
 
     async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:

@@ -11,12 +11,15 @@ from sandkeeper.api.names import (
     ROLE_LABEL,
     SANDBOX_LABEL,
     SANDBOX_ROLE,
+    WIDENS_ANNOTATION,
     child_labels,
     ports_policy_name,
 )
-from sandkeeper.plan.ownership import owner_reference
+from sandkeeper.plan.ownership import is_managed, owner_of, owner_reference
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
 
@@ -58,6 +61,65 @@ def ports_policy(sandbox: Sandbox, environment: Environment) -> Json | None:
     ports = [{"port": port.port, "protocol": "TCP"} for port in environment.ports]
     policy["spec"]["ingress"] = [{"from": [{"podSelector": {}}], "ports": ports}]
     return policy
+
+
+def is_foreign(policy: Json) -> bool:
+    """Whether a NetworkPolicy is nobody's of ours: not by its label alone, which anyone can write."""
+    if is_fence(policy):
+        return False
+    owner = owner_of(policy) if is_managed(policy) else None
+    return owner is None or policy["metadata"]["name"] != ports_policy_name(owner["name"])
+
+
+def allows(policy: Json) -> bool:
+    """Whether a NetworkPolicy allows anything; policies add up, so one that only denies opens nothing."""
+    spec = policy["spec"]
+    types = spec.get("policyTypes") or ("Ingress", "Egress")
+    return any(spec.get(each.lower()) for each in types)
+
+
+def widening(policies: Iterable[Json], labels: Mapping[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Name the foreign policies that open a pod which the fence closes.
+
+    Parameters
+    ----------
+    policies
+        NetworkPolicies of the pod's namespace that are not ours.
+    labels
+        The pod's.
+
+    Returns
+    -------
+    tuple
+        Names of those that do it on purpose, and of the others.
+    """
+    opening = [each["metadata"] for each in policies if allows(each) and _selects(each["spec"], labels)]
+    meant = {each["name"]: each.get("annotations", {}).get(WIDENS_ANNOTATION) == "true" for each in opening}
+    return tuple(sorted(name for name in meant if meant[name])), tuple(
+        sorted(name for name in meant if not meant[name])
+    )
+
+
+def _selects(spec: Json, labels: Mapping[str, str]) -> bool:
+    selector = spec.get("podSelector") or {}
+    wanted = selector.get("matchLabels") or {}
+    return all(labels.get(name) == value for name, value in wanted.items()) and all(
+        _holds(each, labels) for each in selector.get("matchExpressions") or ()
+    )
+
+
+def _holds(expression: Json, labels: Mapping[str, str]) -> bool:
+    """Judge one requirement as the API does: ``NotIn`` holds for a label that is not there."""
+    name, values = expression["key"], expression.get("values") or ()
+    match expression["operator"]:
+        case "In":
+            return labels.get(name) in values
+        case "NotIn":
+            return labels.get(name) not in values
+        case "Exists":
+            return name in labels
+        case _:
+            return name not in labels
 
 
 def _policy(metadata: Json, selector: dict[str, str], types: list[str]) -> Json:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.enforcement import Verdict
     from sandkeeper.plan.user_namespace import NodeSupport
 
 Json = dict[str, Any]
@@ -27,12 +28,15 @@ class Settings:
         Put on every sandbox pod, below what the sandbox itself asks for.
     user_namespaces
         ``Auto`` uses them where all nodes that may run the pod can.
+    require_enforcement
+        Make no pod before a canary has shown that the fence holds.
     """
 
     priority_class: str = ""
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     pod_annotations: Mapping[str, str] = field(default_factory=dict)
     user_namespaces: Literal["Auto", "Never"] = "Auto"
+    require_enforcement: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,12 @@ class Observed:
         Set while a failed pod is being replaced.
     first_seen
         When the operator learned of the sandbox, more exact than the creation's whole seconds.
+    cluster_verdict
+        What the last canary beside the operator found; None where none ran lately.
+    namespace_verdict
+        What a canary in the sandbox's own namespace found since this process started.
+    policies
+        NetworkPolicies of the namespace that are not the operator's.
     """
 
     sandbox: Sandbox
@@ -85,3 +95,6 @@ class Observed:
     node: Json | None = None
     failure: Failure | None = None
     first_seen: datetime | None = None
+    cluster_verdict: Verdict | None = None
+    namespace_verdict: Verdict | None = None
+    policies: tuple[Json, ...] = ()

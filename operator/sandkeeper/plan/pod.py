@@ -59,7 +59,7 @@ def sandbox_pod(
     """
     name = sandbox.metadata.name
     spec = _pod_spec(name, environment, settings)
-    labels, annotations = template_metadata(environment)
+    _, annotations = template_metadata(environment)
     rendering = _hash({"spec": spec, "labels": dict(settings.pod_labels), "notes": dict(settings.pod_annotations)})
     notes = {**settings.pod_annotations, **annotations, **template_keys(environment)}
     # Resources change in place, and the user namespace is what the nodes allowed at the start: neither is rendering.
@@ -75,12 +75,18 @@ def sandbox_pod(
         "metadata": {
             "name": pod_name(name),
             "namespace": sandbox.metadata.namespace,
-            "labels": {**settings.pod_labels, **labels, **child_labels(name), ROLE_LABEL: SANDBOX_ROLE},
+            "labels": pod_labels(sandbox, environment, settings),
             "annotations": {**notes, ENVIRONMENT_ANNOTATION: environment.digest(), RENDERING_ANNOTATION: rendering},
             "ownerReferences": [owner_reference(sandbox)],
         },
         "spec": spec,
     }
+
+
+def pod_labels(sandbox: Sandbox, environment: Environment, settings: Settings) -> dict[str, str]:
+    """Labels of the pod; what the operator's own work hangs on can't be set by anyone else."""
+    labels, _ = template_metadata(environment)
+    return {**settings.pod_labels, **labels, **child_labels(sandbox.metadata.name), ROLE_LABEL: SANDBOX_ROLE}
 
 
 def template_metadata(environment: Environment) -> tuple[dict[str, str], dict[str, str]]:

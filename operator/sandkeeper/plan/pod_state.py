@@ -29,7 +29,8 @@ class PodState:
     running
         The pod is ready.
     wrong
-        Something a person may have to mend, to be told at once; otherwise it is progress.
+        Something a person may have to mend, to be told at once; otherwise it is progress. Of a pod that is ready, that
+        it is not what its spec asks for.
     stalled
         No retry heals it: the spec, or an object in the way, has to change.
     look_again
@@ -42,6 +43,11 @@ class PodState:
     wrong: bool = False
     stalled: bool = False
     look_again: datetime | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether all is as asked for."""
+        return self.running and not self.wrong
 
 
 def parse_time(text: str) -> datetime:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.denial import denial
+from sandkeeper.plan.enforcement import gate
 from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.pod import sandbox_pod
@@ -182,11 +183,20 @@ def _decide_pod(
         return PodState(reason, f"{message} It is being replaced.", wrong=True), (Delete(pod),)
     cause = replacement_cause(pod, desired) or stranded(environment, pod, observed.node, observed.nodes)
     if cause:
-        return PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),)
+        return _replace(observed, pod, cause)
     changes = tuple(filter(None, (relabel(pod, desired, environment), resize(pod, desired))))
     state = state_of(pod, observed.node)
     # One change a pass: each is decided on the version that the other one made.
     return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
+
+
+def _replace(observed: Observed, pod: Json, cause: str) -> tuple[PodState, tuple[Write, ...]]:
+    held = gate(observed, pod["metadata"].get("labels", {}))
+    if held:
+        # What runs is worth more than a successor that may not start.
+        message = f"The pod is to be replaced: {cause}. {held.message}"
+        return replace(state_of(pod, observed.node), reason=held.reason, message=message, wrong=True), ()
+    return PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),)
 
 
 def _without_pod(
@@ -199,4 +209,7 @@ def _without_pod(
     if failure and now < failure.not_before:
         message = f"{failure.message} A new pod is made at {failure.not_before:%H:%M:%S} UTC."
         return PodState(failure.reason, message, wrong=True, look_again=failure.not_before), ()
+    held = gate(observed, desired["metadata"]["labels"])
+    if held:
+        return held, ()
     return PodState("Starting", "The pod is being created."), (Create(desired),)

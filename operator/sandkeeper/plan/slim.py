@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sandkeeper.api.names import CHECK_FENCE_ANNOTATION, WIDENS_ANNOTATION
 from sandkeeper.plan.pod import CONTAINER
 
 Json = dict[str, Any]
@@ -57,7 +58,8 @@ def slim_service(service: Json) -> Json:
 
 def slim_network_policy(policy: Json) -> Json:
     """Keep a NetworkPolicy's whole spec: any difference in it matters."""
-    return {"kind": "NetworkPolicy", "metadata": _picked(policy["metadata"], _METADATA), "spec": policy["spec"]}
+    metadata = _annotated(policy["metadata"], _METADATA, WIDENS_ANNOTATION)
+    return {"kind": "NetworkPolicy", "metadata": metadata, "spec": policy["spec"]}
 
 
 def slim_node(node: Json) -> Json:
@@ -83,10 +85,23 @@ def slim_runtime_class(runtime_class: Json) -> Json:
 def slim_sandbox(sandbox: Json) -> Json:
     """Keep of a Sandbox its spec, its status, and of the metadata what tells which sandbox at which version."""
     return {
-        "metadata": _picked(sandbox["metadata"], _SANDBOX_METADATA),
+        "metadata": _annotated(sandbox["metadata"], _SANDBOX_METADATA, CHECK_FENCE_ANNOTATION),
         "spec": sandbox.get("spec", {}),
         "status": sandbox.get("status", {}),
     }
+
+
+def slim_config_map(config_map: Json) -> Json:
+    """Keep of a ConfigMap its data."""
+    metadata = _picked(config_map["metadata"], ("name", "namespace", "uid", "resourceVersion"))
+    return {"kind": "ConfigMap", "metadata": metadata, "data": config_map.get("data") or {}}
+
+
+def _annotated(metadata: Json, names: tuple[str, ...], annotation: str) -> Json:
+    """Keep of an object's annotations one alone: users' tools write whole manifests into others."""
+    kept = {name: metadata[name] for name in names if name in metadata and name != "annotations"}
+    noted = _picked(metadata.get("annotations") or {}, (annotation,))
+    return {**kept, "annotations": noted} if noted else kept
 
 
 def _picked(obj: Json, names: tuple[str, ...]) -> Json:

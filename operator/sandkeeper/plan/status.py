@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import pod_name, service_name
+from sandkeeper.plan.enforcement import egress_condition, fence_check
+from sandkeeper.plan.pod import pod_labels
 from sandkeeper.plan.pod_state import PodState, condition
 
 if TYPE_CHECKING:
@@ -40,11 +42,12 @@ def status_of(
     pod = observed.pod if state.running else None
     status: Json = {
         "observedGeneration": observed.sandbox.metadata.generation,
-        "conditions": _conditions(observed, state, late, now),
+        "conditions": _conditions(observed, environment, state, late, now),
         "podName": pod_name(observed.sandbox.metadata.name) if observed.pod else None,
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
         "effective": environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
+        "fenceCheck": fence_check(observed),
     }
     if pod:
         status |= _running_facts(observed, pod, now)
@@ -73,17 +76,24 @@ def _image_digest(pod: Json) -> str | None:
     return None
 
 
-def _conditions(observed: Observed, state: PodState, late: tuple[str, str] | None, now: datetime) -> list[Json]:
+def _conditions(
+    observed: Observed, environment: Environment, state: PodState, late: tuple[str, str] | None, now: datetime
+) -> list[Json]:
+    running = ("Running", "The pod is ready.") if state.running and state.wrong else (state.reason, state.message)
+    labels = (observed.pod or {}).get("metadata", {}).get("labels") or pod_labels(
+        observed.sandbox, environment, observed.settings
+    )
     wanted = [
-        ("Ready", _truth(state.running), state.reason, state.message),
-        ("Running", _truth(state.running), state.reason, state.message),
+        ("Ready", _truth(state.ready), state.reason, state.message),
+        ("Running", _truth(state.running), *running),
+        ("EgressEnforced", *egress_condition(observed, labels)),
     ]
     if state.running:
         reason, message = late or ("UpToDate", "The pod has all that spec and settings ask for.")
         wanted.append(("UpToDate", _truth(late is None), reason, message))
     if state.stalled:
         wanted.append(("Stalled", "True", state.reason, state.message))
-    elif not state.running:
+    elif not state.ready:
         wanted.append(("Reconciling", "True", state.reason, state.message))
     generation = observed.sandbox.metadata.generation
     return [_condition(observed.status, generation, now, *each) for each in wanted]

@@ -154,7 +154,9 @@ class ApiClient:
         parsed: Json = orjson.loads(answer)
         return parsed
 
-    async def watch(self, resource: Resource, version: str, params: Mapping[str, str]) -> AsyncIterator[Json]:
+    async def watch(
+        self, resource: Resource, version: str, params: Mapping[str, str], *, namespace: str = ""
+    ) -> AsyncIterator[Json]:
         """Stream changes since a version as ``{"type": ..., "object": ...}``, until the server ends the stream.
 
         Raises
@@ -171,8 +173,10 @@ class ApiClient:
         }
         # A dead connection is noticed by silence: bookmarks come about once a minute.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
-        subject = where(resource, "", "")
-        async with self._session.get(self._server + resource.path(), params=query, timeout=timeout) as response:
+        subject = where(resource, namespace, "")
+        async with self._session.get(
+            self._server + resource.path(namespace), params=query, timeout=timeout
+        ) as response:
             if response.status >= 400:
                 raise error_from("watch", subject, response.status, response.headers, await response.read())
             async for line in _lines(response.content):

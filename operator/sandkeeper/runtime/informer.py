@@ -45,8 +45,10 @@ class Informer:
         What is kept; also written by whoever changes objects, with their answers.
     on_change
         Called after the store changed, with the key, the object's former and present state (None where absent).
-    label_selector
-        Limits the kind on the server.
+    label_selector, field_selector
+        Limit the kind on the server.
+    namespace
+        Limits it to one, where the rights reach no further.
     """
 
     def __init__(
@@ -57,12 +59,16 @@ class Informer:
         on_change: Callable[[Key, Json | None, Json | None], None],
         *,
         label_selector: str = "",
+        field_selector: str = "",
+        namespace: str = "",
     ) -> None:
         self._client = client
         self.resource = resource
         self.store = store
         self._on_change = on_change
-        self._params = {"labelSelector": label_selector} if label_selector else {}
+        selectors = {"labelSelector": label_selector, "fieldSelector": field_selector}
+        self._params = {name: value for name, value in selectors.items() if value}
+        self._namespace = namespace
         self._log = structlog.get_logger().bind(resource=resource.plural)
         self.synced = asyncio.Event()
         self.last_contact = time.monotonic()
@@ -88,7 +94,9 @@ class Informer:
         objects: list[Json] = []
         token, version = "", ""
         while True:
-            page = await self._client.list_page(self.resource, params={**self._params, "limit": _PAGE}, token=token)
+            page = await self._client.list_page(
+                self.resource, params={**self._params, "limit": _PAGE}, namespace=self._namespace, token=token
+            )
             objects += page["items"] or []
             # Only the first page's version is the list's: the others repeat it.
             version = str(page["metadata"]["resourceVersion"])
@@ -117,7 +125,7 @@ class Informer:
         while fruitless < _MOST_FRUITLESS:
             asked = 0.0
             try:
-                async for event in self._client.watch(self.resource, version, self._params):
+                async for event in self._client.watch(self.resource, version, self._params, namespace=self._namespace):
                     version = event["object"]["metadata"]["resourceVersion"]
                     self.last_contact = time.monotonic()
                     fruitful, fruitless = True, 0

@@ -31,6 +31,8 @@ class Worker(Generic[K]):
         Most passes at once; they mostly wait for the API server.
     kind
         What the keys are, for logs and metrics.
+    patience
+        Seconds that passes under way get to finish when the work ends; then they are cancelled.
     """
 
     def __init__(
@@ -41,12 +43,14 @@ class Worker(Generic[K]):
         *,
         concurrency: int,
         kind: str,
+        patience: float = 10.0,
     ) -> None:
         self._queue = queue
         self._reconcile = reconcile
         self._metrics = metrics
         self._slots = asyncio.Semaphore(concurrency)
         self._kind = kind
+        self._patience = patience
         self._log = structlog.get_logger()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -62,7 +66,10 @@ class Worker(Generic[K]):
                 task.add_done_callback(self._tasks.discard)
         finally:
             if self._tasks:
-                await asyncio.wait(self._tasks, timeout=10)
+                _, late = await asyncio.wait(self._tasks, timeout=self._patience)
+                for task in late:
+                    task.cancel()
+                await asyncio.gather(*late, return_exceptions=True)
 
     async def _pass(self, key: K) -> None:
         started, result = time.perf_counter(), "ok"

@@ -62,6 +62,7 @@ def metrics_port(cluster: ControlPlane, tmp_path: Path) -> Iterator[int]:
         "SANDKEEPER_METRICS_PORT": str(metrics),
         "SANDKEEPER_PROBES_PORT": str(probes),
         "SANDKEEPER_PRIORITY_CLASS": "sandkeeper-sandbox",
+        "SANDKEEPER_REQUIRE_ENFORCEMENT": "false",
     }
     with (tmp_path / "operator.log").open("w") as log:
         command = [sys.executable, "-m", "sandkeeper", "operator"]

@@ -41,6 +41,9 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
             "labels": {"sidecar.istio.io/inject": None, "istio.io/dataplane-mode": None},
             "userNamespaces": "Never",
         },
+        "requireEnforcement": False,
+        "imagePullSecrets": [{"name": "registry"}],
+        "canary": {"intervalSeconds": 600, "extraTargets": [{"name": "a", "host": "192.0.2.1", "port": 5432}]},
         "log": {"format": "console", "level": "debug"},
     }
     for name, value in environment(helm, values).items():
@@ -58,6 +61,12 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "pod_annotations": {"note": 'a "quoted" <word>'},
         "pod_labels": {},
         "user_namespaces": "Never",
+        "require_enforcement": False,
+        "canary_image": "sandkeeper/operator:0.1.0",
+        "canary_pull_policy": "IfNotPresent",
+        "canary_pull_secrets": ("registry",),
+        "canary_interval_seconds": 600,
+        "canary_extra_targets": ({"name": "a", "host": "192.0.2.1", "port": 5432},),
         "log_format": "console",
         "log_level": "debug",
     }

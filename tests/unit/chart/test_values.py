@@ -35,6 +35,9 @@ from unit.chart.rendering import CHART, Helm
             "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
         ),
         ("metrics: {port: 80}", "at '/metrics/port': minimum: got 80, want 1,024"),
+        ("canary: {intervalSeconds: 5}", "at '/canary/intervalSeconds': minimum: got 5, want 60"),
+        ("canary: {extraTargets: [{host: a}]}", "at '/canary/extraTargets/0': missing properties 'name', 'port'"),
+        ("canary: {enabled: false}", "requireEnforcement is true but canary.enabled is false"),
         ("probes: {port: 8080}", "metrics.port and probes.port are both 8080: give each a port of its own"),
         ("networkPolicy: {apiServerPorts: []}", "at '/networkPolicy/apiServerPorts': minItems: got 0, want 1"),
         (

@@ -4,7 +4,9 @@ import pytest
 
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
+from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import SandboxMetrics
+from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
@@ -12,6 +14,7 @@ from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.metrics import Metrics
 from sandkeeper.runtime.resource import NETWORK_POLICIES, PODS, Json, Key
+from sandkeeper.settings import OperatorSettings
 from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import FakeClient
@@ -28,6 +31,7 @@ class Stale:
         client, metrics = FakeClient(self.server), Metrics()
         self.cluster = Cluster(client, lambda _: None)
         self.children = ChildWriter(client, self.cluster)
+        fences = FenceKeeper(self.cluster, self.children)
         self.controller = SandboxController(
             client,
             self.cluster,
@@ -35,6 +39,8 @@ class Stale:
             EventRecorder(client, metrics, controller="test", instance="test"),
             SandboxMetrics(metrics.registry, self.cluster.sandboxes),
             lambda _: True,
+            fences,
+            Proof(client, self.cluster, fences, OperatorSettings(), metrics, lambda _: None, lambda _: True),
         )
 
     def make_sandbox(self) -> Json:

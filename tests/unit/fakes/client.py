@@ -150,11 +150,13 @@ class FakeClient(ApiClient):
         metadata = {"resourceVersion": version, **({"continue": f"{version}:{end}"} if end < len(items) else {})}
         return {"metadata": metadata, "items": items[start:end] or None}
 
-    async def watch(self, resource: Resource, version: str, params: Mapping[str, str]) -> AsyncIterator[Json]:
+    async def watch(
+        self, resource: Resource, version: str, params: Mapping[str, str], *, namespace: str = ""
+    ) -> AsyncIterator[Json]:
         subject = where(resource, "", "")
         self.reads.append("watch")
         await self._reach("watch", subject)
-        selected = selector(params.get("labelSelector", ""), "")
+        selected = selector(params.get("labelSelector", ""), namespace)
         seen, until = int(version), asyncio.get_running_loop().time() + _WATCH_SECONDS
         while asyncio.get_running_loop().time() < until:
             if seen < self._fake.compacted:

@@ -94,8 +94,15 @@ def plan(owner: Sandbox, now: datetime = NOW, **known: Any) -> Plan:
 
 
 def told(plan: Plan) -> dict[str, tuple[str, str]]:
-    """Status and reason of each condition that a plan writes."""
-    return {each["type"]: (each["status"], each["reason"]) for each in plan.status.get("conditions", ())}
+    """Status and reason of each condition that a plan writes, but the one that speaks of the cluster."""
+    written = [each for each in plan.status.get("conditions", ()) if each["type"] != "EgressEnforced"]
+    return {each["type"]: (each["status"], each["reason"]) for each in written}
+
+
+def egress(plan: Plan) -> tuple[str, str]:
+    """Status and reason of the condition EgressEnforced that a plan writes."""
+    (found,) = (each for each in plan.status["conditions"] if each["type"] == "EgressEnforced")
+    return found["status"], found["reason"]
 
 
 def node(name: str = "n1", *, ready: str = "True", labels: Json | None = None, handlers: Json | None = None) -> Json:

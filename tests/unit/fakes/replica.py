@@ -57,7 +57,9 @@ class Replica:
     def __init__(self, server: FakeApiServer, faults: Faults | None = None, name: str = "operator-0") -> None:
         self.client = FakeClient(server, faults)
         self.failed = asyncio.Event()
-        self._settings = OperatorSettings(namespace="sandkeeper-system", pod_name=name, shards=1, workers=4)
+        self._settings = OperatorSettings(
+            namespace="sandkeeper-system", pod_name=name, shards=1, workers=4, require_enforcement=False
+        )
         self._operator: Operator | None = None
         self._task = asyncio.create_task(self._run())
 

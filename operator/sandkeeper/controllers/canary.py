@@ -1,0 +1,163 @@
+"""When a canary runs: beside the operator at its start and every interval, elsewhere when a sandbox asks for it.
+
+A namespace's canary is the work of the replica that holds its shard, the same one that makes and removes its fence; so
+it runs once, and no fence goes while it runs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from secrets import SystemRandom
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from sandkeeper.controllers.canary_run import CanaryRun
+from sandkeeper.controllers.children import InTheWayError, OutdatedError
+from sandkeeper.plan.enforcement import Verdict, broken, overturns, request_of
+from sandkeeper.plan.fence import fence_policy
+from sandkeeper.plan.pod_state import parse_time
+from sandkeeper.plan.writes import Create
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandkeeper.controllers.cluster import Cluster
+    from sandkeeper.controllers.enforcement import CanaryMetrics, Enforcement
+    from sandkeeper.controllers.fence import FenceKeeper
+    from sandkeeper.plan.canary import CanarySettings
+    from sandkeeper.runtime.client import ApiClient
+
+_FIRST_PAUSE: Final = 15.0
+"""After a run that proved nothing good; it doubles up to the interval."""
+_SPACING: Final = 10.0
+"""Between two runs in a namespace, however often sandboxes ask."""
+_JITTER: Final = 0.1
+
+
+@dataclass
+class _History:
+    ended: float = 0.0
+    bad: int = 0
+
+
+class CanaryController:
+    """Runs canaries by namespace.
+
+    Parameters
+    ----------
+    home
+        The operator's namespace, whose canary speaks for the cluster.
+    holds
+        Whether this replica is to work on a namespace.
+    ask
+        Puts a namespace into the queue.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        cluster: Cluster,
+        enforcement: Enforcement,
+        fences: FenceKeeper,
+        settings: CanarySettings,
+        metrics: CanaryMetrics,
+        *,
+        home: str,
+        interval: timedelta,
+        holds: Callable[[str], bool],
+    ) -> None:
+        self._client = client
+        self._cluster = cluster
+        self._enforcement = enforcement
+        self._fences = fences
+        self._settings = settings
+        self._metrics = metrics
+        self._home = home
+        self._interval = interval
+        self._holds = holds
+        self._histories: defaultdict[str, _History] = defaultdict(_History)
+        self._log = structlog.get_logger()
+
+    async def reconcile(self, namespace: str) -> float | None:
+        """Run a canary if it is time.
+
+        Returns
+        -------
+        float or None
+            Seconds until the next one.
+        """
+        if not self._holds(namespace):
+            return None
+        requests = self._requests(namespace)
+        if namespace != self._home and not requests:
+            self._enforcement.judge_namespace(namespace, None)
+            self._histories.pop(namespace, None)
+            return None
+        wait = self._wait(namespace, requests)
+        if wait > 0:
+            return wait
+        verdict = await self._run(namespace)
+        if namespace == self._home:
+            await self._tell_cluster(verdict)
+        self._enforcement.judge_namespace(namespace, replace(verdict, requests=requests))
+        return self._wait(namespace, requests) if verdict.result != "Verified" or namespace == self._home else None
+
+    def _requests(self, namespace: str) -> frozenset[str]:
+        """What sandboxes of a namespace ask for now; read before a run, so that it answers no later request."""
+        sandboxes = filter(None, map(self._cluster.sandboxes.get, self._cluster.sandboxes.in_namespace(namespace)))
+        return frozenset(filter(None, (request_of(each["metadata"].get("annotations", {})) for each in sandboxes)))
+
+    def _wait(self, namespace: str, requests: frozenset[str]) -> float:
+        """Seconds until the next run."""
+        history, verdict = self._histories[namespace], self._enforcement.namespace(namespace)
+        since = time.monotonic() - history.ended if history.ended else float("inf")
+        pause = _SPACING
+        if history.bad:
+            pause = min(_FIRST_PAUSE * 2.0 ** min(history.bad - 1, 20), self._interval.total_seconds())
+        elif namespace == self._home and requests <= (verdict.requests if verdict else frozenset()):
+            return self._due()
+        if verdict and not requests <= verdict.requests:
+            pause = min(pause, _SPACING)
+        return max(0.0, pause - since)
+
+    def _due(self) -> float:
+        """Seconds until the cluster's verdict wants to be renewed; at once where another image found it."""
+        record, verdict = self._enforcement.record, self._enforcement.cluster
+        if verdict is None or verdict.result != "Verified" or record.get("image") != self._settings.image:
+            return 0.0
+        age = (datetime.now(UTC) - parse_time(record["at"])).total_seconds()
+        return max(0.0, self._interval.total_seconds() * SystemRandom().uniform(1 - _JITTER, 1) - age)
+
+    async def _run(self, namespace: str) -> Verdict:
+        started, history = time.monotonic(), self._histories[namespace]
+        with self._fences.working_in(namespace):
+            verdict = await self._try(namespace)
+            await self._fences.remove_unused(namespace)
+        history.ended = time.monotonic()
+        history.bad = 0 if verdict.result == "Verified" else history.bad + 1
+        self._metrics.ran(verdict, history.ended - started)
+        log = self._log.info if verdict.result == "Verified" else self._log.warning
+        log("canary", namespace=namespace, result=verdict.result, why=verdict.message)
+        return verdict
+
+    async def _try(self, namespace: str) -> Verdict:
+        try:
+            await self._fences.finish_removal(namespace)
+            with suppress(OutdatedError):  # it was there already
+                await self._fences.make(Create(fence_policy(namespace)))
+        except InTheWayError as error:
+            return broken(f"{error} in namespace {namespace}")
+        return await CanaryRun(self._client, self._home, namespace, self._settings).verdict()
+
+    async def _tell_cluster(self, verdict: Verdict) -> None:
+        """Write the verdict down; one that proves nothing is only noted beside a proof that still counts."""
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        data = {"lastRun": now, "lastResult": verdict.result, "lastMessage": verdict.message}
+        if overturns(verdict, self._enforcement.cluster):
+            data |= {"result": verdict.result, "message": verdict.message, "at": now, "image": self._settings.image}
+        await self._enforcement.judge_cluster(data)
