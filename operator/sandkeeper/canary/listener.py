@@ -19,15 +19,21 @@ async def listen(port: int) -> None:
     await ended.wait()
 
 
-async def serve(port: int) -> asyncio.Server:
-    """Listen on every address of both families, or of IPv4 where the node has no other."""
+async def serve(port: int) -> tuple[asyncio.Server, asyncio.DatagramTransport]:
+    """Listen on every address of both families, or of IPv4 where the node has no other.
+
+    Returns
+    -------
+    tuple
+        What is to be closed, for TCP and UDP.
+    """
     try:
         return await _serve(socket.AF_INET6, port)
     except OSError:
         return await _serve(socket.AF_INET, port)
 
 
-async def _serve(family: socket.AddressFamily, port: int) -> asyncio.Server:
+async def _serve(family: socket.AddressFamily, port: int) -> tuple[asyncio.Server, asyncio.DatagramTransport]:
     bound = []
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         each = socket.socket(family, kind)
@@ -38,8 +44,8 @@ async def _serve(family: socket.AddressFamily, port: int) -> asyncio.Server:
         each.setblocking(False)
         bound.append(each)
     stream, datagram = bound
-    await asyncio.get_running_loop().create_datagram_endpoint(_Echo, sock=datagram)
-    return await asyncio.start_server(_greet, sock=stream)
+    echo, _ = await asyncio.get_running_loop().create_datagram_endpoint(_Echo, sock=datagram)
+    return await asyncio.start_server(_greet, sock=stream), echo
 
 
 async def _greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -11,7 +11,7 @@ from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
-from sandkeeper.plan.announcement import worth_an_event
+from sandkeeper.plan.announcement import newly_opened, worth_an_event
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
@@ -218,6 +218,9 @@ class SandboxController:
         kind = worth_an_event(before, plan.state)
         if kind:
             self._events.record(SANDBOXES, answer, kind, plan.state.reason, "Reconcile", plan.state.message)
+        opened = newly_opened(observed.status, answer["status"])
+        if opened:
+            self._events.record(SANDBOXES, answer, "Warning", "Widened", "Reconcile", opened)
 
     async def _clean_up(self, key: Key, raw: Json | None) -> None:
         """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""

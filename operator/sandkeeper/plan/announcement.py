@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from sandkeeper.plan.pod_state import condition
+
 if TYPE_CHECKING:
     from sandkeeper.plan.pod_state import PodState
 
@@ -30,3 +32,16 @@ def worth_an_event(before: Json, state: PodState) -> Literal["Normal", "Warning"
     if state.wrong:
         return "Warning"
     return None if was in _PROGRESS else "Normal"
+
+
+def newly_opened(before: Json, after: Json) -> str:
+    """Sentence about a sandbox whose fence somebody opened just now; empty where nobody did.
+
+    Parameters
+    ----------
+    before, after
+        The whole status. Where the sandbox is not started for this reason, Ready says it already.
+    """
+    was, now = (condition({"status": each}, "EgressEnforced") for each in (before, after))
+    told = condition({"status": after}, "Ready").get("reason") == "Widened"
+    return str(now["message"]) if now.get("reason") == "Widened" != was.get("reason") and not told else ""
