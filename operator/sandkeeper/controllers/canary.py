@@ -102,6 +102,9 @@ class CanaryController:
         if wait > 0:
             return wait
         verdict = await self._run(namespace)
+        if not self._holds(namespace):
+            # Another replica runs it by now, and has removed what we were looking at.
+            return None
         if namespace == self._home:
             await self._tell_cluster(verdict)
         self._enforcement.judge_namespace(namespace, replace(verdict, requests=requests))

@@ -58,7 +58,7 @@ class CanaryRun:
             If the apiserver fails; what it refuses becomes the verdict that the canary proves nothing.
         """
         try:
-            await self.clean_up()
+            await self._clean_up()
             async with asyncio.timeout(DEADLINE_SECONDS + 10):
                 return await self._judge()
         except NothingProvenError as error:
@@ -133,12 +133,12 @@ class CanaryRun:
         ports = [port for service in page["items"] or () for port in service["spec"].get("ports") or ()]
         return next((port["nodePort"] for port in ports if port.get("nodePort") and port["protocol"] == "TCP"), 0)
 
-    async def clean_up(self) -> None:
-        """Delete this namespace's canary pods, also those of a run that was cut short."""
+    async def _clean_up(self, run: str = "") -> None:
+        """Delete this namespace's canary pods: at first all, since none but us may run; at last only those of our run."""
         query = {"labelSelector": f"{CANARY_LABEL}={self._tried}"}
         for namespace in dict.fromkeys((self._home, self._tried)):
             page = await self._client.list_page(PODS, params=query, namespace=namespace)
-            for pod in page["items"] or ():
+            for pod in (each for each in page["items"] or () if each["metadata"]["name"].endswith(run)):
                 try:
                     await self._client.delete(PODS, *key_of(pod), uid=pod["metadata"]["uid"])
                 except ApiError as error:
@@ -149,7 +149,7 @@ class CanaryRun:
         """Clean up after a run; what fails here, the next run of this namespace does."""
         try:
             async with asyncio.timeout(_CLEANING_SECONDS):
-                await self.clean_up()
+                await self._clean_up(self._run)
         except UNREACHABLE:
             return
 

@@ -1,9 +1,11 @@
 """A kubelet and scheduler in one that runs nothing: it binds every pod to its node and says that it is ready.
 
-A test that wants something else to happen to the pods of its namespace takes them into its own hands.
+A test that wants something else to happen to the pods of its namespace takes them into its own hands. Canaries end with
+the answers that a test gives them.
 """
 
 import itertools
+import json
 import time
 from datetime import UTC, datetime
 from threading import Event, Thread
@@ -26,6 +28,8 @@ class Kubelet:
         self._api = api
         self._node = node
         self._by_hand: set[str] = set()
+        self.answers: dict[str, list[str] | None] = {}
+        """What a part of a canary reached, by its name; None while it is still trying."""
         self._addresses = itertools.count(1)
         self._ended = Event()
         self._thread = Thread(target=self._tend_all, name=f"kubelet of {node}")
@@ -103,7 +107,19 @@ class Kubelet:
         elif node == self._node and "deletionTimestamp" in pod["metadata"]:
             self._api.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], grace=0)
         elif node == self._node and pod["status"]["phase"] == "Pending":
+            self._start(pod)
+
+    def _start(self, pod: Json) -> None:
+        part = pod["metadata"]["name"].removeprefix("sandkeeper-canary-").rpartition("-")[0]
+        if pod["spec"]["containers"][0].get("args", [""])[0] != "probe":
             self.report_running(pod)
+        elif (reached := self.answers.get(part)) is not None:
+            self.report(pod, self._answered(pod, reached))
+
+    def _answered(self, pod: Json, reached: list[str]) -> Json:
+        ended = {"exitCode": 0, "reason": "Completed", "message": json.dumps({"reached": reached})}
+        state = {"terminated": ended | {"startedAt": _now(fraction=False), "finishedAt": _now(fraction=False)}}
+        return {"phase": "Succeeded", "containerStatuses": [self._container(pod) | {"ready": False, "state": state}]}
 
     def _running(self, pod: Json) -> Json:
         address = f"10.1.{next(self._addresses) % 65536 // 256}.{next(self._addresses) % 256}"
@@ -111,6 +127,8 @@ class Kubelet:
             "phase": "Running",
             "podIP": address,
             "podIPs": [{"ip": address}],
+            "hostIP": "192.0.2.1",
+            "hostIPs": [{"ip": "192.0.2.1"}],
             "conditions": [{"type": kind, "status": "True"} for kind in ("PodScheduled", "ContainersReady", "Ready")],
             "containerStatuses": [
                 self._container(pod)
