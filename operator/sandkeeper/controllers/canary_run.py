@@ -134,7 +134,7 @@ class CanaryRun:
         return next((port["nodePort"] for port in ports if port.get("nodePort") and port["protocol"] == "TCP"), 0)
 
     async def _clean_up(self, run: str = "") -> None:
-        """Delete this namespace's canary pods: at first all, since none but us may run; at last only those of our run."""
+        """Delete canary pods of this namespace: all there are, since none but us may run, or those of one run."""
         query = {"labelSelector": f"{CANARY_LABEL}={self._tried}"}
         for namespace in dict.fromkeys((self._home, self._tried)):
             page = await self._client.list_page(PODS, params=query, namespace=namespace)
