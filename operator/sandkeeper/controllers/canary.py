@@ -11,8 +11,8 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from secrets import SystemRandom
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 import structlog
 
@@ -126,7 +126,8 @@ class CanaryController:
             return self._due()
         if verdict and not requests <= verdict.requests:
             pause = min(pause, _SPACING)
-        return max(0.0, pause - since)
+        # A timer that fires a rounding error early is not to be set again for it.
+        return max(0.0, round(pause - since, 3))
 
     def _due(self) -> float:
         """Seconds until the cluster's verdict wants to be renewed; at once where another image found it."""
@@ -134,7 +135,9 @@ class CanaryController:
         if verdict is None or verdict.result != "Verified" or record.get("image") != self._settings.image:
             return 0.0
         age = (datetime.now(UTC) - parse_time(record["at"])).total_seconds()
-        return max(0.0, self._interval.total_seconds() * SystemRandom().uniform(1 - _JITTER, 1) - age)
+        # The same however often it is asked, and different from run to run and from cluster to cluster.
+        spread = crc32(record["at"].encode()) / 2**32
+        return max(0.0, round(self._interval.total_seconds() * (1 - _JITTER * spread) - age, 3))
 
     async def _run(self, namespace: str) -> Verdict:
         started, history = time.monotonic(), self._histories[namespace]

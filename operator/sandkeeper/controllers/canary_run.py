@@ -135,15 +135,25 @@ class CanaryRun:
 
     async def _clean_up(self, run: str = "") -> None:
         """Delete canary pods of this namespace: all there are, since none but us may run, or those of one run."""
-        query = {"labelSelector": f"{CANARY_LABEL}={self._tried}"}
         for namespace in dict.fromkeys((self._home, self._tried)):
-            page = await self._client.list_page(PODS, params=query, namespace=namespace)
-            for pod in (each for each in page["items"] or () if each["metadata"]["name"].endswith(run)):
+            for pod in await self._pods(namespace):
+                if not pod["metadata"]["name"].endswith(run):
+                    continue
                 try:
                     await self._client.delete(PODS, *key_of(pod), uid=pod["metadata"]["uid"])
                 except ApiError as error:
                     if not error.not_found and not error.conflict:
                         raise
+
+    async def _pods(self, namespace: str) -> list[Json]:
+        found: list[Json] = []
+        query, token = {"labelSelector": f"{CANARY_LABEL}={self._tried}"}, ""
+        while True:
+            page = await self._client.list_page(PODS, params=query, namespace=namespace, token=token)
+            found += page["items"] or ()
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return found
 
     async def _clean_up_quietly(self) -> None:
         """Clean up after a run; what fails here, the next run of this namespace does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ class FakeNode:
         self._server = server
         self._random = random or Random(0)
         self._pace = pace
+        self.answers: dict[str, list[str] | None] = {}
+        """What a part of a canary reaches, by its name; None while it is still trying."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -50,8 +53,18 @@ class FakeNode:
             self._server.replace_status(
                 PODS, pod, {"phase": "Pending", "conditions": scheduled}, spec={"nodeName": NODE}
             )
-        elif pod["status"]["phase"] == "Pending":
+        elif pod["status"]["phase"] == "Pending" and "probe" not in pod["spec"]["containers"][0].get("args", ()):
             self._server.replace_status(PODS, pod, running(pod))
+        elif pod["status"]["phase"] == "Pending":
+            reached = self.answers.get(pod["metadata"]["name"].split("-")[2])
+            if reached is not None:
+                self._server.replace_status(PODS, pod, answered(reached))
+
+
+def answered(reached: list[str]) -> Json:
+    """Status of a canary that has ended."""
+    terminated = {"exitCode": 0, "message": json.dumps({"reached": reached})}
+    return {"phase": "Succeeded", "containerStatuses": [{"name": "canary", "state": {"terminated": terminated}}]}
 
 
 def ready(status: str) -> list[Json]:
@@ -69,4 +82,5 @@ def running(pod: Json) -> Json:
         "restartCount": 0,
         "state": {"running": {}},
     }
-    return {"phase": "Running", "podIP": "10.0.0.7", "conditions": ready("True"), "containerStatuses": [container]}
+    addresses = {"podIP": "10.0.0.7", "hostIP": "192.0.2.1"}
+    return {"phase": "Running", **addresses, "conditions": ready("True"), "containerStatuses": [container]}

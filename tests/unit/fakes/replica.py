@@ -38,8 +38,13 @@ def without_network() -> Iterator[None]:
     with ExitStack() as patches:
         patches.enter_context(patch(f"{_MODULE}.ApiClient", lambda session, *_: session))
         patches.enter_context(patch(f"{_MODULE}.WorkQueue", partial(WorkQueue, clock=virtual_time.seconds)))
+        patches.enter_context(
+            patch("sandkeeper.controllers.proof.WorkQueue", partial(WorkQueue, clock=virtual_time.seconds))
+        )
         patches.enter_context(patch.object(Operator, "_serve", serve_nothing))
-        patches.enter_context(patch("sandkeeper.controllers.sandbox.datetime", virtual_time.VirtualDatetime))
+        for module in ("sandbox", "canary", "enforcement"):
+            clock = patch(f"sandkeeper.controllers.{module}.datetime", virtual_time.VirtualDatetime)
+            patches.enter_context(clock)
         yield
 
 
@@ -54,12 +59,13 @@ class Replica:
         Set if a background task ended.
     """
 
-    def __init__(self, server: FakeApiServer, faults: Faults | None = None, name: str = "operator-0") -> None:
+    def __init__(
+        self, server: FakeApiServer, faults: Faults | None = None, name: str = "operator-0", **settings: object
+    ) -> None:
         self.client = FakeClient(server, faults)
         self.failed = asyncio.Event()
-        self._settings = OperatorSettings(
-            namespace="sandkeeper-system", pod_name=name, shards=1, workers=4, require_enforcement=False
-        )
+        given = {"shards": 1, "workers": 4, "require_enforcement": False} | settings
+        self._settings = OperatorSettings(namespace="sandkeeper-system", pod_name=name, **given)  # type: ignore[arg-type]
         self._operator: Operator | None = None
         self._task = asyncio.create_task(self._run())
 
