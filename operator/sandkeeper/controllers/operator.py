@@ -189,6 +189,9 @@ class Operator:
 
     def _verdict_changed(self, namespace: str | None) -> None:
         """Look at the sandboxes that a verdict speaks of: those of its namespace, or all."""
+        if namespace is None:
+            # Whoever deletes the cluster's verdict wants another one.
+            self._proof.ask()
         for key in self._cluster.sandboxes if namespace is None else self._cluster.sandboxes.in_namespace(namespace):
             self._queue.add(key)
 

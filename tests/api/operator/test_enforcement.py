@@ -237,6 +237,18 @@ def test_a_result_outlives_the_operator(start_operator: StartOperator, api: Api,
     assert made(second, SYSTEM) == []
 
 
+def test_a_result_that_somebody_deleted_is_found_anew(
+    start_operator: StartOperator, api: Api, answers: Answers
+) -> None:
+    start_operator(**SETTINGS)
+    await_result(api, "Verified")
+    answers["fenced"] = [POD]
+
+    api.delete(CONFIG_MAPS, SYSTEM, "sandkeeper-enforcement")
+
+    await_result(api, "NotEnforced")
+
+
 def test_another_image_runs_it_anew(start_operator: StartOperator, api: Api, answers: Answers) -> None:
     first = start_operator(**SETTINGS)
     await_result(api, "Verified")

@@ -4,6 +4,11 @@ import pytest
 
 from api.kubectl import Kubectl
 from e2e.operator.sandboxes import Sandboxes
+from localcluster.native.driver import NativeDriver
+from localcluster.selection import choose
+
+# No other cluster's network can be told to stop enforcing.
+collect_ignore = [] if isinstance(choose(), NativeDriver) else ["test_without_enforcement.py"]
 
 
 @pytest.fixture
