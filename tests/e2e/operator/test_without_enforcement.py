@@ -10,9 +10,9 @@ from e2e.operator.sandboxes import Sandboxes, eventually
 from e2e.operator.test_enforcement import egress, record
 from installation import NAMESPACE
 from localcluster.commands import run
+from localcluster.identity import ProcessIdentity
 from localcluster.native.driver import NativeDriver
 from localcluster.native.policy.table import NAME
-from localcluster.identity import ProcessIdentity
 
 
 def drop_the_table() -> None:
