@@ -16,7 +16,7 @@ from zlib import crc32
 
 import structlog
 
-from sandkeeper.controllers.canary_run import CanaryRun
+from sandkeeper.controllers.canary_run import CanaryRun, sweep
 from sandkeeper.controllers.children import InTheWayError, OutdatedError
 from sandkeeper.plan.enforcement import Verdict, broken, overturns, request_of
 from sandkeeper.plan.fence import fence_policy
@@ -107,6 +107,7 @@ class CanaryController:
             return None
         if namespace == self._home:
             await self._tell_cluster(verdict)
+            await sweep(self._client, datetime.now(UTC))
         self._enforcement.judge_namespace(namespace, replace(verdict, requests=requests))
         return self._wait(namespace, requests) if verdict.result != "Verified" or namespace == self._home else None
 

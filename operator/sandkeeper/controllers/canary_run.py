@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
@@ -11,13 +12,14 @@ import orjson
 from sandkeeper.api.names import CANARY_LABEL
 from sandkeeper.plan.canary import DEADLINE_SECONDS, Surroundings, attempts, canary_pod, with_attempts
 from sandkeeper.plan.enforcement import Verdict, broken, judge
-from sandkeeper.plan.pod_state import PodState, state_of
+from sandkeeper.plan.pod_state import PodState, parse_time, state_of
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.informer import UNREACHABLE
 from sandkeeper.runtime.resource import ENDPOINT_SLICES, PODS, SERVICES, Json, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from datetime import datetime
 
     from sandkeeper.plan.canary import CanarySettings, Part
     from sandkeeper.runtime.client import ApiClient
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LOOK_SECONDS = 0.3
 _CLEANING_SECONDS = 5.0
+_FORGOTTEN_AFTER = timedelta(seconds=5 * DEADLINE_SECONDS)
 
 
 class NothingProvenError(Exception):
@@ -136,24 +139,9 @@ class CanaryRun:
     async def _clean_up(self, run: str = "") -> None:
         """Delete canary pods of this namespace: all there are, since none but us may run, or those of one run."""
         for namespace in dict.fromkeys((self._home, self._tried)):
-            for pod in await self._pods(namespace):
-                if not pod["metadata"]["name"].endswith(run):
-                    continue
-                try:
-                    await self._client.delete(PODS, *key_of(pod), uid=pod["metadata"]["uid"])
-                except ApiError as error:
-                    if not error.not_found and not error.conflict:
-                        raise
-
-    async def _pods(self, namespace: str) -> list[Json]:
-        found: list[Json] = []
-        query, token = {"labelSelector": f"{CANARY_LABEL}={self._tried}"}, ""
-        while True:
-            page = await self._client.list_page(PODS, params=query, namespace=namespace, token=token)
-            found += page["items"] or ()
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return found
+            for pod in await _canaries(self._client, f"{CANARY_LABEL}={self._tried}", namespace):
+                if pod["metadata"]["name"].endswith(run):
+                    await _delete(self._client, pod)
 
     async def _clean_up_quietly(self) -> None:
         """Clean up after a run; what fails here, the next run of this namespace does."""
@@ -162,6 +150,33 @@ class CanaryRun:
                 await self._clean_up(self._run)
         except UNREACHABLE:
             return
+
+
+async def sweep(client: ApiClient, now: datetime) -> None:
+    """Delete canary pods of all namespaces that no run can be looking at any more: their operator crashed."""
+    for pod in await _canaries(client, CANARY_LABEL):
+        if now - parse_time(pod["metadata"]["creationTimestamp"]) > _FORGOTTEN_AFTER:
+            await _delete(client, pod)
+
+
+async def _canaries(client: ApiClient, selector: str, namespace: str = "") -> list[Json]:
+    found: list[Json] = []
+    token = ""
+    while True:
+        query = {"labelSelector": selector, "limit": "500"}
+        page = await client.list_page(PODS, params=query, namespace=namespace, token=token)
+        found += page["items"] or ()
+        token = page["metadata"].get("continue", "")
+        if not token:
+            return found
+
+
+async def _delete(client: ApiClient, pod: Json) -> None:
+    try:
+        await client.delete(PODS, *key_of(pod), uid=pod["metadata"]["uid"])
+    except ApiError as error:
+        if not error.not_found and not error.conflict:
+            raise
 
 
 async def _both(one: Coroutine[None, None, T], other: Coroutine[None, None, T]) -> tuple[T, T]:

@@ -216,6 +216,22 @@ def test_whenever_the_operator_crashes_nothing_is_left_and_the_fence_is_tried(af
     virtual_time.run(story())
 
 
+def test_what_a_crashed_operator_left_in_some_namespace_goes_too() -> None:
+    async def story() -> None:
+        tried = Tried()
+        labels = {"sandkeeper.dev/canary": "former", "sandkeeper.dev/role": "sandbox"}
+        spec = {"containers": [{"name": "canary", "image": "operator:1", "args": ["probe", "[]"]}]}
+        for name in ("fenced", "neighbour", "target"):
+            metadata = {"name": f"sandkeeper-canary-{name}-0a", "labels": labels}
+            tried.server.create(PODS, "former", {"metadata": metadata, "spec": spec})
+        await asyncio.sleep(60.0)
+        assert len(tried.left()) == 3, "somebody might still be looking at them"
+        await asyncio.sleep(HOUR + 30.0)
+        assert tried.left() == []
+
+    virtual_time.run(story())
+
+
 def test_a_network_full_of_faults_only_takes_longer() -> None:
     async def story() -> None:
         tried = Tried(rate=0.1)
