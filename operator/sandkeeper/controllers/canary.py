@@ -99,7 +99,7 @@ class CanaryController:
             self._histories.pop(namespace, None)
             return None
         wait = self._wait(namespace, requests)
-        if wait > 0:
+        if wait != 0.0:
             return wait
         verdict = await self._run(namespace)
         if not self._holds(namespace):
@@ -109,24 +109,22 @@ class CanaryController:
             await self._tell_cluster(verdict)
             await sweep(self._client, datetime.now(UTC))
         self._enforcement.judge_namespace(namespace, replace(verdict, requests=requests))
-        return self._wait(namespace, requests) if verdict.result != "Verified" or namespace == self._home else None
+        return self._wait(namespace, requests)
 
     def _requests(self, namespace: str) -> frozenset[str]:
         """What sandboxes of a namespace ask for now; read before a run, so that it answers no later request."""
         sandboxes = filter(None, map(self._cluster.sandboxes.get, self._cluster.sandboxes.in_namespace(namespace)))
         return frozenset(filter(None, (request_of(each["metadata"].get("annotations", {})) for each in sandboxes)))
 
-    def _wait(self, namespace: str, requests: frozenset[str]) -> float:
-        """Seconds until the next run."""
+    def _wait(self, namespace: str, requests: frozenset[str]) -> float | None:
+        """Seconds until the next run; None where there is to be none."""
         history, verdict = self._histories[namespace], self._enforcement.namespace(namespace)
-        since = time.monotonic() - history.ended if history.ended else float("inf")
         pause = _SPACING
-        if history.bad:
+        if requests <= (verdict.requests if verdict else frozenset()):
+            if not history.bad:
+                return self._due() if namespace == self._home else None
             pause = min(_FIRST_PAUSE * 2.0 ** min(history.bad - 1, 20), self._interval.total_seconds())
-        elif namespace == self._home and requests <= (verdict.requests if verdict else frozenset()):
-            return self._due()
-        if verdict and not requests <= verdict.requests:
-            pause = min(pause, _SPACING)
+        since = time.monotonic() - history.ended if history.ended else float("inf")
         # A timer that fires a rounding error early is not to be set again for it.
         return max(0.0, round(pause - since, 3))
 
