@@ -118,21 +118,3 @@ def test_a_closed_pod_is_probed_by_its_node_and_talks_to_nobody(lab: Lab) -> Non
         lab.start("stranger")
 
         assert lab.ask("stranger", lab.address["neighbour"]) == "silence"
-
-
-def test_the_nodes_own_ports_are_outside_like_anything_else(lab: Lab) -> None:
-    node = lab.here("get", "nodes", "-o", "jsonpath={.items[0].status.addresses[0].address}")
-    gateway = lab.run("friend", "print(open('/proc/net/arp').read().splitlines()[1].split()[0])")
-    doors = [(node, 10250), (node, 6443), (gateway, 10250), (gateway, 6443)]
-    assert [lab.ask("friend", *door, kind="connect") for door in doors[:2]] == ["answered", "answered"]
-    assert lab.ask("friend", gateway, 22, kind="connect") == "refused"
-
-    friend: dict[str, Any] = {"podSelector": {"matchLabels": {"app": "friend"}}, "policyTypes": ["Egress"]}
-    with lab.policy(**friend, egress=[{"to": [{"namespaceSelector": {}}]}]):
-        wait_until(lambda: lab.ask("friend", node, 10250, kind="connect") == "silence", "a closed node", 20.0)
-        assert {lab.ask("friend", *door, kind="connect") for door in [*doors, (gateway, 22)]} == {"silence"}
-        assert lab.reaches("friend")
-
-        lab.apply(**friend, egress=[{"to": [{"ipBlock": {"cidr": f"{node}/32"}}], "ports": [{"port": 6443}]}])
-        wait_until(lambda: lab.ask("friend", node, 6443, kind="connect") == "answered", "an open apiserver", 20.0)
-        assert lab.ask("friend", node, 10250, kind="connect") == "silence"

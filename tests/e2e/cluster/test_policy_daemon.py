@@ -1,4 +1,4 @@
-"""The native node's own enforcement: no forged sources, no IPv6, and closed while its program is away."""
+"""The native node's own enforcement: no forged sources, no IPv6, nothing of the node, and closed while it is away."""
 
 import json
 import uuid
@@ -91,6 +91,24 @@ def test_status_tells_which_generations_are_in_force(lab: Lab) -> None:
         count = len(told()["policies"])
         status = json.loads(hack_cluster("status", "--json"))
         assert status["policyEnforcement"] == f"nftables (development), {count} policies in force"
+
+
+def test_the_nodes_own_ports_are_outside_like_anything_else(lab: Lab) -> None:
+    node = lab.here("get", "nodes", "-o", "jsonpath={.items[0].status.addresses[0].address}")
+    gateway = lab.run("friend", "print(open('/proc/net/arp').read().splitlines()[1].split()[0])")
+    doors = [(node, 10250), (node, 6443), (gateway, 10250), (gateway, 6443)]
+    assert [lab.ask("friend", *door, kind="connect") for door in doors[:2]] == ["answered", "answered"]
+    assert lab.ask("friend", gateway, 22, kind="connect") == "refused"
+
+    friend: dict[str, Any] = {"podSelector": {"matchLabels": {"app": "friend"}}, "policyTypes": ["Egress"]}
+    with lab.policy(**friend, egress=[{"to": [{"namespaceSelector": {}}]}]):
+        wait_until(lambda: lab.ask("friend", node, 10250, kind="connect") == "silence", "a closed node", 20.0)
+        assert {lab.ask("friend", *door, kind="connect") for door in [*doors, (gateway, 22)]} == {"silence"}
+        assert lab.reaches("friend")
+
+        lab.apply(**friend, egress=[{"to": [{"ipBlock": {"cidr": f"{node}/32"}}], "ports": [{"port": 6443}]}])
+        wait_until(lambda: lab.ask("friend", node, 6443, kind="connect") == "answered", "an open apiserver", 20.0)
+        assert lab.ask("friend", node, 10250, kind="connect") == "silence"
 
 
 def test_nobody_speaks_in_anothers_name(lab: Lab) -> None:
