@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from localcluster.conformance.suite import FOCUS, Run, judge, left_out, prepare
+from localcluster.conformance.verdict import outcome_text
 from localcluster.docker import engine_answers
 from localcluster.driver import Driver
 from localcluster.errors import ClusterError
@@ -14,7 +16,7 @@ from localcluster.native.driver import NativeDriver
 from localcluster.progress import console, say
 from localcluster.report import report, report_text
 from localcluster.selection import choose, read_record, write_record
-from localcluster.tools import PROGRAMS
+from localcluster.tools import ON_DEMAND, PROGRAMS
 from localcluster.tools import tool as path_of_tool
 
 app = typer.Typer(
@@ -60,10 +62,14 @@ def status(
 @app.command()
 def kubeconfig() -> None:
     """Print the path of the administrator's kubeconfig."""
-    path = choose().kubeconfig
-    if not path.exists():
+    chosen = choose()
+    _brought_up(chosen)
+    print(chosen.kubeconfig)
+
+
+def _brought_up(driver: Driver) -> None:
+    if not driver.kubeconfig.exists():
         raise ClusterError("there is no cluster yet; `hack/cluster up` brings one up")
-    print(path)
 
 
 @app.command()
@@ -90,12 +96,40 @@ def tool(name: Annotated[str, typer.Argument(help="A program's name, as kubectl 
 
 @app.command()
 def build(
-    names: Annotated[list[str] | None, typer.Argument(help="Programs' names; all of them where none is given.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Programs' names; where none is given, all usual ones.")
+    ] = None,
 ) -> None:
     """Build what is missing of the programs, so that nothing later has to wait for it."""
-    useful = [name for name in PROGRAMS if name != "kind" or engine_answers()]
-    for name in names or useful:
+    for name in names or usual_programs():
         path_of_tool(name)
+
+
+def usual_programs() -> list[str]:
+    """Return the programs that a test or a cluster on this machine may need."""
+    names = (name for name, module in PROGRAMS.items() if module not in ON_DEMAND)
+    return [name for name in names if name != "kind" or engine_answers()]
+
+
+@app.command()
+def conformance(
+    focus: Annotated[str, typer.Option(help="Which tests: a regular expression for their names.")] = FOCUS,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave a failed test's namespaces for a look.")] = False,
+    processes: Annotated[int, typer.Option(min=1, help="How many tests run at a time.")] = 4,
+) -> None:
+    """Let Kubernetes' own tests judge the cluster's network policies; the first run builds them.
+
+    The exit status tells whether every test passed that this machine can run; log and JUnit file are in the state
+    folder.
+    """
+    chosen = choose()
+    _brought_up(chosen)
+    prepare(chosen)
+    run = Run(chosen.kubeconfig, chosen.state / "conformance", focus, processes, keep, left_out())
+    found = judge(run)
+    print(outcome_text(found))
+    say(f"log: {run.log}; JUnit: {run.junit}")
+    raise typer.Exit(0 if found.good else 1)
 
 
 @app.command()

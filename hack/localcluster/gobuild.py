@@ -7,8 +7,10 @@ import hashlib
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
@@ -48,6 +50,8 @@ class GoModule:
         String variables that are set to the version.
     debian
         Debian packages that the build needs. Where there are any, the programs are built with cgo.
+    tests
+        Packages whose tests are built, each as a program named by its last element and ``.test``.
     """
 
     name: str
@@ -57,6 +61,7 @@ class GoModule:
     tags: tuple[str, ...] = ()
     stamps: tuple[str, ...] = ()
     debian: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -66,7 +71,8 @@ class GoModule:
     @property
     def programs(self) -> tuple[str, ...]:
         """Return the names of the programs that a build gives."""
-        return self.aliases or tuple(self.name if p == "." else p.rsplit("/", 1)[1] for p in self.packages)
+        packages = (self.name if package == "." else _last(package) for package in self.packages)
+        return self.aliases or (*packages, *(f"{_last(package)}.test" for package in self.tests))
 
     @property
     def version(self) -> str:
@@ -89,7 +95,8 @@ class GoModule:
     @property
     def digest(self) -> str:
         """Return sixteen hexadecimal digits that change with anything that changes the result."""
-        sum_ = hashlib.sha256(repr((self.packages, self.aliases, self.flags, bool(self.debian))).encode())
+        inputs = (self.packages, self.aliases, self.flags, bool(self.debian), *self.tests)
+        sum_ = hashlib.sha256(repr(inputs).encode())
         for file in sorted(self.folder.iterdir()):
             sum_.update(file.name.encode() + b"\0" + file.read_bytes())
         return sum_.hexdigest()[:16]
@@ -104,6 +111,20 @@ def built(module: GoModule) -> Path:
         If the build fails; the message ends with the compiler's last lines.
     """
     return made_once(cache_home() / "bin" / f"{module.name}-{module.digest}", lambda target: _build(module, target))
+
+
+def commands(module: GoModule, target: Path) -> list[list[str]]:
+    """Return the commands that build a module's programs into a folder, one after the other."""
+    build = ["build", "-v", *module.flags, "-o", f"{target}/", *module.packages]
+    tests = (
+        ["test", "-c", "-vet=off", *module.flags, "-o", str(target / f"{_last(package)}.test"), package]
+        for package in module.tests
+    )
+    return [[str(go()), *words] for words in (build, *tests)]
+
+
+def _last(package: str) -> str:
+    return package.rsplit("/", 1)[1]
 
 
 def _build(module: GoModule, target: Path) -> None:
@@ -122,19 +143,24 @@ def _build(module: GoModule, target: Path) -> None:
 
 def _compile(module: GoModule, target: Path) -> None:
     log = cache_home() / "bin" / f"{module.name}.log"
-    command = [str(go()), "build", "-v", *module.flags, "-o", f"{target}/", *module.packages]
-    environment = {**go_environment(), "CGO_ENABLED": "1" if module.debian else "0"}
     with step(f"building {module.name} {module.version}") as progress, log.open("w") as output:
-        compiler = subprocess.Popen(command, cwd=module.folder, env=environment, stderr=output, stdout=output)
-        try:
-            while compiler.poll() is None:
-                progress.tell(f"{log.read_text().count(chr(10))} packages")
-                time.sleep(0.5)
-        finally:
-            compiler.terminate()
-            compiler.wait()
-        if compiler.returncode:
-            raise _failure(module, log.read_text())
+        for command in commands(module, target):
+            if _compiler(module, command, output, lambda: progress.tell(f"{log.read_text().count(chr(10))} packages")):
+                raise _failure(module, log.read_text())
+
+
+def _compiler(module: GoModule, command: list[str], output: TextIO, tell: Callable[[], None]) -> int:
+    """Run the compiler to its end and return its status."""
+    environment = {**go_environment(), "CGO_ENABLED": "1" if module.debian else "0"}
+    compiler = subprocess.Popen(command, cwd=module.folder, env=environment, stderr=output, stdout=output)
+    try:
+        while compiler.poll() is None:
+            tell()
+            time.sleep(0.5)
+    finally:
+        compiler.terminate()
+        compiler.wait()
+    return compiler.returncode
 
 
 def _failure(module: GoModule, output: str) -> ClusterError:

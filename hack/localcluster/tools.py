@@ -71,8 +71,19 @@ KWOK = GoModule(
     stamps=("sigs.k8s.io/kwok/pkg/consts.Version",),
 )
 KIND = GoModule(name="kind", source="sigs.k8s.io/kind", packages=("sigs.k8s.io/kind",))
+# Kubernetes' own tests, the program in the pods that they make, and their runner; pinned as KUBERNETES is, so that what
+# both consist of is compiled once.
+CONFORMANCE = GoModule(
+    name="conformance",
+    source="k8s.io/kubernetes",
+    packages=("github.com/onsi/ginkgo/v2/ginkgo", "k8s.io/kubernetes/test/images/agnhost"),
+    stamps=KUBERNETES.stamps,
+    tests=("k8s.io/kubernetes/test/e2e",),
+)
 
-MODULES = (KUBERNETES, HELM, HELM_UNITTEST, KUBECONFORM, KWOK, CONTAINERD, RUNC, CNI, COREDNS, KIND)
+MODULES = (KUBERNETES, HELM, HELM_UNITTEST, KUBECONFORM, KWOK, CONTAINERD, RUNC, CNI, COREDNS, KIND, CONFORMANCE)
+# Built by the one command that runs them: minutes that nothing else has to wait for.
+ON_DEMAND = (CONFORMANCE,)
 NODE_MODULES = (KUBERNETES, CONTAINERD, RUNC, CNI, COREDNS)
 PROGRAMS = {program: module for module in MODULES for program in module.programs}
 

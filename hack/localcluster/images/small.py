@@ -1,4 +1,6 @@
-"""Images of a single program: the one that holds a pod's namespaces, the cluster DNS, and a shell for tests."""
+"""Images of a single program: the one that holds a pod's namespaces, the cluster DNS, a shell for tests,
+and the one that Kubernetes' own tests ask for.
+"""
 
 import shutil
 from collections.abc import Callable, Sequence
@@ -68,6 +70,19 @@ def busybox_image(name: str) -> Path:
         _finish(target, name, Settings(command=["sh"]))
 
     return _cached("busybox", [name], make)
+
+
+def agnhost_image(name: str) -> Path:
+    """Return the archive of the image that the pods of Kubernetes' tests run, with its program alone."""
+    program = tool("agnhost")
+
+    def make(target: Path) -> None:
+        root = target / "root"
+        root.mkdir()
+        shutil.copy2(program, root / "agnhost")
+        _finish(target, name, Settings(entrypoint=["/agnhost"], command=["pause"]))
+
+    return _cached("agnhost", [name, program.parent.name], make)
 
 
 def _add_busybox(root: Path, scratch: Path) -> None:
