@@ -26,6 +26,8 @@ FOCUS = r"\[sig-network\] Netpol"
 SCTP = LeftOut(r"\[Feature:SCTPConnectivity\]", "the kernel has no SCTP")
 # Of the names that the suite knows this program's image by, the others are an older release's and a private registry's.
 AGNHOST = re.compile(r"^\S+/e2e-test-images/agnhost:\d+\.\d+\.\d+$", re.MULTILINE)
+# The flag for it does not reach the messages in the reports.
+ENVIRONMENT = {**os.environ, "GINKGO_NO_COLOR": "TRUE"}
 LONGEST = "2h"
 END_SECONDS = 60.0
 
@@ -75,7 +77,7 @@ class Run:
     def command(self) -> list[str]:
         """Return the command: Ginkgo's runner, the compiled tests, and after the dashes their own flags."""
         return [
-            *(str(tool("ginkgo")), "run", "--no-color", "--force-newlines", f"--procs={self.processes}"),
+            *(str(tool("ginkgo")), "run", "--force-newlines", f"--procs={self.processes}"),
             *(f"--timeout={LONGEST}", f"--focus={self.focus}", *(f"--skip={tests.pattern}" for tests in self.left_out)),
             *(f"--output-dir={self.folder}", f"--json-report={self.report.name}", f"--junit-report={self.junit.name}"),
             *(str(tool("e2e.test")), "--", f"--kubeconfig={self.kubeconfig}", "--provider=skeleton"),
@@ -137,7 +139,9 @@ def judge(wanted: Run) -> Outcome:
 def _finish(command: Sequence[str], log: Path) -> None:
     """Run the tests to their end, whatever it is, and show how many have come to theirs."""
     with step("running Kubernetes' tests") as progress, log.open("w") as output:
-        runner = subprocess.Popen(command, stdout=output, stderr=output, cwd=log.parent, start_new_session=True)
+        runner = subprocess.Popen(
+            command, stdout=output, stderr=output, cwd=log.parent, env=ENVIRONMENT, start_new_session=True
+        )
         try:
             while runner.poll() is None:
                 progress.tell(f"{log.read_text(errors='replace').count('•')} done")
