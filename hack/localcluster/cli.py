@@ -1,6 +1,7 @@
 """The commands of ``hack/cluster``."""
 
 import json
+import signal
 import sys
 from typing import Annotated
 
@@ -126,6 +127,8 @@ def conformance(
     _brought_up(chosen)
     prepare(chosen)
     run = Run(chosen.kubeconfig, chosen.state / "conformance", focus, processes, keep, left_out())
+    # To be killed means what Ctrl-C does: the tests remove what they made.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     found = judge(run)
     print(outcome_text(found))
     say(f"log: {run.log}; JUnit: {run.junit}")

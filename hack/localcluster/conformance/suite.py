@@ -140,7 +140,13 @@ def _finish(command: Sequence[str], log: Path) -> None:
     """Run the tests to their end, whatever it is, and show how many have come to theirs."""
     with step("running Kubernetes' tests") as progress, log.open("w") as output:
         runner = subprocess.Popen(
-            command, stdout=output, stderr=output, cwd=log.parent, env=ENVIRONMENT, start_new_session=True
+            # Without the runner the tests end with the one that they are at.
+            ["setpriv", "--pdeathsig", "KILL", "--", *command],
+            stdout=output,
+            stderr=output,
+            cwd=log.parent,
+            env=ENVIRONMENT,
+            start_new_session=True,
         )
         try:
             while runner.poll() is None:
