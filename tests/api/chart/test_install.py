@@ -134,10 +134,10 @@ def policies(kubectl: Kubectl) -> list[str]:
     return kubectl("get", "validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name").split()
 
 
-def fence_is_guarded(kubectl: Kubectl) -> bool:
+def fence_is_guarded(kubectl: Kubectl, namespace: str = "default") -> bool:
     """Whether the administrator is kept from deleting a fence, in a dry run."""
     try:
-        kubectl("delete", "networkpolicy", "sandkeeper-fence", "--dry-run=server")
+        kubectl("delete", "networkpolicy", "sandkeeper-fence", "--dry-run=server", f"--namespace={namespace}")
     except AssertionError as refused:
         return "denied request: NetworkPolicy sandkeeper-fence closes the sandboxes" in str(refused)
     return False
@@ -154,6 +154,18 @@ def test_what_the_policies_guard_is_held_up_by_nothing_once_the_release_is_gone(
     wait_until(lambda: not fence_is_guarded(kubectl), "end of the policies", seconds=30)
     kubectl("delete", "networkpolicy", "sandkeeper-fence")
     install(helm)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_upgrade_goes_through_where_a_sandbox_is_beside_the_operator(helm: Helm, kubectl: Kubectl) -> None:
+    system = f"--namespace={NAMESPACE}"
+    kubectl("create", "-f", "-", f"--as={OPERATOR}", system, given=json.dumps(FENCE))
+    wait_until(lambda: fence_is_guarded(kubectl, NAMESPACE), "policies in force", seconds=30)
+
+    done = helm("upgrade", "sandkeeper", CHART, system, "--set", "networkPolicy.apiServerPorts={6443}")
+
+    assert done.returncode == 0, done.stderr
+    kubectl("delete", "networkpolicy", "sandkeeper-fence", f"--as={OPERATOR}", system)
 
 
 @pytest.mark.usefixtures("installed")
