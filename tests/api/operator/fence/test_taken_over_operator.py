@@ -100,6 +100,15 @@ def test_it_leaves_alone_what_is_a_tenants(thief: Kubectl, command: list[str], w
     )
 
 
+def test_it_makes_canaries_that_are_fenced_and_beside_itself_others(thief: Kubectl) -> None:
+    canary = {"sandkeeper.dev/canary": "x"}
+    fenced, control = "sandkeeper-canary-fenced-0", "sandkeeper-canary-control-0"
+
+    thief("create", "--dry-run=server", "-f", "-", given=pod(fenced, {**canary, "sandkeeper.dev/role": "sandbox"}))
+
+    thief("create", "--dry-run=server", "-f", "-", f"--namespace={SYSTEM}", given=pod(control, canary))
+
+
 @pytest.fixture
 def may_exec(kubectl: Kubectl) -> Iterator[None]:
     """Grant the operator what it will need for packages, in the whole cluster."""
