@@ -13,7 +13,7 @@ from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
-from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, state_of
+from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready, state_of
 from sandkeeper.plan.service import sandbox_service
 from sandkeeper.plan.status import postponed, status_of
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
@@ -90,11 +90,19 @@ def finish(
     late: tuple[str, str] | None = None,
 ) -> Plan:
     """Put the status to a decision, or the moment when it is worth writing."""
+    if state.wrong and _runs(observed):
+        # Clients wait for a ready pod, whatever is the matter beside it.
+        state = replace(state, running=True)
     wait = postponed(observed, state, now)
     if wait:
         return Plan(state, writes, {}, min(filter(None, (wait, state.look_again))))
     status = status_of(observed, environment, state, late, now)
     return Plan(state, writes, merge_patch(observed.status, status), state.look_again)
+
+
+def _runs(observed: Observed) -> bool:
+    pod = observed.pod
+    return pod is not None and ownership(pod, observed.sandbox) is Ownership.OURS and is_ready(pod)
 
 
 def revives(observed: Observed, plan: Plan) -> bool:

@@ -88,7 +88,7 @@ def _conditions(
         ("Running", _truth(state.running), *running),
         ("EgressEnforced", *egress_condition(observed, labels)),
     ]
-    if state.running:
+    if state.ready or late:
         reason, message = late or ("UpToDate", "The pod has all that spec and settings ask for.")
         wanted.append(("UpToDate", _truth(late is None), reason, message))
     if state.stalled:

@@ -153,6 +153,20 @@ def test_an_object_that_is_not_ours_is_a_conflict_and_stays_as_it_is(kind: str, 
     assert f"{child['kind']} {child['metadata']['name']} is there and does not belong" in seen.state.message
 
 
+def test_a_pod_that_is_ready_runs_whatever_is_in_the_way_beside_it() -> None:
+    service = service_of(WITH)
+    service["metadata"] |= {"ownerReferences": []}
+
+    seen = plan(WITH, pod=pod_of(WITH), service=service)
+
+    assert told(seen) == {
+        "Ready": ("False", "Conflict"),
+        "Running": ("True", "Running"),
+        "Stalled": ("True", "Conflict"),
+    }
+    assert seen.status["podIP"] == pod_of(WITH)["status"]["podIP"]
+
+
 def test_a_fence_that_is_not_ours_is_a_conflict_too() -> None:
     foreign = fence()
     foreign["metadata"]["labels"] = {}
