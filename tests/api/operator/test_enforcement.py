@@ -333,6 +333,7 @@ def test_a_policy_that_opens_sandboxes_on_purpose_is_named(
     assert "allow-all" in await_egress(team, "Widened")["message"]
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_a_policy_that_comes_later_is_announced_and_forgotten_when_it_goes(
     start_operator: StartOperator, team: Team, answers: Answers
 ) -> None:
@@ -350,6 +351,7 @@ def test_a_policy_that_comes_later_is_announced_and_forgotten_when_it_goes(
     assert team.pod()["metadata"]["uid"] == before
 
 
+@pytest.mark.usefixtures("unguarded")
 @pytest.mark.parametrize("edit", [{"egress": [{}]}, {"podSelector": {"matchLabels": {"app": "none"}}}])
 def test_a_fence_that_somebody_edited_is_mended(operator: OperatorProcess, team: Team, edit: Json) -> None:
     team.create()
