@@ -65,6 +65,10 @@ def _install(driver: Driver, stage: Stage) -> None:
     with step(f"helm upgrade --install sandkeeper charts/sandkeeper (image {image})"):
         Installation(driver.kubeconfig, image).install()
     stage.kubectl("-n", "sandkeeper-system", "get", "deployments,pods")
+    stage.say("No sandbox starts before a canary has tried whether the network of this cluster holds the fence:")
+    result = ("-n", "sandkeeper-system", "configmap/sandkeeper-enforcement")
+    stage.kubectl("wait", *result, "--for=create", "--timeout=2m", show=False)
+    stage.kubectl("get", *result, "-o", "jsonpath={.data.result}: {.data.message}")
 
 
 def _first_sandbox(stage: Stage) -> None:
