@@ -147,11 +147,11 @@ def gate(observed: Observed, labels: dict[str, str]) -> PodState | None:
         message = f"No pod is made before a canary has tried the fence of this cluster; {_WITHOUT}."
         return PodState("Unverified", message)
     if cluster.result != "Verified":
-        message = f"{cluster.message} Until then no pod is made; {_WITHOUT}."
+        message = f"{cluster.message} No pod is made until a canary has seen the fence hold; {_WITHOUT}."
         return PodState(cluster.result, message, wrong=True)
     _, by_chance = widening(observed.policies, labels)
     if by_chance:
-        return PodState("Widened", f"{_widened(by_chance)} Until then no pod is made. {_exclude()}", wrong=True)
+        return PodState("Widened", f"{_widened(by_chance)} No pod is made while it is. {_exclude()}", wrong=True)
     return None
 
 
