@@ -7,6 +7,7 @@ godebug default=go1.26
 
 tool (
 	github.com/onsi/ginkgo/v2/ginkgo
+	// No tool: named here, it keeps `go mod tidy` from leaving out what its tests need.
 	k8s.io/kubernetes/test/e2e
 	k8s.io/kubernetes/test/images/agnhost
 )
