@@ -101,13 +101,18 @@ class Grounds:
         with ThreadPoolExecutor() as at_once:
             list(at_once.map(self.supply, self._places))
             list(at_once.map(self._start_listener, LISTENERS))
-        places = " ".join(f"{who}={mark}" for who, mark in LISTENERS.items())
+        places = " ".join(f"{who}={self.listener(who)}" for who in LISTENERS)
         self._start("watchtower", f"watchtower {places}")
         self._addresses = self._find_addresses()
 
     def leave(self) -> None:
         """Listen no longer."""
         self._here.close()
+
+    def listener(self, who: str) -> str:
+        """Return what tells somebody's listener apart from all others on the node."""
+        sandboxes, name = self._places[who]
+        return f"{sandboxes.namespace}/{name}"
 
     def supply(self, who: str) -> None:
         """Bring the programs into somebody's pod, once its container runs."""
@@ -208,7 +213,7 @@ class Grounds:
             sandboxes.kubectl("apply", "-f", "-", given=json.dumps(manifest))
 
     def _start_listener(self, who: str) -> None:
-        self._start(who, f"listener {LISTENERS[who]} 8080 9000")
+        self._start(who, f"listener {self.listener(who)} {LISTENERS[who]} 8080 9000")
 
     def _start(self, who: str, program: str) -> None:
         self.run(who, "sh", "-c", START.format(program))
@@ -230,7 +235,7 @@ class Grounds:
                          if port["protocol"] == "TCP" and spec["clusterIP"] != "None" and name != own],
             "nodes": self.run("watchtower", "sh", "-c", "hostname -I | tr ' ' '\\n' | grep -F . | sort -u").split(),
             "node_ports": self._ports_of_the_node(),
-            "host_pid": int(self.run("watchtower", "python3", "-c", FIND, LISTENERS["outsider"])),
+            "host_pid": int(self.run("watchtower", "python3", "-c", FIND, self.listener("outsider"))),
         }  # fmt: skip
 
     def _services(self) -> dict[str, Any]:

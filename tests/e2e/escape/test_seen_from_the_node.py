@@ -5,20 +5,19 @@ import json
 import pytest
 
 from e2e.escape.grounds import Grounds
-from e2e.escape.inside.namespaces import MARK
 from e2e.escape.ledger import Ledger, Row
 
 FIRST_USER_OF_SANDBOXES = 65536
-LOOK = f"""
-import json, os
+LOOK = """
+import json, os, sys
 for pid in filter(str.isdigit, os.listdir("/proc")):
     try:
-        words = open(f"/proc/{{pid}}/cmdline").read().split("\\0")
+        words = open(f"/proc/{pid}/cmdline").read().split("\\0")
     except OSError:
         continue
-    if "{MARK}" in words and "inside.listener" in words:
-        owner = {{path: os.stat(f"/proc/{{pid}}/root/workspace/{{path}}").st_uid for path in ("made", "given")}}
-        owner["process"] = os.stat(f"/proc/{{pid}}").st_uid
+    if sys.argv[1] in words and "inside.listener" in words:
+        owner = {path: os.stat(f"/proc/{pid}/root/workspace/{path}").st_uid for path in ("made", "given")}
+        owner["process"] = os.stat(f"/proc/{pid}").st_uid
         print(json.dumps(owner))
         break
 """
@@ -34,7 +33,7 @@ MAKE = "cd /workspace && cp /bin/true made && cp /bin/true given && chown 0:0 gi
 def owners(grounds: Grounds) -> dict[str, int]:
     """Users of the node to whom the neighbour's things belong."""
     grounds.run("neighbour", "sh", "-ec", MAKE)
-    found: dict[str, int] = json.loads(grounds.run("watchtower", "python3", "-c", LOOK))
+    found: dict[str, int] = json.loads(grounds.run("watchtower", "python3", "-c", LOOK, grounds.listener("neighbour")))
     return found
 
 

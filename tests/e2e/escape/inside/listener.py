@@ -1,4 +1,7 @@
-"""Answers whoever gets through: ``python3 -m inside.listener MARK PORT...``, TCP and UDP on every address."""
+"""Answers whoever gets through: ``python3 -m inside.listener WHO MARK PORT...``.
+
+It answers by TCP and UDP on every address. WHO tells it apart from the listeners of all other pods of the node.
+"""
 
 import contextlib
 import os
@@ -67,6 +70,6 @@ def leave_marks(mark: str) -> Listening:
 
 
 if __name__ == "__main__":
-    held = leave_marks(sys.argv[1])
-    listen([int(port) for port in sys.argv[2:]])
+    held = leave_marks(sys.argv[2])
+    listen([int(port) for port in sys.argv[3:]])
     print("listening", flush=True)

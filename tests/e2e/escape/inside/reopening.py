@@ -12,6 +12,9 @@ import time
 from typing import Any
 
 OUR_PORT, THEIR_PORT = 8080, 40808
+PATIENCE = 25.0
+"""Seconds that one waits for the other to begin, on a busy machine."""
+TRYING = 3.0
 
 
 def bound(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
@@ -19,18 +22,31 @@ def bound(port: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.soc
     opened = socket.socket(socket.AF_INET, kind)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    opened.settimeout(4)
+    opened.settimeout(PATIENCE)
     opened.bind(("", port))
     return opened
 
 
+def greeted(attacker: str) -> bytes:
+    """Connect as soon as the attacker listens, and return its greeting."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        with bound(THEIR_PORT) as connection:
+            try:
+                connection.connect((attacker, OUR_PORT))
+                return connection.recv(100)
+            except ConnectionRefusedError:
+                if time.monotonic() > end:
+                    raise
+        time.sleep(0.2)
+
+
 def client(attacker: str) -> str:
-    """Connect, be answered, reset the connection, and listen at its port for whoever comes back."""
-    with bound(THEIR_PORT) as connection:
-        connection.connect((attacker, OUR_PORT))
-        answer = connection.recv(100)
+    """Connect, be answered, end the connection, and listen at its port for whoever comes back."""
+    answer = greeted(attacker)
     with bound(THEIR_PORT) as listening:
         listening.listen()
+        listening.settimeout(2 * TRYING)
         with contextlib.suppress(TimeoutError):
             _, (address, port) = listening.accept()
             return f"{address} came back from port {port}"
@@ -45,7 +61,7 @@ def attacker(victim: str) -> str:
         with connection:
             connection.sendall(b"welcome")
             connection.recv(1)
-    end = time.monotonic() + 3
+    end = time.monotonic() + TRYING
     while time.monotonic() < end:
         with contextlib.suppress(OSError), bound(OUR_PORT) as reverse:
             reverse.settimeout(0.5)

@@ -1,6 +1,6 @@
 """Sees all that arrives: sits on the node, and in the network namespace of every target, fenced or not.
 
-``python3 -m inside.watchtower PLACE=MARK...`` watches the pods whose listeners have these marks. It also makes the
+``python3 -m inside.watchtower PLACE=WHO...`` watches the pods of these listeners. It also makes the
 world outside: a network namespace with addresses that stand for the internet, a foreign resolver and the metadata
 service, which the node has routes to and which ends with this process.
 """
@@ -56,19 +56,19 @@ def watch(place: str) -> None:
                 file.flush()
 
 
-def network_of(mark: str) -> int:
-    """Open the network namespace of the pod whose listener has a mark in its arguments."""
+def network_of(who: str) -> int:
+    """Open the network namespace of a listener's pod."""
     for pid in numbers("/proc"):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-            if "inside.listener" in words and mark in words:
+            if "inside.listener" in words and who in words:
                 return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
-    raise LookupError(mark)
+    raise LookupError(who)
 
 
-def watch_pod(place: str, mark: str) -> None:
+def watch_pod(place: str, who: str) -> None:
     """Watch the network namespace of a pod."""
-    descriptor = network_of(mark)
+    descriptor = network_of(who)
 
     def enter() -> None:
         if ctypes.CDLL(None).setns(descriptor, NEW_NETWORK) != 0:
