@@ -25,6 +25,14 @@ spec:
   workspace: {path: work}
   ports: [{name: web, port: 70000}]
 """
+OPENING = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: open-everything}
+spec: {podSelector: {}, policyTypes: [Egress], egress: [{}]}
+"""
+CONNECT = """\
+timeout 3 bash -c 'exec 3<>/dev/tcp/{address}' 2>/dev/null && echo '{what}: reached' || echo '{what}: no answer'"""
 BY_HAND = """\
 The cluster goes on running. To go on by hand:
 
@@ -52,6 +60,7 @@ def tell(driver: Driver, stage: Stage) -> None:
     stage.kubectl("create", "namespace", NAMESPACE, show=False)
     _first_sandbox(stage)
     _agent(stage)
+    _closed(stage)
     _comes_back(stage)
     _refused(stage)
     _nothing_left(stage)
@@ -97,6 +106,20 @@ def _agent(stage: Stage) -> None:
     stage.kubectl("-n", NAMESPACE, "wait", "pod/teammate", succeeded, "--timeout=2m")
     stage.kubectl("-n", NAMESPACE, "logs", "teammate")
     stage.kubectl("-n", NAMESPACE, "delete", "pod", "teammate", "--now", show=False)
+
+
+def _closed(stage: Stage) -> None:
+    stage.chapter("A closed network", "Root inside, and nobody outside answers: no neighbour, no API, no names.")
+    neighbour = ("get", "sandbox", "leads-agent", "-o", "jsonpath={.status.podIP}")
+    places = {
+        "the neighbour's port": stage.kubectl("-n", NAMESPACE, *neighbour, show=False) + "/8080",
+        "the cluster's API": "$KUBERNETES_SERVICE_HOST/$KUBERNETES_SERVICE_PORT",
+        "the cluster's DNS": '$(sed -n "s/^nameserver //p" /etc/resolv.conf)/53',
+    }
+    script = "\n".join(CONNECT.format(what=what, address=address) for what, address in places.items())
+    stage.kubectl("-n", NAMESPACE, "exec", "sbx-hello", "--", "bash", "-c", script)
+    stage.say("Network policies add up, so one more could open it. Whoever may write them is refused:")
+    stage.refused("-n", NAMESPACE, "apply", "-f", "-", given=OPENING)
 
 
 def _comes_back(stage: Stage) -> None:
