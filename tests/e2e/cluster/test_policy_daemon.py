@@ -90,7 +90,7 @@ def test_status_tells_which_generations_are_in_force(lab: Lab) -> None:
         wait_until(lambda: told()["policies"].get(name, {}).get("generation") == 2, "the second generation", 20.0)
         count = len(told()["policies"])
         status = json.loads(hack_cluster("status", "--json"))
-        assert status["policyEnforcement"] == f"nftables (development), {count} policies in force"
+        assert status["policyEnforcement"] == f"nftables (development), policies in force: {count}"
 
 
 def test_the_nodes_own_ports_are_outside_like_anything_else(lab: Lab) -> None:

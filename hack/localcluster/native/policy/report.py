@@ -76,7 +76,7 @@ def ask() -> dict[str, Any]:
 def summary(content: dict[str, Any]) -> str:
     """Return the state in a few words for a person."""
     if content.get("ready"):
-        return f"nftables (development), {len(content['policies'])} policies in force"
+        return f"nftables (development), policies in force: {len(content['policies'])}"
     return f"nftables (development), not up to date: {content.get('lastError') or 'no word of the apiserver'}"
 
 

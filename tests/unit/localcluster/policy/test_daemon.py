@@ -108,7 +108,7 @@ def test_the_report_is_said_in_a_few_words_too() -> None:
     told = report.Report()
     assert "no word of the apiserver" in report.summary(told.content())
     told.succeeded({"red/one": {"generation": 1, "resourceVersion": "9"}}, pods=3)
-    assert report.summary(json.loads(json.dumps(told.content()))) == "nftables (development), 1 policies in force"
+    assert report.summary(json.loads(json.dumps(told.content()))) == "nftables (development), policies in force: 1"
 
     told.failed("no such chain")
 
