@@ -30,6 +30,7 @@ def test_a_bare_sandbox_costs_its_pod_and_one_status(operator: OperatorProcess, 
     assert [(each["type"], each["status"]) for each in status["conditions"]] == [
         ("Ready", "True"),
         ("Running", "True"),
+        ("EgressEnforced", "Unknown"),
         ("UpToDate", "True"),
     ]
     pod = team.pod()
