@@ -26,10 +26,12 @@ def grounds(kubectl: Kubectl, installation: Installation) -> Iterator[Grounds]:
     for name in names:
         kubectl("create", "namespace", name)
     grounds = Grounds(kubectl, *names)
-    grounds.build()
-    yield grounds
-    grounds.leave()
-    kubectl("delete", "namespace", *names, "--wait=false")
+    try:
+        grounds.build()
+        yield grounds
+    finally:
+        grounds.leave()
+        kubectl("delete", "namespace", *names, "--wait=false")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -50,7 +50,14 @@ CLOSED_POLICY = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
     "metadata": {"name": "caged"},
-    "spec": {"podSelector": {"matchLabels": {"app": "caged"}}, "policyTypes": ["Ingress", "Egress"]},
+    "spec": {
+        # Whoever writes a policy has to say that it selects no sandbox.
+        "podSelector": {
+            "matchLabels": {"app": "caged"},
+            "matchExpressions": [{"key": "sandkeeper.dev/role", "operator": "DoesNotExist"}],
+        },
+        "policyTypes": ["Ingress", "Egress"],
+    },
 }
 
 

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from e2e.escape.grounds import group_of
 from e2e.escape.inside import frames
 from e2e.escape.inside.kit import Attempt, ClosedError, Group, describe
 from e2e.escape.ledger import Ledger, Row
+from e2e.escape.test_attempts import GROUPS
 
 SCENE: dict[str, Any] = {"actor": "sandbox"}
 
@@ -75,3 +77,17 @@ def test_a_hand_made_packet_has_a_right_checksum() -> None:
 
     assert frames.checksum(packet[:20]) == 0
     assert len(packet) == int.from_bytes(packet[2:4], "big")
+
+
+@pytest.mark.parametrize("name", [*GROUPS, "exhaustion"])
+def test_what_has_no_control_has_a_note(name: str) -> None:
+    attempts = group_of(name).attempts.values()
+
+    assert [each.what for each in attempts if not each.control and not each.note] == []
+    assert [each.what for each in attempts if not each.expected] == []
+
+
+def test_most_attempts_have_a_control() -> None:
+    attempts = [each for name in GROUPS for each in group_of(name).attempts.values()]
+
+    assert sum(1 for each in attempts if each.control) > len(attempts) / 2 > 40
