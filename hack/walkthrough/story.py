@@ -32,7 +32,11 @@ metadata: {name: open-everything}
 spec: {podSelector: {}, policyTypes: [Egress], egress: [{}]}
 """
 CONNECT = """\
-timeout 3 bash -c 'exec 3<>/dev/tcp/{address}' 2>/dev/null && echo '{what}: reached' || echo '{what}: no answer'"""
+try() {{ timeout 3 bash -c "exec 3<>/dev/tcp/$2" 2>/dev/null && echo "$1: reached" || echo "$1: no answer"; }}
+try neighbour {neighbour}/8080
+try API $KUBERNETES_SERVICE_HOST/$KUBERNETES_SERVICE_PORT
+try DNS $(sed -n "s/^nameserver //p" /etc/resolv.conf)/53
+"""
 BY_HAND = """\
 The cluster goes on running. To go on by hand:
 
@@ -110,13 +114,8 @@ def _agent(stage: Stage) -> None:
 
 def _closed(stage: Stage) -> None:
     stage.chapter("A closed network", "Root inside, and nobody outside answers: no neighbour, no API, no names.")
-    neighbour = ("get", "sandbox", "leads-agent", "-o", "jsonpath={.status.podIP}")
-    places = {
-        "the neighbour's port": stage.kubectl("-n", NAMESPACE, *neighbour, show=False) + "/8080",
-        "the cluster's API": "$KUBERNETES_SERVICE_HOST/$KUBERNETES_SERVICE_PORT",
-        "the cluster's DNS": '$(sed -n "s/^nameserver //p" /etc/resolv.conf)/53',
-    }
-    script = "\n".join(CONNECT.format(what=what, address=address) for what, address in places.items())
+    address = ("get", "sandbox", "leads-agent", "-o", "jsonpath={.status.podIP}")
+    script = CONNECT.format(neighbour=stage.kubectl("-n", NAMESPACE, *address, show=False))
     stage.kubectl("-n", NAMESPACE, "exec", "sbx-hello", "--", "bash", "-c", script)
     stage.say("Network policies add up, so one more could open it. Whoever may write them is refused:")
     stage.refused("-n", NAMESPACE, "apply", "-f", "-", given=OPENING)
