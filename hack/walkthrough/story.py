@@ -47,7 +47,7 @@ The cluster goes on running. To go on by hand:
   kubectl -n mine wait sandbox/hello --for=condition=Running
   kubectl -n mine exec -it sbx-hello -- bash
   kubectl explain sandbox.spec
-  kubectl -n sandkeeper-system logs deployment/sandkeeper-operator | grep mine/hello
+  kubectl -n sandkeeper-system logs -l app.kubernetes.io/name=sandkeeper --tail=-1 | grep mine/hello
   hack/cluster status
   hack/demo down                 # removes everything
 """

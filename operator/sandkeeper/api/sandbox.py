@@ -73,7 +73,7 @@ class SandboxSpec(Model):
     security: Security | None = Field(
         default=None,
         description="How strongly the sandbox is walled off from its node, and what it may do inside. Default: by the "
-        "container runtime's own means, with root in a user namespace where node and runtime have it.",
+        "container runtime's own means, with root in a user namespace where all nodes that may run the pod have it.",
     )
     pod_template: PodTemplate | None = Field(
         default=None, description="What is added to the sandbox's pod. Default: nothing."
