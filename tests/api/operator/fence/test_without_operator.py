@@ -5,6 +5,7 @@ from api.operator.conftest import StartOperator
 from api.operator.kubernetes_api import NAMESPACES
 from api.operator.team import Team
 from api.operator.waiting import eventually
+from sandkeeper.runtime.resource import NETWORK_POLICIES, PODS, SERVICES, Resource
 
 PORTS = [{"name": "web", "port": 8080}]
 
@@ -50,4 +51,10 @@ def test_a_child_that_sandboxes_leave_behind_on_purpose_becomes_nobodys(
 
     kubectl("delete", "sandbox", "agent", "--cascade=orphan", f"--namespace={team.namespace}")
 
-    eventually(lambda: "ownerReferences" not in team.pod()["metadata"], "pod without an owner")
+    for resource, name in ((PODS, "sbx-agent"), (SERVICES, "agent"), (NETWORK_POLICIES, "sbx-agent")):
+        await_end_of_ownership(team, resource, name)
+        kubectl("delete", resource.plural, name, f"--namespace={team.namespace}")
+
+
+def await_end_of_ownership(team: Team, resource: Resource, name: str) -> None:
+    eventually(lambda: "ownerReferences" not in team.get(resource, name)["metadata"], f"{name} without an owner")
