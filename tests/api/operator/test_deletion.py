@@ -99,7 +99,8 @@ def test_a_hundred_sandboxes_go_with_their_namespace(start_operator: StartOperat
     refused = Counter(
         call.what for call in operator.proxy.calls if call.namespace == team.namespace and call.code >= 400
     )
-    assert refused["create pods"] <= 3 * MANY
+    # Once at most for each loss that is heard of: the pod, the Service, the policy, the fence.
+    assert refused["create pods"] <= 4 * MANY
     assert refused.total() <= 6 * MANY
     assert operator.ready
     assert operator.probe("healthz")[0] == 200
