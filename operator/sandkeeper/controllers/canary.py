@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
@@ -17,9 +16,10 @@ from zlib import crc32
 import structlog
 
 from sandkeeper.controllers.canary_run import CanaryRun, sweep
-from sandkeeper.controllers.children import InTheWayError, OutdatedError
-from sandkeeper.plan.enforcement import Verdict, broken, overturns, request_of
-from sandkeeper.plan.fence import fence_policy
+from sandkeeper.controllers.children import InTheWayError
+from sandkeeper.plan.canary import canary_pod
+from sandkeeper.plan.enforcement import Verdict, broken, exclusion, overturns, request_of
+from sandkeeper.plan.fence import fence_policy, widening
 from sandkeeper.plan.pod_state import parse_time
 from sandkeeper.plan.writes import Create
 
@@ -91,10 +91,9 @@ class CanaryController:
         float or None
             Seconds until the next one.
         """
-        if not self._holds(namespace):
-            return None
         requests = self._requests(namespace)
-        if namespace != self._home and not requests:
+        if not self._holds(namespace) or (namespace != self._home and not requests):
+            # What another replica finds meanwhile is newer than what we know.
             self._enforcement.judge_namespace(namespace, None)
             self._histories.pop(namespace, None)
             return None
@@ -118,6 +117,8 @@ class CanaryController:
 
     def _wait(self, namespace: str, requests: frozenset[str]) -> float | None:
         """Seconds until the next run; None where there is to be none."""
+        if namespace == self._home and not self._enforcement.record:
+            return 0.0
         history, verdict = self._histories[namespace], self._enforcement.namespace(namespace)
         pause = _SPACING
         if requests <= (verdict.requests if verdict else frozenset()):
@@ -142,7 +143,8 @@ class CanaryController:
         started, history = time.monotonic(), self._histories[namespace]
         with self._fences.working_in(namespace):
             verdict = await self._try(namespace)
-            await self._fences.remove_unused(namespace)
+            if self._holds(namespace):
+                await self._fences.remove_unused(namespace)
         history.ended = time.monotonic()
         history.bad = 0 if verdict.result == "Verified" else history.bad + 1
         self._metrics.ran(verdict, history.ended - started)
@@ -153,10 +155,15 @@ class CanaryController:
     async def _try(self, namespace: str) -> Verdict:
         try:
             await self._fences.finish_removal(namespace)
-            with suppress(OutdatedError):  # it was there already
-                await self._fences.make(Create(fence_policy(namespace)))
+            await self._fences.make(Create(fence_policy(namespace)))
         except InTheWayError as error:
             return broken(f"{error} in namespace {namespace}")
+        labels = canary_pod("fenced", namespace, namespace, "", self._settings)["metadata"]["labels"]
+        on_purpose, by_chance = widening(self._cluster.foreign_policies(namespace), labels)
+        if on_purpose or by_chance:
+            opening = ", ".join((*on_purpose, *by_chance))
+            way_out = exclusion().removesuffix(".")
+            return broken(f"in namespace {namespace} it is let out by NetworkPolicy {opening}. {way_out}")
         return await CanaryRun(self._client, self._home, namespace, self._settings).verdict()
 
     async def _tell_cluster(self, verdict: Verdict) -> None:

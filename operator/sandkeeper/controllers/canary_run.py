@@ -91,7 +91,7 @@ class CanaryRun:
 
     async def _listening(self, part: Part) -> Json:
         return await self._watch(
-            self._pod(part), lambda pod: state_of(pod, None).running and pod["status"].get("podIP"), "be ready"
+            self._pod(part), lambda pod: state_of(pod, None).running and pod["status"].get("podIP"), "become ready"
         )
 
     async def _reached(self, pod: Json) -> list[str]:
@@ -114,7 +114,7 @@ class CanaryRun:
                 break
             seen = state_of(found, None)
             await asyncio.sleep(_LOOK_SECONDS)
-        raise NothingProvenError(f"pod {_named(pod)} did not {what} within {DEADLINE_SECONDS} s: {seen.message}")
+        raise NothingProvenError(f"pod {_named(pod)} did not {what} within {DEADLINE_SECONDS} s ({seen.reason})")
 
     async def _api(self) -> tuple[str, int]:
         spec = (await self._client.get(SERVICES, "default", "kubernetes"))["spec"]

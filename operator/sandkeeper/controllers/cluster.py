@@ -71,6 +71,7 @@ class Cluster:
     """
 
     def __init__(self, client: ApiClient, wake: Callable[[Key], None]) -> None:
+        self._client = client
         self._wake = wake
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
         self._support: NodeSupport | None = None
@@ -117,6 +118,20 @@ class Cluster:
         """NetworkPolicies of a namespace that are not ours."""
         return tuple(filter(None, map(self._stores[NETWORK_POLICIES].get, self._foreign.get(namespace, ()))))
 
+    async def list_policies(self, namespace: str) -> None:
+        """Read a namespace's NetworkPolicies from the API server, of which the watch may not have told yet."""
+        store, token = self._stores[NETWORK_POLICIES], ""
+        while True:
+            page = await self._client.list_page(NETWORK_POLICIES, namespace=namespace, token=token)
+            for each in page["items"] or ():
+                key = key_of(each)
+                before = store.get(key)
+                if store.upsert(each):
+                    self._policy_changed(key, before, store.get(key))
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return
+
     def lacks(self, child: Json) -> bool:
         """Whether there is no object of a child's kind and name any more."""
         return key_of(child) not in self._stores[RESOURCES[child["kind"]]]
@@ -155,7 +170,7 @@ class Cluster:
     def _policy_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if after and is_foreign(after):
             self._foreign[key.namespace].add(key)
-        else:
+        elif key in self._foreign.get(key.namespace, ()):
             self._foreign[key.namespace].discard(key)
         if any(each and is_foreign(each) and allows(each) for each in (before, after)):
             for sandbox in self.sandboxes.in_namespace(key.namespace):

@@ -67,7 +67,7 @@ class Enforcement:
     @property
     def cluster(self) -> Verdict | None:
         """Verdict on the cluster; None where there is none, or one too old to count."""
-        return current(self.record, datetime.now(UTC), self._interval)
+        return self._counting(self._store.get(self._key))
 
     def namespace(self, name: str) -> Verdict | None:
         """Verdict on a namespace of sandboxes, if one was asked for since the process started."""
@@ -96,14 +96,12 @@ class Enforcement:
             self._told(self._key, before, self._store.get(self._key))
 
     def _told(self, _: Key, before: Json | None, after: Json | None) -> None:
-        if _essence(before) != _essence(after):
+        # Not the time of each run, or every run would cost every sandbox a write.
+        if self._counting(before) != self._counting(after):
             self._changed(None)
 
-
-def _essence(config_map: Json | None) -> tuple[str, str]:
-    """What a status may hold of a verdict; with the time of each run, every run would cost every sandbox a write."""
-    data = (config_map or {}).get("data") or {}
-    return data.get("result", ""), data.get("message", "")
+    def _counting(self, config_map: Json | None) -> Verdict | None:
+        return current((config_map or {}).get("data") or {}, datetime.now(UTC), self._interval)
 
 
 class CanaryMetrics:

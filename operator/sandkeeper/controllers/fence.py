@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sandkeeper.controllers.children import OutdatedError
 from sandkeeper.plan.ownership import is_managed
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.plan.writes import Create
     from sandkeeper.runtime.resource import Json
+
+_GUARDED_AFTER: Final = 0.1
+"""Seconds after which admission keeps other policies off a new fence's pods; 12 ms were the most that was seen."""
 
 
 class FenceKeeper:
@@ -44,11 +47,18 @@ class FenceKeeper:
                 self._locks.pop(namespace, None)
 
     async def make(self, write: Create, sandbox: Sandbox | None = None) -> None:
-        """Create the fence unless another pass just did; the first sandboxes of a namespace often come together."""
+        """Create the fence unless another pass just did; the first sandboxes of a namespace often come together.
+
+        What was decided before there was one has to be decided anew: other policies may have come meanwhile.
+        """
         namespace = write.obj["metadata"]["namespace"]
         async with self._locks[namespace]:
-            if self._cluster.fence(namespace) is None:
+            if self._cluster.fence(namespace) is not None:
+                return
+            with suppress(OutdatedError):  # another replica was faster
                 await self._children.apply(write, sandbox)
+            await asyncio.sleep(_GUARDED_AFTER)
+            await self._cluster.list_policies(namespace)
 
     async def remove_unused(self, namespace: str) -> None:
         """Delete the fence where no sandbox, no pod and no other pass is in the namespace.

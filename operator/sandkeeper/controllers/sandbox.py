@@ -180,6 +180,8 @@ class SandboxController:
         else:
             await self._children.apply(write, observed.sandbox)
         self._log_write(write, Key(child["metadata"]["namespace"], observed.sandbox.metadata.name))
+        if is_fence(child) and isinstance(write, Create):
+            raise OutdatedError
 
     def _log_write(self, write: Write, key: Key) -> None:
         child = write.obj if isinstance(write, Create) else write.child

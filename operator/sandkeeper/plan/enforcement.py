@@ -126,11 +126,11 @@ def egress_condition(observed: Observed, labels: dict[str, str]) -> tuple[str, s
     cluster, check = observed.cluster_verdict, fence_check(observed)
     if cluster is not None and cluster.result == "NotEnforced":
         return "False", cluster.result, cluster.message
-    if check and check["result"] != "Verified":
-        return _truth(check["result"]), check["result"], f"In this namespace: {check['message']}"
     on_purpose, by_chance = widening(observed.policies, labels)
     if on_purpose or by_chance:
         return "False", "Widened", _widened((*on_purpose, *by_chance))
+    if check and check["result"] != "Verified":
+        return _truth(check["result"]), check["result"], f"In this namespace: {check['message']}"
     if cluster is None:
         return "Unknown", "Unverified", "No canary has tried the fence of this cluster yet."
     return _truth(cluster.result), cluster.result, cluster.message
@@ -151,15 +151,27 @@ def gate(observed: Observed, labels: dict[str, str]) -> PodState | None:
         return PodState(cluster.result, message, wrong=True)
     _, by_chance = widening(observed.policies, labels)
     if by_chance:
-        return PodState("Widened", f"{_widened(by_chance)} No pod is made while it is. {_exclude()}", wrong=True)
+        return PodState("Widened", f"{_widened(by_chance)} No pod is made while it is. {exclusion()}", wrong=True)
     return None
+
+
+def opened_by_labels(observed: Observed, pod: Json, desired: Json) -> str:
+    """Sentence on policies that new labels would let open a pod that runs; empty where the labels may be set."""
+    _, before = widening(observed.policies, pod["metadata"].get("labels", {}))
+    _, after = widening(observed.policies, desired["metadata"]["labels"])
+    names = sorted(set(after) - set(before))
+    if not names:
+        return ""
+    by = f"{'NetworkPolicies' if len(names) > 1 else 'NetworkPolicy'} {_listed(names)}"
+    return f"The labels of spec.podTemplate are not set: by them {by} would open the fence. {exclusion()}"
 
 
 def _widened(names: Sequence[str]) -> str:
     return f"The fence is opened by {'NetworkPolicies' if len(names) > 1 else 'NetworkPolicy'} {_listed(names)}."
 
 
-def _exclude() -> str:
+def exclusion() -> str:
+    """Say how a policy is kept from opening sandboxes."""
     return (
         f"Exclude sandboxes by podSelector.matchExpressions [{{key: {ROLE_LABEL}, operator: DoesNotExist}}], or let an "
         f'administrator annotate it with {WIDENS_ANNOTATION}: "true".'

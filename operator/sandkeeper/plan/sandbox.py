@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.denial import denial
-from sandkeeper.plan.enforcement import gate
+from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.pod import sandbox_pod
@@ -192,8 +192,17 @@ def _decide_pod(
     cause = replacement_cause(pod, desired) or stranded(environment, pod, observed.node, observed.nodes)
     if cause:
         return _replace(observed, pod, cause)
-    changes = tuple(filter(None, (relabel(pod, desired, environment), resize(pod, desired))))
-    state = state_of(pod, observed.node)
+    return _change_in_place(observed, pod, desired, environment, now)
+
+
+def _change_in_place(
+    observed: Observed, pod: Json, desired: Json, environment: Environment, now: datetime
+) -> tuple[PodState, tuple[Write, ...]]:
+    state, labels = state_of(pod, observed.node), relabel(pod, desired, environment)
+    opened = opened_by_labels(observed, pod, desired) if labels else ""
+    if opened:
+        return replace(state, reason="Widened", message=opened, wrong=True), ()
+    changes = tuple(filter(None, (labels, resize(pod, desired))))
     # One change a pass: each is decided on the version that the other one made.
     return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
 
@@ -210,6 +219,8 @@ def _replace(observed: Observed, pod: Json, cause: str) -> tuple[PodState, tuple
 def _without_pod(
     observed: Observed, environment: Environment, desired: Json, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
+    if observed.fence is not None and "deletionTimestamp" in observed.fence["metadata"]:
+        return PodState("Starting", "Waiting for the namespace's former fence to end before a pod is made."), ()
     missing = _user_namespace(observed, environment).missing
     if missing:
         return PodState(NO_USER_NAMESPACE, missing, wrong=True), ()

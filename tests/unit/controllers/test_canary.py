@@ -120,6 +120,41 @@ def test_a_sandbox_is_written_once_however_often_the_fence_is_tried() -> None:
     virtual_time.run(story())
 
 
+def test_sandboxes_of_an_operator_that_was_away_for_long_start_as_soon_as_a_new_proof_is_there() -> None:
+    async def story() -> None:
+        tried = Tried()
+        await asyncio.sleep(30.0)
+        await tried.replica.crash()
+        await asyncio.sleep(3 * HOUR)
+        tried.apply()
+        tried.replica = tried.start()
+
+        await asyncio.sleep(60.0)
+
+        assert tried.status("Ready") == ("True", "Running")
+
+    virtual_time.run(story())
+
+
+def test_a_canary_that_other_policies_let_out_names_them() -> None:
+    async def story() -> None:
+        tried = Tried()
+        await asyncio.sleep(30.0)
+        spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]}
+        tried.server.create(NETWORK_POLICIES, HOME, {"metadata": {"name": "allow-dns"}, "spec": spec})
+        await tried.replica.crash()
+        tried.server.patch(CONFIG_MAPS, HOME, "sandkeeper-enforcement", {"data": {"image": "operator:0"}})
+        tried.replica = tried.start()
+
+        await asyncio.sleep(60.0)
+
+        found = tried.server.get(CONFIG_MAPS, HOME, "sandkeeper-enforcement")["data"]
+        assert found["lastResult"] == "CanaryBroken"
+        assert "NetworkPolicy allow-dns" in found["lastMessage"]
+
+    virtual_time.run(story())
+
+
 def test_a_proof_that_nothing_renews_counts_for_two_hours() -> None:
     async def story() -> list[str]:
         tried = Tried()

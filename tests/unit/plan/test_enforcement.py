@@ -267,6 +267,25 @@ def test_the_labels_that_count_are_those_that_the_pod_has() -> None:
     assert gate(observed, pod_labels(owner, resolve(owner.spec), REQUIRED)) is not None
 
 
+def test_labels_by_which_another_policy_would_open_a_running_sandbox_are_not_set() -> None:
+    before, after = sandbox(), sandbox(podTemplate={"metadata": {"labels": {"app": "new"}}})
+    only_new = policy("new", SELECTS_ALL | {"podSelector": {"matchLabels": {"app": "new"}}})
+
+    seen = plan(after, pod=pod_of(before), policies=(only_new,))
+
+    assert seen.writes == ()
+    assert told(seen)["Ready"] == ("False", "Widened")
+    assert told(seen)["Running"] == ("True", "Running")
+    assert "NetworkPolicy new would open the fence" in seen.state.message
+
+
+def test_no_pod_is_made_behind_a_fence_that_is_on_its_way_out() -> None:
+    going = fence()
+    going["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+
+    assert plan(sandbox(), fence=going).writes == ()
+
+
 def test_a_fence_that_was_edited_is_mended() -> None:
     edited = fence()
     edited["spec"]["egress"] = [{}]
