@@ -45,15 +45,7 @@ def pause_image(name: str) -> Path:
 
 def coredns_image(name: str) -> Path:
     """Return the archive of the image of the cluster DNS."""
-    program = tool("coredns")
-
-    def make(target: Path) -> None:
-        root = target / "root"
-        root.mkdir()
-        shutil.copy2(program, root / "coredns")
-        _finish(target, name, Settings(entrypoint=["/coredns"]))
-
-    return _cached("coredns", [name, program.parent.name], make)
+    return _program_image("coredns", name, Settings(entrypoint=["/coredns"]))
 
 
 def busybox_image(name: str) -> Path:
@@ -74,15 +66,19 @@ def busybox_image(name: str) -> Path:
 
 def agnhost_image(name: str) -> Path:
     """Return the archive of the image that the pods of Kubernetes' tests run, with its program alone."""
-    program = tool("agnhost")
+    return _program_image("agnhost", name, Settings(entrypoint=["/agnhost"], command=["pause"]))
+
+
+def _program_image(which: str, name: str, settings: Settings) -> Path:
+    program = tool(which)
 
     def make(target: Path) -> None:
         root = target / "root"
         root.mkdir()
-        shutil.copy2(program, root / "agnhost")
-        _finish(target, name, Settings(entrypoint=["/agnhost"], command=["pause"]))
+        shutil.copy2(program, root / which)
+        _finish(target, name, settings)
 
-    return _cached("agnhost", [name, program.parent.name], make)
+    return _cached(which, [name, program.parent.name], make)
 
 
 def _add_busybox(root: Path, scratch: Path) -> None:
