@@ -18,7 +18,7 @@ import structlog
 from sandkeeper.controllers.canary_run import CanaryRun, sweep
 from sandkeeper.controllers.children import InTheWayError
 from sandkeeper.plan.canary import canary_pod
-from sandkeeper.plan.enforcement import Verdict, broken, exclusion, overturns, request_of
+from sandkeeper.plan.enforcement import Verdict, broken, exclusion, overturns, policies_named, request_of
 from sandkeeper.plan.fence import fence_policy, widening
 from sandkeeper.plan.pod_state import parse_time
 from sandkeeper.plan.writes import Create
@@ -161,9 +161,8 @@ class CanaryController:
         labels = canary_pod("fenced", namespace, namespace, "", self._settings)["metadata"]["labels"]
         on_purpose, by_chance = widening(self._cluster.foreign_policies(namespace), labels)
         if on_purpose or by_chance:
-            opening = ", ".join((*on_purpose, *by_chance))
-            way_out = exclusion().removesuffix(".")
-            return broken(f"in namespace {namespace} it is let out by NetworkPolicy {opening}. {way_out}")
+            opening, way_out = policies_named((*on_purpose, *by_chance)), exclusion().removesuffix(".")
+            return broken(f"in namespace {namespace} it is let out by {opening}. {way_out}")
         return await CanaryRun(self._client, self._home, namespace, self._settings).verdict()
 
     async def _tell_cluster(self, verdict: Verdict) -> None:

@@ -162,12 +162,17 @@ def opened_by_labels(observed: Observed, pod: Json, desired: Json) -> str:
     names = sorted(set(after) - set(before))
     if not names:
         return ""
-    by = f"{'NetworkPolicies' if len(names) > 1 else 'NetworkPolicy'} {_listed(names)}"
+    by = policies_named(names)
     return f"The labels of spec.podTemplate are not set: by them {by} would open the fence. {exclusion()}"
 
 
 def _widened(names: Sequence[str]) -> str:
-    return f"The fence is opened by {'NetworkPolicies' if len(names) > 1 else 'NetworkPolicy'} {_listed(names)}."
+    return f"The fence is opened by {policies_named(names)}."
+
+
+def policies_named(names: Sequence[str]) -> str:
+    """Name policies in a sentence."""
+    return f"{'NetworkPolicies' if len(names) > 1 else 'NetworkPolicy'} {_listed(names)}"
 
 
 def exclusion() -> str:
