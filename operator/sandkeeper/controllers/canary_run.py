@@ -160,15 +160,8 @@ async def sweep(client: ApiClient, now: datetime) -> None:
 
 
 async def _canaries(client: ApiClient, selector: str, namespace: str = "") -> list[Json]:
-    found: list[Json] = []
-    token = ""
-    while True:
-        query = {"labelSelector": selector, "limit": "500"}
-        page = await client.list_page(PODS, params=query, namespace=namespace, token=token)
-        found += page["items"] or ()
-        token = page["metadata"].get("continue", "")
-        if not token:
-            return found
+    pages = client.list_pages(PODS, params={"labelSelector": selector}, namespace=namespace)
+    return [pod async for page in pages for pod in page["items"] or ()]
 
 
 async def _delete(client: ApiClient, pod: Json) -> None:

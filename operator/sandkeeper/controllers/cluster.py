@@ -120,17 +120,13 @@ class Cluster:
 
     async def list_policies(self, namespace: str) -> None:
         """Read a namespace's NetworkPolicies from the API server, of which the watch may not have told yet."""
-        store, token = self._stores[NETWORK_POLICIES], ""
-        while True:
-            page = await self._client.list_page(NETWORK_POLICIES, namespace=namespace, token=token)
+        store = self._stores[NETWORK_POLICIES]
+        async for page in self._client.list_pages(NETWORK_POLICIES, namespace=namespace):
             for each in page["items"] or ():
                 key = key_of(each)
                 before = store.get(key)
                 if store.upsert(each):
                     self._policy_changed(key, before, store.get(key))
-            token = page["metadata"].get("continue", "")
-            if not token:
-                return
 
     def lacks(self, child: Json) -> bool:
         """Whether there is no object of a child's kind and name any more."""

@@ -216,13 +216,10 @@ class Operator:
     async def _relist(self) -> None:
         """Compare the set of sandboxes with the server's: bury those whose deletion nobody told us."""
         keys: set[Key] = set()
-        token, version = "", ""
-        while True:
-            page = await self._client.list_page(SANDBOXES, params={"limit": "500"}, token=token, metadata_only=True)
+        version = ""
+        async for page in self._client.list_pages(SANDBOXES, metadata_only=True):
             keys |= {key_of(each) for each in page["items"] or ()}
-            version, token = page["metadata"]["resourceVersion"], page["metadata"].get("continue", "")
-            if not token:
-                break
+            version = page["metadata"]["resourceVersion"]
         for key in [*self._cluster.sandboxes.retain(keys, int(version)), *self._orphans()]:
             self._queue.add(key)
         self._listed_at = time.monotonic()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PatchType = Literal["merge", "strategic"]
 _CONTENT_TYPES = {"merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json"}
+_PAGE = "500"
 _WATCH_SECONDS = 290
 """How long one watch runs; the server's own default is 5 to 10 minutes, and bookmarks make a restart free."""
 
@@ -124,6 +125,29 @@ class ApiClient:
         return await self._call(
             "list", resource, resource.path(namespace), where(resource, namespace, ""), query=query, accept=accept
         )
+
+    async def list_pages(
+        self,
+        resource: Resource,
+        *,
+        params: Mapping[str, str] | None = None,
+        namespace: str = "",
+        metadata_only: bool = False,
+    ) -> AsyncIterator[Json]:
+        """Yield every page of a collection; all of them carry the resourceVersion of the first."""
+        token = ""
+        while True:
+            page = await self.list_page(
+                resource,
+                params={"limit": _PAGE, **(params or {})},
+                namespace=namespace,
+                token=token,
+                metadata_only=metadata_only,
+            )
+            yield page
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return
 
     async def _call(
         self,

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 UNREACHABLE = (ApiError, aiohttp.ClientError, TimeoutError)
 """What a call raises that may succeed later; anything else is a defect and must not be retried."""
-_PAGE = "500"
 _MOST_FRUITLESS = 7
 """Streams in a row without a single event, about six seconds, before the state is listed anew."""
 _backoff = wait_random_exponential(multiplier=0.2, max=30)
@@ -92,17 +91,10 @@ class Informer:
 
     async def _list(self) -> str:
         objects: list[Json] = []
-        token, version = "", ""
-        while True:
-            page = await self._client.list_page(
-                self.resource, params={**self._params, "limit": _PAGE}, namespace=self._namespace, token=token
-            )
+        version = ""
+        async for page in self._client.list_pages(self.resource, params=self._params, namespace=self._namespace):
             objects += page["items"] or []
-            # Only the first page's version is the list's: the others repeat it.
             version = str(page["metadata"]["resourceVersion"])
-            token = page["metadata"].get("continue", "")
-            if not token:
-                break
         self._replace(objects, int(version))
         self.last_contact = time.monotonic()
         self.synced.set()
