@@ -8,6 +8,7 @@ from pydantic import Field
 from .compute import EffectiveResources
 from .containers import EnvVar, Port
 from .model import Model
+from .packages import EffectivePackages
 from .pod_template import PodSpec
 from .sandbox import EffectiveStatus
 from .security import EffectiveSecurity
@@ -46,18 +47,34 @@ class Environment(Model):
     env: tuple[EnvVar, ...] = ()
     ports: tuple[Port, ...] = ()
     resources: EffectiveResources
+    packages: EffectivePackages = EffectivePackages()
+    setup: str = ""
     workspace: EffectiveWorkspace
     security: EffectiveSecurity = EffectiveSecurity()
     pod_template: EffectivePodTemplate = EffectivePodTemplate()
 
     def digest(self) -> str:
-        """Hash what changes the pod: everything but resources, ports, labels and annotations.
+        """Hash what changes the pod: everything but resources, ports, labels, annotations, and a volume's own.
 
         Those change in place; all else recreates the pod. Stable across processes and versions: 16 hexadecimal digits.
         """
         parts = self.model_dump(exclude={"resources", "ports", "pod_template"}, exclude_defaults=True)
+        if self.workspace.persistent:
+            parts["workspace"] = {
+                name: value for name, value in parts["workspace"].items() if name in {"path", "type", "keep_packages"}
+            }
         parts["pod_spec"] = self.pod_template.spec.model_dump(exclude_defaults=True)
         return sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+    @property
+    def installs(self) -> bool:
+        """Whether anything is to be done in the sandbox before it is ready."""
+        return bool(self.packages or self.setup)
+
+    @property
+    def runs_entry_point(self) -> bool:
+        """Whether the image's own entry point runs: what it is, no one outside of the container runtime knows."""
+        return self.command is None and self.args is not None
 
     def status(self) -> EffectiveStatus:
         """Give the main fields, as ``status.effective`` shows them."""

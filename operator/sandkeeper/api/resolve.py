@@ -10,17 +10,20 @@ from typing import Final, TypeVar
 from .compute import NATIVE, EffectiveResources, Resources
 from .containers import EnvVar, Port
 from .environment import EffectivePodMetadata, EffectivePodTemplate, Environment
+from .lifecycle import DELETE, RUNNING, EffectiveLifecycle, Lifecycle, seconds
 from .model import Model
+from .packages import EffectivePackages, Packages
 from .pod_template import PodMetadata, PodSpec, PodTemplate
 from .quantities import binary, canonical, decimal, parsed
 from .sandbox import SandboxSpec
 from .security import EffectiveSecurity, Security
-from .workspace import EffectiveWorkspace, Workspace
+from .workspace import EPHEMERAL, PERSISTENT, EffectiveWorkspace, Workspace
 
 BUILT_IN: Final = SandboxSpec(
     image="ubuntu:22.04",
     resources=Resources(limits={"cpu": "2", "memory": "4Gi", "ephemeral-storage": "10Gi"}),
-    workspace=Workspace(path="/workspace", type="Ephemeral", size="10Gi"),
+    workspace=Workspace(path="/workspace", type=EPHEMERAL, size="10Gi", reclaim_policy="Delete"),
+    lifecycle=Lifecycle(state=RUNNING, idle_timeout="15m", expiry_policy="Retain"),
 )
 """The lowest layer: what a sandbox with an empty spec gets."""
 
@@ -42,7 +45,7 @@ def resolve(*layers: SandboxSpec) -> Environment:
         With a value wherever there is a built-in one.
     """
     spec = reduce(merge, layers, BUILT_IN)
-    workspace = _resolved_workspace(spec.workspace or Workspace())
+    workspace = _resolved_workspace(spec)
     template = spec.pod_template or PodTemplate()
     metadata = template.metadata or PodMetadata()
     return Environment(
@@ -53,12 +56,35 @@ def resolve(*layers: SandboxSpec) -> Environment:
         env=spec.env or (),
         ports=spec.ports or (),
         resources=_resolved_resources(spec.resources or Resources()),
+        packages=EffectivePackages(**(spec.packages or Packages()).model_dump(exclude_none=True)),
+        setup=spec.setup or "",
         workspace=workspace,
         security=_resolved_security(spec.security or Security()),
         pod_template=EffectivePodTemplate(
             metadata=EffectivePodMetadata(labels=metadata.labels or {}, annotations=metadata.annotations or {}),
             spec=template.spec or PodSpec(),
         ),
+    )
+
+
+def resolve_lifecycle(*layers: SandboxSpec) -> EffectiveLifecycle:
+    """Resolve layers to the lifecycle that a sandbox has; templates and snapshots have no part in it.
+
+    Parameters
+    ----------
+    layers
+        Lowest first, as for `resolve`.
+    """
+    spec = reduce(merge, layers, BUILT_IN)
+    written = spec.lifecycle or Lifecycle()
+    persistent = (spec.workspace or Workspace()).type == PERSISTENT
+    return EffectiveLifecycle(
+        state=written.state or RUNNING,
+        # The work of one that is Ephemeral would be lost.
+        idle_timeout=seconds(written.idle_timeout) if persistent else None,
+        ttl=seconds(written.ttl),
+        delete_after_sleep=seconds(written.delete_after_sleep),
+        deletes=written.expiry_policy == DELETE,
     )
 
 
@@ -133,9 +159,19 @@ def default_request(resource: str, limit: str) -> str:
     return canonical(binary((parsed(limit) / 4).to_integral_value(ROUND_CEILING)))
 
 
-def _resolved_workspace(workspace: Workspace) -> EffectiveWorkspace:
+def _resolved_workspace(spec: SandboxSpec) -> EffectiveWorkspace:
+    workspace, security = spec.workspace or Workspace(), spec.security or Security()
+    persistent = workspace.type == PERSISTENT
+    changeable = security.root is not False and security.writable_paths is None
+    # The guest that keeps them has to be the first process, which the image's own entry point is instead.
+    guided = spec.command is not None or spec.args is None
     return EffectiveWorkspace(
-        path=workspace.path or "", type=workspace.type or "", size=canonical(workspace.size or "0")
+        path=workspace.path or "",
+        type=workspace.type or "",
+        size=canonical(workspace.size or "0"),
+        storage_class_name=workspace.storage_class_name,
+        keep_packages=changeable and guided and workspace.keep_packages is not False if persistent else None,
+        reclaim_policy=workspace.reclaim_policy if persistent else None,
     )
 
 

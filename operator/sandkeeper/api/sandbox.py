@@ -3,20 +3,25 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from .compute import EffectiveResources, Resources
 from .containers import IMAGE, PORTS, EnvVar, Port
+from .exclusions import EXCLUSIONS
+from .lifecycle import Lifecycle
 from .model import Model, checks, rule
+from .packages import Packages
 from .pod_template import PodTemplate
 from .security import Security
-from .workspace import EffectiveWorkspace, Workspace
+from .workspace import WORKSPACE_RULES, EffectiveWorkspace, Workspace
 
 _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
 
 
 class SandboxSpec(Model):
     """What the sandbox should be. Whatever is left out takes the default that its description names."""
+
+    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS))
 
     image: str | None = Field(
         default=None,
@@ -65,10 +70,22 @@ class SandboxSpec(Model):
         description="What the sandbox may use and what is set aside for it. Default: limits of 2 CPUs, 4Gi of memory "
         "and 10Gi of ephemeral storage, and a quarter of that as requests.",
     )
+    packages: Packages | None = Field(
+        default=None,
+        description="What the image's own package managers install before the sandbox is ready; each list is replaced "
+        "as a whole. Default: nothing.",
+    )
+    setup: str | None = Field(
+        default=None,
+        description="Shell script that is run once the packages are installed and before the sandbox is ready, as "
+        "`sh -eu` unless it begins with #!. Default: none.",
+        json_schema_extra=checks(maxLength=65536),
+    )
     workspace: Workspace | None = Field(
         default=None,
         description="The directory that the agent works in. Default: 10Gi of the node's disk at /workspace, lost with "
         "the pod.",
+        json_schema_extra=checks(*WORKSPACE_RULES),
     )
     security: Security | None = Field(
         default=None,
@@ -77,6 +94,9 @@ class SandboxSpec(Model):
     )
     pod_template: PodTemplate | None = Field(
         default=None, description="What is added to the sandbox's pod. Default: nothing."
+    )
+    lifecycle: Lifecycle | None = Field(
+        default=None, description="When the sandbox runs, sleeps, and ends. Default: it sleeps after 15 idle minutes."
     )
 
 
@@ -110,6 +130,24 @@ class FenceCheck(Model):
     message: str = Field(description="One sentence for people.")
 
 
+class Pack(Model):
+    """What of the root file system was packed onto the volume."""
+
+    time: str = Field(description="When it was packed.")
+    entries: int = Field(description="Files, directories, links and deletions in it.")
+    bytes: int = Field(description="Its size on the volume.")
+
+
+class Asleep(Model):
+    """That a sandbox sleeps."""
+
+    since: str = Field(description="When it fell asleep.")
+    cause: str = Field(
+        description="Requested: by spec.lifecycle.state. Idle: by its idleTimeout.",
+        json_schema_extra={"enum": ["Requested", "Idle"]},
+    )
+
+
 class SandboxStatus(Model):
     """What the operator observed."""
 
@@ -130,9 +168,23 @@ class SandboxStatus(Model):
     )
     started_from: str | None = Field(
         default=None,
-        description="Cold: from the image.",
-        json_schema_extra={"enum": ["Cold"]},
+        description="Cold: from the image. Wake: from what was kept while it was asleep.",
+        json_schema_extra={"enum": ["Cold", "Wake"]},
     )
+    workspace_claim_name: str | None = Field(
+        default=None, description="Name of the PersistentVolumeClaim that holds the workspace."
+    )
+    pack: Pack | None = Field(
+        default=None, description="What of the root file system is kept beside the workspace; absent for nothing."
+    )
+    asleep: Asleep | None = Field(default=None, description="Since when and why it sleeps; absent while it does not.")
+    last_activity_time: str | None = Field(
+        default=None, description="When something was last done in it, as far as it is known to be idle since."
+    )
+    sleeps_at: str | None = Field(
+        default=None, description="When it falls asleep if nothing is done; absent while something is."
+    )
+    expires_at: str | None = Field(default=None, description="When it expires or did expire.")
     fence_check: FenceCheck | None = Field(
         default=None, description="What a canary found in the namespace, where the sandbox asked for one."
     )

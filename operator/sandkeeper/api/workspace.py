@@ -1,9 +1,55 @@
 """The directory that the agent works in."""
 
+from typing import Final
+
 from pydantic import Field
 
 from .directories import WORKSPACE_PATH
-from .model import WHOLE_BYTES, Model, Quantity, checks
+from .model import WHOLE_BYTES, Model, Quantity, checks, object_name, rule
+
+PERSISTENT: Final = "Persistent"
+EPHEMERAL: Final = "Ephemeral"
+RETAIN: Final = "Retain"
+
+_UNCHANGED: Final = "!has(oldSelf.{name}) || !has(self.{name}) || self.{name} == oldSelf.{name}"
+_SMALLER: Final = (
+    "!has(oldSelf.size) || !has(self.size) || !isQuantity(string(self.size)) || !isQuantity(string(oldSelf.size)) "
+    "|| (has(self.type) && self.type == 'Ephemeral') "
+    "|| quantity(string(self.size)).compareTo(quantity(string(oldSelf.size))) >= 0"
+)
+
+
+def _fixed(name: str, why: str) -> dict[str, str]:
+    return rule(
+        _UNCHANGED.format(name=name), f"can't be changed: {why}", fieldPath=f".{name}", reason="FieldValueForbidden"
+    )
+
+
+def _persistent(name: str, check: str, what: str) -> dict[str, str]:
+    """Rule for a field that says nothing of a directory on the node's disk."""
+    return rule(
+        f"!has(self.type) || self.type != 'Ephemeral' || {check}",
+        f"{what} speaks of a Persistent workspace; leave it out, or the type",
+        fieldPath=f".{name}",
+        reason="FieldValueForbidden",
+    )
+
+
+WORKSPACE_RULES: Final = (
+    rule(_SMALLER, "can't be made smaller: no volume shrinks", fieldPath=".size", reason="FieldValueForbidden"),
+    _fixed("path", "what the agent has set up there speaks of the old path"),
+    _fixed("type", "its content can't follow; make another sandbox"),
+    rule(
+        "has(self.storageClassName) == has(oldSelf.storageClassName) && "
+        "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+        "can't be changed: a volume stays in its class",
+        fieldPath=".storageClassName",
+        reason="FieldValueForbidden",
+    ),
+    _persistent("storageClassName", "!has(self.storageClassName)", "a StorageClass"),
+    _persistent("keepPackages", "!has(self.keepPackages) || !self.keepPackages", "keepPackages"),
+    _persistent("reclaimPolicy", "!has(self.reclaimPolicy) || self.reclaimPolicy == 'Delete'", "Retain"),
+)
 
 
 class Workspace(Model):
@@ -17,19 +63,51 @@ class Workspace(Model):
     )
     type: str | None = Field(
         default=None,
-        description="Ephemeral: on the node's disk, and lost with the pod. Default: Ephemeral.",
-        json_schema_extra=checks(enum=["Ephemeral"]),
+        description="Persistent: on a volume of its own, which outlives the pod. Ephemeral: on the node's disk, and "
+        "lost with the pod. Default: Ephemeral.",
+        json_schema_extra=checks(enum=[PERSISTENT, EPHEMERAL]),
     )
     size: Quantity | None = Field(
         default=None,
-        description="Most that the workspace may hold; the pod is evicted when it grows beyond. Default: 10Gi.",
+        description="Size of the volume; it can grow where its StorageClass allows that, never shrink. Of an Ephemeral "
+        "workspace the most that it may hold: the pod is evicted when it grows beyond. Default: 10Gi.",
         json_schema_extra=checks(WHOLE_BYTES),
+    )
+    storage_class_name: str | None = Field(
+        default=None,
+        description="StorageClass of the volume. Default: the cluster's default class.",
+        json_schema_extra=object_name("fast-ssd"),
+    )
+    keep_packages: bool | None = Field(
+        default=None,
+        description="Whether what changed outside of the workspace, such as installed packages, is kept on the volume "
+        "through sleep and restarts. With false, packages and setup are run anew at each start. Only where the sandbox "
+        "is root and its root file system writable. Default: true for a Persistent workspace.",
+    )
+    reclaim_policy: str | None = Field(
+        default=None,
+        description="What becomes of the volume when the sandbox is deleted or expires. Delete: it goes too. Retain: "
+        "it stays, and the next sandbox of this name takes it over. Default: Delete.",
+        json_schema_extra=checks(enum=["Delete", RETAIN]),
     )
 
 
 class EffectiveWorkspace(Model):
-    """A workspace with nothing left open; the size is a canonical quantity."""
+    """A workspace with nothing left open but the cluster's default class; the size is a canonical quantity."""
 
     path: str = Field(description="Absolute path that the workspace is mounted at.")
-    type: str = Field(description="Ephemeral: on the node's disk, and lost with the pod.")
-    size: str = Field(description="Most that the workspace may hold.")
+    type: str = Field(description="Persistent: on a volume of its own. Ephemeral: on the node's disk.")
+    size: str = Field(description="Size of the volume, or the most that an Ephemeral workspace may hold.")
+    storage_class_name: str | None = Field(
+        default=None, description="StorageClass of the volume; absent for the cluster's default."
+    )
+    keep_packages: bool | None = Field(
+        default=None,
+        description="Whether changes outside of the workspace are kept; absent where nothing can keep them.",
+    )
+    reclaim_policy: str | None = Field(default=None, description="What becomes of the volume after the sandbox.")
+
+    @property
+    def persistent(self) -> bool:
+        """Whether the workspace is on a volume of its own."""
+        return self.type == PERSISTENT

@@ -1,0 +1,51 @@
+"""What the fields of a Sandbox's spec can't ask for together."""
+
+from typing import Final
+
+from .model import JsonSchema, rule
+
+_ROOTLESS: Final = "has(self.security) && has(self.security.root) && !self.security.root"
+_READ_ONLY: Final = "has(self.security) && has(self.security.writablePaths)"
+_ENTRY_POINT: Final = "!has(self.command) && has(self.args)"
+_EPHEMERAL: Final = "has(self.workspace) && has(self.workspace.type) && self.workspace.type == 'Ephemeral'"
+_KEEPS: Final = "has(self.workspace) && has(self.workspace.keepPackages) && self.workspace.keepPackages"
+_IDLES: Final = (
+    "has(self.lifecycle) && has(self.lifecycle.idleTimeout) && !self.lifecycle.idleTimeout.matches('^(0+(h|m|s|ms))+$')"
+)
+_BEFORE_THE_COMMAND: Final = "before the command starts; write the image's entry point as command, before args"
+
+
+def _exclusion(field: str, asked: str, other: str, message: str) -> JsonSchema:
+    """Build the rule that a field is not given together with something else."""
+    return rule(f"!({asked} && {other})", message, fieldPath=f".{field}", reason="FieldValueForbidden")
+
+
+EXCLUSIONS: Final = (
+    _exclusion(
+        "packages",
+        "has(self.packages)",
+        _ROOTLESS,
+        "need root to be installed; leave out packages or security.root: false",
+    ),
+    _exclusion(
+        "packages",
+        "has(self.packages)",
+        _READ_ONLY,
+        "need a writable root file system; leave out packages or security.writablePaths",
+    ),
+    _exclusion("packages", "has(self.packages)", _ENTRY_POINT, f"are installed {_BEFORE_THE_COMMAND}"),
+    _exclusion("setup", "has(self.setup)", _ENTRY_POINT, f"is run {_BEFORE_THE_COMMAND}"),
+    _exclusion(
+        "workspace.keepPackages",
+        _KEEPS,
+        f"({_ROOTLESS} || {_READ_ONLY})",
+        "keeps what root changes outside of the workspace; leave it out, or security.root: false and writablePaths",
+    ),
+    _exclusion(
+        "lifecycle.idleTimeout",
+        _IDLES,
+        _EPHEMERAL,
+        "would lose an Ephemeral workspace; leave it out, or make the workspace Persistent",
+    ),
+)
+"""Rules over the whole spec."""
