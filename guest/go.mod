@@ -1,0 +1,3 @@
+module sandkeeper.dev/guest
+
+go 1.26.0
