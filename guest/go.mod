@@ -1,3 +1,8 @@
 module sandkeeper.dev/guest
 
 go 1.26.0
+
+require (
+	github.com/klauspost/compress v1.18.5
+	golang.org/x/sys v0.47.0
+)

@@ -12,6 +12,7 @@ from localcluster.conformance.verdict import outcome_text
 from localcluster.docker import engine_answers
 from localcluster.driver import Driver
 from localcluster.errors import ClusterError
+from localcluster.images.guest import build_guest_image, guest_image_name
 from localcluster.images.operator import build_operator_image, operator_image_name
 from localcluster.native.driver import NativeDriver
 from localcluster.progress import console, say
@@ -76,7 +77,10 @@ def _brought_up(driver: Driver) -> None:
 @app.command()
 def load(
     image: Annotated[
-        str, typer.Argument(help="An archive's path or an image known to Docker; 'operator' builds this checkout's.")
+        str,
+        typer.Argument(
+            help="An archive's path or an image known to Docker; 'operator' and 'guest' build this checkout's."
+        ),
     ],
 ) -> None:
     """Give the cluster's nodes an image."""
@@ -84,6 +88,10 @@ def load(
     if image == "operator":
         chosen.load(str(build_operator_image()))
         print(operator_image_name())
+        return
+    if image == "guest":
+        chosen.load(str(build_guest_image()))
+        print(guest_image_name())
         return
     for name in chosen.load(image):
         print(name)

@@ -1,0 +1,141 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Index is what the root file system was at start: with it, changes are found afterwards.
+//
+// A change is told by another ctime, which no program can set, and never by a comparison with the clock, which may
+// be stepped.
+type Index struct {
+	marks map[string]mark
+	image string
+	round uint32
+}
+
+type mark struct {
+	ctime int64
+	kind  uint32
+	// round is the last comparison that found the path.
+	round uint32
+}
+
+// NewIndex walks the root file system and remembers it.
+func NewIndex(root *Root) (*Index, error) {
+	index := &Index{marks: make(map[string]mark, 16<<10)}
+	image := newSum()
+	err := root.walk(func(found *entry) error {
+		index.marks[found.path] = mark{ctime: found.ctime(), kind: found.kind()}
+		// Folders also hold what the runtime makes for mounts, which differs between pods of one image.
+		if found.isFile() || found.kind() == unix.S_IFLNK {
+			image.text(found.path)
+			image.numbers(int64(found.status.Mode), found.status.Size, found.status.Mtim.Sec)
+		}
+		return nil
+	})
+	index.image = image.hex()
+	return index, err
+}
+
+// Image tells images apart, whatever their tags say: it changes with paths, types, modes, sizes and times of files.
+func (i *Index) Image() string { return i.image }
+
+// changes is the difference between an index and the root file system now.
+type changes struct {
+	deleted []string
+	changed []change
+	bytes   int64
+	// state changes with everything that happens to what changed.
+	state string
+}
+
+type change struct {
+	path string
+	size int64
+}
+
+// compare finds what changed since the index was made.
+func (i *Index) compare(root *Root) (*changes, error) {
+	i.round++
+	found, state, counted := &changes{}, newSum(), map[uint64]bool{}
+	err := root.walk(func(now *entry) error {
+		if i.same(now) || !now.packed() {
+			return nil
+		}
+		next := change{path: now.path}
+		if now.isFile() && !counted[now.inode()] {
+			next.size = min(now.status.Size, now.status.Blocks*512)
+			if now.linked() {
+				counted[now.inode()] = true
+			}
+		}
+		found.changed = append(found.changed, next)
+		found.bytes += next.size
+		state.text(now.path)
+		state.numbers(now.ctime(), int64(now.inode()))
+		return nil
+	})
+	found.deleted = i.missing(root)
+	for _, path := range found.deleted {
+		state.text(path)
+	}
+	found.state = state.hex()
+	return found, err
+}
+
+// same says whether something is as it was, and notes that it is there.
+func (i *Index) same(now *entry) bool {
+	before, known := i.marks[now.path]
+	if !known || before.kind != now.kind() {
+		return false
+	}
+	same := before.ctime == now.ctime()
+	before.round = i.round
+	i.marks[now.path] = before
+	return same
+}
+
+// missing returns what the last comparison did not find, or found as something else; children before their folders.
+func (i *Index) missing(root *Root) []string {
+	var paths []string
+	for path, before := range i.marks {
+		// What somebody mounted something over since then is still there.
+		if before.round != i.round && !root.leftOut(path) {
+			paths = append(paths, path)
+		}
+	}
+	slices.SortFunc(paths, func(a, b string) int { return strings.Compare(b, a) })
+	return paths
+}
+
+// sum is a hash over texts and numbers.
+type sum struct {
+	hash   hash.Hash
+	buffer []byte
+}
+
+func newSum() *sum { return &sum{hash: sha256.New()} }
+
+func (s *sum) text(word string) {
+	s.numbers(int64(len(word)))
+	s.buffer = append(s.buffer[:0], word...)
+	s.hash.Write(s.buffer)
+}
+
+func (s *sum) numbers(values ...int64) {
+	s.buffer = s.buffer[:0]
+	for _, value := range values {
+		s.buffer = binary.LittleEndian.AppendUint64(s.buffer, uint64(value))
+	}
+	s.hash.Write(s.buffer)
+}
+
+func (s *sum) hex() string { return hex.EncodeToString(s.hash.Sum(nil)) }

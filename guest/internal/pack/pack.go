@@ -1,0 +1,187 @@
+// Package pack keeps what changed in a root file system: found by an index made at start, written as one file, and
+// brought into the fresh root file system of the next container.
+//
+// A pack is a tar archive (PAX) under zstd with a checksum at its end. It is written beside the former one, read back
+// and renamed, so that there is always one whole pack or none. Whoever reads a pack trusts nothing in it: it comes
+// from a volume that the sandbox itself can write.
+package pack
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	file       = "pack"
+	unfinished = "pack.unfinished"
+	refused    = "pack.refused"
+)
+
+// Label says what a pack was made of.
+type Label struct {
+	// Image is the fingerprint of the image under it.
+	Image string
+	// Installed stands for the packages and the setup that are in it.
+	Installed string
+}
+
+// Result is what became of packing.
+type Result struct {
+	Entries       int    `json:"entries"`
+	Bytes         int64  `json:"bytes"`
+	UnpackedBytes int64  `json:"unpackedBytes"`
+	Digest        string `json:"digest"`
+}
+
+// Reasons of a Failure.
+const (
+	TooLarge   = "TooLarge"
+	VolumeFull = "VolumeFull"
+	Failed     = "Failed"
+)
+
+// Failure says why there is no new pack; the former one is as it was.
+type Failure struct {
+	Reason  string `json:"reason"`
+	Message string `json:"message"`
+	Largest []Size `json:"largest,omitempty"`
+}
+
+func (f *Failure) Error() string { return f.Message }
+
+// Size is how much of a pack a file takes, before compression.
+type Size struct {
+	Path  string `json:"path"`
+	Bytes int64  `json:"bytes"`
+}
+
+// Store is the folder that packs of one sandbox lie in. It is not safe for concurrent use.
+type Store struct {
+	folder string
+	limit  int64
+	index  *Index
+	path   string
+	// What was packed or unpacked last, and what came of it.
+	state  string
+	label  Label
+	result Result
+}
+
+// OpenStore returns the store in a folder, for a root file system that was just indexed.
+//
+// Parameters are the folder, the path of the root file system, its index, and the limit of a pack's bytes before
+// compression, 0 for none.
+func OpenStore(folder, root string, index *Index, limit int64) (*Store, error) {
+	if err := os.Remove(filepath.Join(folder, unfinished)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return &Store{folder: folder, limit: limit, index: index, path: root}, nil
+}
+
+// Pack writes what changed in the root file system, unless nothing did since the last time.
+//
+// A file that is written to meanwhile is packed as long as it was when it was opened; one that vanishes is left out.
+// What can't be read fails the pack, so that nothing is lost unsaid. The error is always a *Failure.
+func (s *Store) Pack(installed string) (Result, error) {
+	result, err := s.pack(Label{Image: s.index.image, Installed: installed})
+	if err == nil {
+		return result, nil
+	}
+	var failure *Failure
+	if !errors.As(err, &failure) {
+		failure = &Failure{Reason: Failed, Message: fmt.Sprintf("packing failed: %v", err)}
+	}
+	return Result{}, failure
+}
+
+func (s *Store) pack(label Label) (Result, error) {
+	root, err := OpenRoot(s.path)
+	if err != nil {
+		return Result{}, err
+	}
+	defer root.Close()
+	found, err := s.index.compare(root)
+	if err != nil {
+		return Result{}, err
+	}
+	if found.state == s.state && label == s.label {
+		return s.result, nil
+	}
+	if s.limit > 0 && found.bytes > s.limit {
+		return Result{}, tooLarge(found, s.limit)
+	}
+	result, err := s.replace(root, label, found)
+	if err != nil {
+		return Result{}, s.explained(err, found)
+	}
+	s.state, s.label, s.result = found.state, label, result
+	return result, nil
+}
+
+func (s *Store) replace(root *Root, label Label, found *changes) (Result, error) {
+	if len(found.changed)+len(found.deleted) == 0 {
+		err := os.Remove(filepath.Join(s.folder, file))
+		if errors.Is(err, os.ErrNotExist) {
+			err = nil
+		}
+		return Result{}, err
+	}
+	temporary := filepath.Join(s.folder, unfinished)
+	result, err := writeFile(temporary, root, label, found)
+	if err == nil {
+		err = os.Rename(temporary, filepath.Join(s.folder, file))
+	}
+	if err != nil {
+		os.Remove(temporary)
+		return Result{}, err
+	}
+	return result, syncFolder(s.folder)
+}
+
+func syncFolder(path string) error {
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer folder.Close()
+	return folder.Sync()
+}
+
+// Packing only reads from the root file system: where room is missing, it is on the volume.
+func (s *Store) explained(err error, found *changes) error {
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	message := fmt.Sprintf("the workspace volume has no room for the pack of %s that changed", size(found.bytes))
+	return &Failure{Reason: VolumeFull, Message: message, Largest: largest(found)}
+}
+
+func tooLarge(found *changes, limit int64) error {
+	message := fmt.Sprintf("%s changed in the root file system, and the limit of a pack is %s", size(found.bytes), size(limit))
+	return &Failure{Reason: TooLarge, Message: message, Largest: largest(found)}
+}
+
+func largest(found *changes) []Size {
+	bySize := slices.SortedFunc(slices.Values(found.changed), func(a, b change) int { return cmp.Compare(b.size, a.size) })
+	var sizes []Size
+	for _, change := range bySize[:min(10, len(bySize))] {
+		sizes = append(sizes, Size{Path: "/" + change.path, Bytes: change.size})
+	}
+	return sizes
+}
+
+func size(bytes int64) string {
+	switch {
+	case bytes >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(bytes)/(1<<30))
+	case bytes >= 1<<20:
+		return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20))
+	}
+	return fmt.Sprintf("%d bytes", bytes)
+}

@@ -1,0 +1,172 @@
+package pack
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Folders whose content belongs to one run of a container, not to what was installed.
+var passing = []string{"tmp", "run", "var/run", "dev", "proc", "sys", ".sandkeeper"}
+
+// Root is a root file system without what is mounted into it and without what only lasts for a run.
+type Root struct {
+	path    string
+	fd      int
+	device  uint64
+	without map[string]bool
+}
+
+// OpenRoot opens the root file system at a path.
+func OpenRoot(path string) (*Root, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	var status unix.Stat_t
+	if err := unix.Fstat(fd, &status); err != nil {
+		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	root := &Root{path: path, fd: fd, device: status.Dev, without: map[string]bool{}}
+	for _, name := range passing {
+		root.without[name] = true
+	}
+	return root, root.leaveOutMounts()
+}
+
+// Close ends the use of the root.
+func (r *Root) Close() error { return unix.Close(r.fd) }
+
+// The device number alone does not tell a folder that is bound from the same file system.
+func (r *Root) leaveOutMounts() error {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	prefix := strings.TrimSuffix(r.path, "/") + "/"
+	for line := range strings.Lines(string(mounts)) {
+		if fields := strings.Fields(line); len(fields) > 4 {
+			if inside, ok := strings.CutPrefix(unescape(fields[4]), prefix); ok && inside != "" {
+				r.without[inside] = true
+			}
+		}
+	}
+	return nil
+}
+
+// unescape undoes the octal escapes of blanks and backslashes in mountinfo.
+func unescape(word string) string {
+	var plain strings.Builder
+	for i := 0; i < len(word); i++ {
+		if word[i] == '\\' && i+3 < len(word) {
+			if code, err := strconv.ParseUint(word[i+1:i+4], 8, 8); err == nil {
+				plain.WriteByte(byte(code))
+				i += 3
+				continue
+			}
+		}
+		plain.WriteByte(word[i])
+	}
+	return plain.String()
+}
+
+// leftOut says whether a path is, or lies in, what is left out.
+func (r *Root) leftOut(path string) bool {
+	for at := 0; at < len(path); at++ {
+		if path[at] == '/' && r.without[path[:at]] {
+			return true
+		}
+	}
+	return r.without[path]
+}
+
+// entry is something found in the root file system.
+type entry struct {
+	path   string
+	status unix.Stat_t
+}
+
+func (e *entry) kind() uint32 { return e.status.Mode & unix.S_IFMT }
+func (e *entry) isDir() bool  { return e.kind() == unix.S_IFDIR }
+func (e *entry) isFile() bool { return e.kind() == unix.S_IFREG }
+func (e *entry) ctime() int64 { return e.status.Ctim.Nano() }
+func (e *entry) packed() bool {
+	return e.kind() != unix.S_IFSOCK && e.kind() != unix.S_IFCHR && e.kind() != unix.S_IFBLK
+}
+func (e *entry) linked() bool  { return e.isFile() && e.status.Nlink > 1 }
+func (e *entry) inode() uint64 { return e.status.Ino }
+
+// walk visits everything in the root, each folder after its content and names in order, and not the root itself.
+//
+// What vanishes meanwhile is not visited. An entry is only valid during its visit.
+func (r *Root) walk(visit func(*entry) error) error {
+	return r.walkFolder(r.fd, "", visit)
+}
+
+func (r *Root) walkFolder(fd int, folder string, visit func(*entry) error) error {
+	names, err := namesIn(fd)
+	if err != nil {
+		return &os.PathError{Op: "read", Path: "/" + folder, Err: err}
+	}
+	for _, name := range names {
+		found := entry{path: name}
+		if folder != "" {
+			found.path = folder + "/" + name
+		}
+		if r.without[found.path] {
+			continue
+		}
+		if err := r.visitOne(fd, name, &found, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Root) visitOne(parent int, name string, found *entry, visit func(*entry) error) error {
+	err := unix.Fstatat(parent, name, &found.status, unix.AT_SYMLINK_NOFOLLOW)
+	if err == unix.ENOENT {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "stat", Path: "/" + found.path, Err: err}
+	}
+	if !found.isDir() {
+		return visit(found)
+	}
+	if found.status.Dev != r.device {
+		return nil
+	}
+	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
+		return nil
+	}
+	if err != nil {
+		return &os.PathError{Op: "open", Path: "/" + found.path, Err: err}
+	}
+	defer unix.Close(fd)
+	if err := r.walkFolder(fd, found.path, visit); err != nil {
+		return err
+	}
+	return visit(found)
+}
+
+func namesIn(fd int) ([]string, error) {
+	var names []string
+	buffer := make([]byte, 16<<10)
+	for {
+		n, err := unix.ReadDirent(fd, buffer)
+		if err != nil {
+			return nil, err
+		}
+		if n <= 0 {
+			break
+		}
+		_, _, names = unix.ParseDirent(buffer[:n], -1, names)
+	}
+	slices.Sort(names)
+	return names, nil
+}

@@ -1,0 +1,145 @@
+// Package sandbox is the life of a sandbox's container from its first process's view: bring back or install what was
+// asked for, run the command, keep what changed.
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+
+	"sandkeeper.dev/guest/internal/control"
+	"sandkeeper.dev/guest/internal/install"
+	"sandkeeper.dev/guest/internal/process"
+	"sandkeeper.dev/guest/internal/settings"
+)
+
+// Sandbox is one container with the guest as its first process.
+type Sandbox struct {
+	// Settings are the operator's.
+	Settings settings.Settings
+	// Command is what runs; empty for a sandbox that only stays.
+	Command []string
+	// Root is the path of its root file system.
+	Root string
+	// Folder is where packs are kept.
+	Folder string
+	// Termination is the file that the kubelet reads when the container has ended.
+	Termination string
+	// Out and Log take what installers print, and what the guest itself has to say.
+	Out, Log io.Writer
+
+	keeper *keeper
+	ready  atomic.Bool
+}
+
+// Run lives the life, and returns the exit code.
+func (s *Sandbox) Run() int {
+	signals := process.Receive()
+	listener, err := control.Listen(s.answer)
+	if err != nil {
+		return s.fail("guest", err)
+	}
+	defer listener.Close()
+	if code, ended := s.prepare(signals); ended {
+		return code
+	}
+	s.ready.Store(true)
+	code := process.Run(s.Command, signals, s.Log)
+	s.keepAtEnd()
+	return code
+}
+
+// answer is what programs in the container get to know.
+func (s *Sandbox) answer(word string) any {
+	switch {
+	case word == control.Ready:
+		return control.Answer{Ready: s.ready.Load()}
+	case word == control.Pack && !s.ready.Load():
+		return failed("the sandbox is not ready yet")
+	case word == control.Pack && s.keeper == nil:
+		return failed("this sandbox keeps nothing of its root file system")
+	case word == control.Pack:
+		return s.keeper.answer()
+	}
+	return failed("no such word")
+}
+
+// prepare does what stands before the command, and tells whether and how the sandbox ends with it.
+func (s *Sandbox) prepare(signals process.Signals) (code int, ended bool) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	step := "unpack"
+	go func() { done <- s.fill(ctx, &step) }()
+	for {
+		select {
+		case err := <-done:
+			if ended {
+				return code, true
+			}
+			if err != nil {
+				return s.fail(step, err), true
+			}
+			return 0, false
+		case received := <-signals:
+			if number, ends := process.Ends(received); ends {
+				code, ended = number, true
+				cancel()
+			}
+		}
+	}
+}
+
+// fill brings the root file system to what was asked for.
+func (s *Sandbox) fill(ctx context.Context, step *string) error {
+	installed, wanted := "", s.Settings.Wanted()
+	if s.Settings.Keep {
+		var err error
+		if s.keeper, installed, err = openKeeper(s, wanted); err != nil {
+			return err
+		}
+	}
+	if !s.Settings.Asks() || installed == wanted {
+		return ctx.Err()
+	}
+	*step = "install"
+	if err := install.Run(ctx, s.Settings.Packages, s.Settings.Setup, s.Out); err != nil {
+		return err
+	}
+	if s.keeper == nil {
+		return ctx.Err()
+	}
+	*step = "pack"
+	_, err := s.keeper.pack()
+	return err
+}
+
+// keepAtEnd packs what changed since the last time; the command has ended, and what it left behind has to.
+func (s *Sandbox) keepAtEnd() {
+	if s.keeper == nil {
+		return
+	}
+	process.EndOthers()
+	if _, err := s.keeper.pack(); err != nil {
+		s.say("not packed: %v", err)
+	}
+}
+
+func (s *Sandbox) say(format string, words ...any) {
+	fmt.Fprintf(s.Log, "guest: "+format+"\n", words...)
+}
+
+// fail tells the reader of the log and the operator, and returns the exit code.
+func (s *Sandbox) fail(step string, err error) int {
+	var installer *install.Error
+	if errors.As(err, &installer) {
+		s.say("%v", err)
+		s.report(report{Step: installer.Step, ExitCode: installer.ExitCode, Lines: joined(installer.Lines)})
+		return installer.ExitCode
+	}
+	s.say("%s: %v", step, err)
+	s.report(report{Step: step, ExitCode: 1, Lines: err.Error()})
+	return 1
+}
