@@ -13,10 +13,12 @@ import aiohttp
 import orjson
 
 from sandkeeper.runtime.errors import ApiError, error_from, where
+from sandkeeper.runtime.exec import exec_in_pod
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from sandkeeper.runtime.exec import Command, ExecResult
     from sandkeeper.runtime.resource import Json, Resource
 
 PatchType = Literal["merge", "strategic"]
@@ -178,6 +180,19 @@ class ApiClient:
         parsed: Json = orjson.loads(answer)
         return parsed
 
+    async def run(self, command: Command) -> ExecResult:
+        """Run a command in a container; see `exec_in_pod` for what it raises beside the rest."""
+        started, code = time.perf_counter(), 0
+        try:
+            result = await exec_in_pod(self._session, self._server, command)
+            code = _SWITCHING_PROTOCOLS
+        except ApiError as error:
+            code = error.status
+            raise
+        finally:
+            self._observe("exec", "pods", code, time.perf_counter() - started)
+        return result
+
     async def watch(
         self, resource: Resource, version: str, params: Mapping[str, str], *, namespace: str = ""
     ) -> AsyncIterator[Json]:
@@ -210,6 +225,7 @@ class ApiClient:
                 yield event
 
 
+_SWITCHING_PROTOCOLS = 101
 _METHODS = {"create": "POST", "get": "GET", "list": "GET", "patch": "PATCH", "delete": "DELETE"}
 
 
