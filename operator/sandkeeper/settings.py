@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sandkeeper.api.quantities import parsed
 from sandkeeper.canary.attempts import Attempt
+from sandkeeper.controllers.packing import PackLimits
 from sandkeeper.plan.canary import CanarySettings
-from sandkeeper.plan.observed import Settings
+from sandkeeper.plan.observed import GuestSettings, Settings
 from sandkeeper.runtime.connection import own_namespace
 
 
@@ -21,6 +25,15 @@ class ExtraTarget(BaseModel):
     name: str = Field(min_length=1)
     host: str = Field(min_length=1)
     port: int = Field(ge=1, le=65535)
+
+
+def _whole_bytes(text: str) -> str:
+    if not Decimal(1) <= parsed(text) == parsed(text).to_integral_value():
+        raise ValueError("must be a whole number of bytes, such as 4Gi")
+    return text
+
+
+Quantity = Annotated[str, AfterValidator(_whole_bytes)]
 
 
 class OperatorSettings(BaseSettings):
@@ -46,6 +59,20 @@ class OperatorSettings(BaseSettings):
     require_enforcement: bool = Field(
         default=True, description="Make no sandbox pod before a canary has shown that the fence holds."
     )
+    guest_image: str = Field(default="sandkeeper/guest", min_length=1, description="Image of the sandboxes' guest.")
+    guest_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
+        default="IfNotPresent", description="When nodes pull it."
+    )
+    guest_pull_secrets: tuple[str, ...] = Field(
+        default=(), description="Secrets of the sandboxes' namespaces to pull it with, as a JSON list."
+    )
+    guest_delivery: Literal["Auto", "ImageVolume", "InitContainer"] = Field(
+        default="Auto", description="Auto: by an image volume where all nodes have them."
+    )
+    guest_install_seconds: float = Field(default=1800.0, ge=1.0, description="Most that installing may take.")
+    guest_pack_limit: Quantity = Field(default="4Gi", description="Most that is kept beside a workspace.")
+    packs: int = Field(default=32, ge=1, le=256, description="Sandboxes that are packed at once.")
+    packs_per_node: int = Field(default=4, ge=1, le=256, description="Of them on one node.")
     canary_image: str = Field(default="", description="The operator's own image, for canaries; empty runs none.")
     canary_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="When canaries pull it."
@@ -68,7 +95,19 @@ class OperatorSettings(BaseSettings):
             pod_annotations=self.pod_annotations,
             user_namespaces=self.user_namespaces,
             require_enforcement=self.require_enforcement,
+            guest=GuestSettings(
+                image=self.guest_image,
+                pull_policy=self.guest_pull_policy,
+                pull_secrets=self.guest_pull_secrets,
+                delivery=self.guest_delivery,
+                install_timeout=timedelta(seconds=self.guest_install_seconds),
+                pack_limit=int(parsed(self.guest_pack_limit)),
+            ),
         )
+
+    def for_packs(self) -> PackLimits:
+        """Give the part that says how much is packed at once."""
+        return PackLimits(overall=self.packs, per_node=self.packs_per_node)
 
     def for_canaries(self) -> CanarySettings:
         """Give the part that canary pods are made by."""

@@ -28,12 +28,28 @@
   value: {{ .Values.sandboxPods.userNamespaces | quote }}
 - name: SANDKEEPER_REQUIRE_ENFORCEMENT
   value: {{ .Values.requireEnforcement | quote }}
+- name: SANDKEEPER_GUEST_IMAGE
+  value: {{ include "sandkeeper.imageReference" (dict "root" . "image" .Values.guest.image) | quote }}
+- name: SANDKEEPER_GUEST_PULL_POLICY
+  value: {{ .Values.guest.image.pullPolicy | quote }}
+- name: SANDKEEPER_GUEST_PULL_SECRETS
+  value: {{ include "sandkeeper.secretNames" .Values.guest.imagePullSecrets | quote }}
+- name: SANDKEEPER_GUEST_DELIVERY
+  value: {{ .Values.guest.delivery | quote }}
+- name: SANDKEEPER_GUEST_INSTALL_SECONDS
+  value: {{ .Values.guest.installTimeoutSeconds | quote }}
+- name: SANDKEEPER_GUEST_PACK_LIMIT
+  value: {{ .Values.guest.packLimit | quote }}
+- name: SANDKEEPER_PACKS
+  value: {{ .Values.guest.packs | quote }}
+- name: SANDKEEPER_PACKS_PER_NODE
+  value: {{ .Values.guest.packsPerNode | quote }}
 - name: SANDKEEPER_CANARY_IMAGE
   value: {{ ternary (include "sandkeeper.image" .) "" .Values.canary.enabled | quote }}
 - name: SANDKEEPER_CANARY_PULL_POLICY
   value: {{ .Values.image.pullPolicy | quote }}
 - name: SANDKEEPER_CANARY_PULL_SECRETS
-  value: {{ include "sandkeeper.pullSecrets" . | quote }}
+  value: {{ include "sandkeeper.secretNames" .Values.imagePullSecrets | quote }}
 - name: SANDKEEPER_CANARY_INTERVAL_SECONDS
   value: {{ .Values.canary.intervalSeconds | quote }}
 - name: SANDKEEPER_CANARY_EXTRA_TARGETS
@@ -44,9 +60,9 @@
   value: {{ .Values.log.level | quote }}
 {{- end }}
 
-{{/* Names of the image's pull secrets, as JSON. */}}
-{{- define "sandkeeper.pullSecrets" -}}
+{{/* Names of pull secrets, as JSON. */}}
+{{- define "sandkeeper.secretNames" -}}
 {{- $names := list }}
-{{- range .Values.imagePullSecrets }}{{ $names = append $names .name }}{{ end }}
+{{- range . }}{{ $names = append $names .name }}{{ end }}
 {{- $names | toJson }}
 {{- end }}

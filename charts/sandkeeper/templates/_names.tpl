@@ -20,9 +20,14 @@
 {{- .Values.serviceAccount.name | default $own }}
 {{- end }}
 
-{{/* Reference of the image; a digest decides over the tag. */}}
+{{/* Reference of the operator's image. */}}
 {{- define "sandkeeper.image" -}}
-{{- $tag := .Values.image.tag | default .Chart.AppVersion }}
-{{- printf "%s:%s" .Values.image.repository $tag }}
-{{- with .Values.image.digest }}@{{ . }}{{ end }}
+{{- include "sandkeeper.imageReference" (dict "root" . "image" .Values.image) }}
+{{- end }}
+
+{{/* Reference of an image; a digest decides over the tag. */}}
+{{- define "sandkeeper.imageReference" -}}
+{{- $tag := .image.tag | default .root.Chart.AppVersion }}
+{{- printf "%s:%s" .image.repository $tag }}
+{{- with .image.digest }}@{{ . }}{{ end }}
 {{- end }}

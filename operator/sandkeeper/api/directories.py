@@ -4,7 +4,7 @@ from typing import Final
 
 from .model import JsonSchema, checks, rule
 
-_BELOW: Final = ("/dev", "/etc", "/proc", "/sys", "/var/run")
+_BELOW: Final = ("/.sandkeeper", "/dev", "/etc", "/proc", "/sys", "/var/run")
 _EXACTLY: Final = (
     "/bin",
     "/boot",
@@ -35,7 +35,8 @@ def _mountable(example: str, below: str, but: str = "") -> JsonSchema:
         The one path that is allowed all the same.
     """
     closed = sorted((*_BELOW, below))
-    kept = f"!self.matches('^({'|'.join(closed)})(/|$)') && !(self in {[*_EXACTLY]})"
+    pattern = "|".join(closed).replace(".", "[.]")
+    kept = f"!self.matches('^({pattern})(/|$)') && !(self in {[*_EXACTLY]})"
     exception = f" (but {but} may be named)" if but else ""
     return checks(
         rule(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from prometheus_client import Counter as Count
 from prometheus_client import Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -19,6 +20,22 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.store import Store
 
 _STARTS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class PackMetrics:
+    """Counts packs by their result, and times them."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "sandkeeper_pack_seconds", "Time that packing one sandbox took, by its result.", ["result"],
+            registry=registry, buckets=_STARTS,
+        )  # fmt: skip
+        self._bytes = Count("sandkeeper_packed_bytes", "Size of all packs that were made.", registry=registry)
+
+    def packed(self, result: str, seconds: float, size: int) -> None:
+        """Record one pack; its size is what the guest says."""
+        self._seconds.labels(result).observe(seconds)
+        self._bytes.inc(size)
 
 
 class SandboxMetrics(Collector):

@@ -12,7 +12,8 @@ from sandkeeper.api.names import FENCE_NAME
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import SandboxMetrics
+from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics
+from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.runtime.client import ApiClient
@@ -66,17 +67,28 @@ class Operator:
         self._shards = Shards(
             self._client, settings.namespace, settings.pod_name, settings.shards, self._shard_acquired, times=times
         )
-        metrics = SandboxMetrics(self._metrics.registry, self._cluster.sandboxes)
         fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        self._controller = SandboxController(
-            self._client, self._cluster, settings.for_plans(), self._events, metrics, holds, fences, self._proof
-        )
+        self._packer = Packer(self._client, self._queue.add, PackMetrics(self._metrics.registry), settings.for_packs())
+        self._controller = self._sandbox_controller(fences)
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
         self._log = structlog.get_logger()
+
+    def _sandbox_controller(self, fences: FenceKeeper) -> SandboxController:
+        return SandboxController(
+            self._client,
+            self._cluster,
+            self._settings.for_plans(),
+            self._events,
+            SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
+            self._shards.holds,
+            fences,
+            self._proof,
+            self._packer,
+        )
 
     @classmethod
     async def start(cls, settings: OperatorSettings, connection: Connection, failed: asyncio.Event) -> Operator:
@@ -138,6 +150,7 @@ class Operator:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await self._packer.stop()
         for server in self._servers:
             await server.cleanup()
         await self.connection.close()

@@ -20,7 +20,7 @@ from sandkeeper.plan.pod_state import condition, failed, has_failed
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused, revives
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
-from sandkeeper.plan.writes import Create, Delete, Write
+from sandkeeper.plan.writes import Create, Delete, Pack, Write
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.fence import FenceKeeper
     from sandkeeper.controllers.metrics import SandboxMetrics
+    from sandkeeper.controllers.packing import Packer
     from sandkeeper.controllers.proof import Proof
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.events import EventRecorder
@@ -48,6 +49,8 @@ class SandboxController:
         Whether this replica is to work on a namespace.
     fences, proof
         The fences of namespaces, and whether they hold.
+    packer
+        Packs pods in the background.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class SandboxController:
         holds: Callable[[str], bool],
         fences: FenceKeeper,
         proof: Proof,
+        packer: Packer,
     ) -> None:
         self._client = client
         self._cluster = cluster
@@ -70,6 +74,7 @@ class SandboxController:
         self._children = ChildWriter(client, cluster)
         self._fences = fences
         self._proof = proof
+        self._packer = packer
         self._failures = Failures()
         self._first_seen: dict[str, datetime] = {}
         self._log = structlog.get_logger()
@@ -169,13 +174,17 @@ class SandboxController:
             cluster_verdict=self._proof.cluster,
             namespace_verdict=self._proof.namespace(key.namespace),
             policies=self._cluster.foreign_policies(key.namespace),
+            packing=pod is not None and self._packer.running(pod["metadata"]["uid"]),
+            pack_result=self._packer.result(pod["metadata"]["uid"]) if pod is not None else None,
         )
 
     async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:
         child = write.obj if isinstance(write, Create) else write.child
         if isinstance(write, Delete) and child["kind"] == "Pod" and has_failed(child):
             self._failures.record(observed.sandbox.metadata.uid, child["metadata"]["uid"], *failed(child), now)
-        if isinstance(write, Create) and is_fence(child):
+        if isinstance(write, Pack):
+            self._packer.start(Key(child["metadata"]["namespace"], observed.sandbox.metadata.name), child)
+        elif isinstance(write, Create) and is_fence(child):
             await self._fences.make(write, observed.sandbox)
         else:
             await self._children.apply(write, observed.sandbox)

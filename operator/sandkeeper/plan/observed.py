@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -11,9 +12,36 @@ if TYPE_CHECKING:
 
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.enforcement import Verdict
+    from sandkeeper.plan.packing import PackResult
     from sandkeeper.plan.user_namespace import NodeSupport
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class GuestSettings:
+    """How guests come into sandboxes, and what holds for them all.
+
+    Attributes
+    ----------
+    image, pull_policy
+        Image of a single layer that holds the program.
+    pull_secrets
+        Names of Secrets to pull it with, in the namespaces of sandboxes.
+    delivery
+        ``Auto`` uses image volumes where all nodes have them.
+    install_timeout
+        Within which packages and setup are installed, or what was packed is unpacked.
+    pack_limit
+        Most bytes of a pack.
+    """
+
+    image: str = "sandkeeper/guest"
+    pull_policy: str = "IfNotPresent"
+    pull_secrets: tuple[str, ...] = ()
+    delivery: Literal["Auto", "ImageVolume", "InitContainer"] = "Auto"
+    install_timeout: timedelta = timedelta(minutes=30)
+    pack_limit: int = 4 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -30,6 +58,8 @@ class Settings:
         ``Auto`` uses them where all nodes that may run the pod can.
     require_enforcement
         Make no pod before a canary has shown that the fence holds.
+    guest
+        How guests are brought.
     """
 
     priority_class: str = ""
@@ -37,6 +67,7 @@ class Settings:
     pod_annotations: Mapping[str, str] = field(default_factory=dict)
     user_namespaces: Literal["Auto", "Never"] = "Auto"
     require_enforcement: bool = False
+    guest: GuestSettings = GuestSettings()
 
 
 @dataclass(frozen=True)
@@ -82,6 +113,10 @@ class Observed:
         What a canary in the sandbox's own namespace found since this process started.
     policies
         NetworkPolicies of the namespace that are not the operator's.
+    packing
+        Whether the pod is being packed.
+    pack_result
+        What became of the last pack of this pod in this process.
     """
 
     sandbox: Sandbox
@@ -98,3 +133,5 @@ class Observed:
     cluster_verdict: Verdict | None = None
     namespace_verdict: Verdict | None = None
     policies: tuple[Json, ...] = ()
+    packing: bool = False
+    pack_result: PackResult | None = None

@@ -15,6 +15,13 @@ from sandkeeper.api.names import (
     child_labels,
     pod_name,
 )
+from sandkeeper.plan.guest import (
+    bring_guest,
+    guest_annotation,
+    guest_command,
+    guest_mounts,
+    is_guided,
+)
 from sandkeeper.plan.node_affinity import keeping_off
 from sandkeeper.plan.ownership import owner_reference
 from sandkeeper.plan.pod_security import container_security_context, pod_security_context
@@ -33,12 +40,6 @@ RENDERING_ANNOTATION: Final = f"{LABEL_PREFIX}rendering"
 TEMPLATE_KEYS_ANNOTATION: Final = f"{LABEL_PREFIX}template-keys"
 """Keys of the labels and annotations that came from podTemplate, so that those it drops can be taken off the pod."""
 
-KEEP_ALIVE: Final = ["/bin/sh", "-c", "trap 'exit 143' TERM INT; while :; do sleep 2147483647 & wait $!; done"]
-"""Sleeps until told to end. A shell, since as PID 1 `sleep` alone would ignore SIGTERM for the whole grace period.
-
-The exit code is that of who ends by this signal: a kubelet forgets why it evicted a pod whose command ends with 0.
-"""
-
 
 def sandbox_pod(
     sandbox: Sandbox,
@@ -47,6 +48,8 @@ def sandbox_pod(
     *,
     user_namespace: bool,
     avoided: tuple[str, ...] = (),
+    image_volumes: bool = False,
+    work_first: bool = False,
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
@@ -56,19 +59,22 @@ def sandbox_pod(
         Whether root in the pod is to be an unprivileged user of the node (KEP-127).
     avoided
         Host names of nodes that must not run it.
+    image_volumes
+        Whether the guest comes by one.
+    work_first
+        Whether the guest installs or unpacks before the sandbox is ready.
     """
     name = sandbox.metadata.name
     spec = _pod_spec(name, environment, settings)
     _, annotations = template_metadata(environment)
-    rendering = _hash({"spec": spec, "labels": dict(settings.pod_labels), "notes": dict(settings.pod_annotations)})
-    notes = {**settings.pod_annotations, **annotations, **template_keys(environment)}
-    # Resources change in place, and the user namespace is what the nodes allowed at the start: neither is rendering.
+    rendering = _rendering(spec, environment, settings)
+    notes = {**settings.pod_annotations, **annotations, **template_keys(environment), **guest_annotation(environment)}
+    bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
+    # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
+    # guest has work is what it found there: none of them is rendering.
     spec["containers"][0]["resources"] = environment.resources.to_json()
     limit_shared_memory(spec["volumes"], environment)
-    if user_namespace:
-        spec["hostUsers"] = False
-    if avoided:
-        spec["affinity"] = keeping_off(avoided, spec.get("affinity", {}))
+    _place(spec, avoided, user_namespace=user_namespace)
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -81,6 +87,13 @@ def sandbox_pod(
         },
         "spec": spec,
     }
+
+
+def _place(spec: Json, avoided: tuple[str, ...], *, user_namespace: bool) -> None:
+    if user_namespace:
+        spec["hostUsers"] = False
+    if avoided:
+        spec["affinity"] = keeping_off(avoided, spec.get("affinity", {}))
 
 
 def pod_labels(sandbox: Sandbox, environment: Environment, settings: Settings) -> dict[str, str]:
@@ -104,6 +117,11 @@ def template_keys(environment: Environment) -> dict[str, str]:
     return {TEMPLATE_KEYS_ANNOTATION: orjson.dumps(keys).decode()}
 
 
+def _rendering(spec: Json, environment: Environment, settings: Settings) -> str:
+    parts = {"spec": spec, "labels": dict(settings.pod_labels), "notes": dict(settings.pod_annotations)}
+    return _hash({**parts, "guest": settings.guest.image} if is_guided(environment) else parts)
+
+
 def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
     spec: Json = {
         "hostname": name,
@@ -111,7 +129,7 @@ def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
         "enableServiceLinks": False,
         "restartPolicy": "Always",
         "securityContext": pod_security_context(environment),
-        "containers": [_container(environment)],
+        "containers": [_container(environment, settings)],
         "volumes": volumes(environment),
     }
     if settings.priority_class:
@@ -122,20 +140,18 @@ def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
     return spec
 
 
-def _container(environment: Environment) -> Json:
+def _container(environment: Environment, settings: Settings) -> Json:
     container: Json = {
         "name": CONTAINER,
         "image": environment.image,
         "workingDir": environment.working_dir,
         "securityContext": container_security_context(environment),
-        "volumeMounts": volume_mounts(environment),
+        "volumeMounts": [*volume_mounts(environment), *guest_mounts(environment)],
     }
-    if environment.command is None and environment.args is None:
-        container["command"] = list(KEEP_ALIVE)
-    if environment.command is not None:
-        container["command"] = list(environment.command)
-    if environment.args is not None:
-        container["args"] = list(environment.args)
+    if is_guided(environment):
+        container["command"] = guest_command(environment, settings.guest)
+    else:
+        container["args"] = list(environment.args or ())
     env = [variable.to_json() for variable in environment.env]
     if environment.security.home_is_workspace and not any(variable["name"] == "HOME" for variable in env):
         env.insert(0, {"name": "HOME", "value": environment.workspace.path})

@@ -140,12 +140,16 @@ def _container_state(pod: Json) -> PodState | None:
 
 def _crashed(status: Json) -> PodState:
     last = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
-    restarts = f"restarted {status.get('restartCount', 0)} times so far, with a growing pause"
     if last.get("reason") == "OOMKilled":
-        return PodState("OOMKilled", f"The sandbox ran out of its memory limit; {restarts}.", wrong=True)
+        return PodState("OOMKilled", f"The sandbox ran out of its memory limit; {restarts(status)}.", wrong=True)
     if last.get("reason") in {"StartError", "ContainerCannotRun"}:
         return PodState("Failed", _sentence(f"The container can't be started: {last.get('message', '')}"), wrong=True)
-    return PodState("CrashLooping", f"{_exit(last)}; {restarts}.", wrong=True)
+    return PodState("CrashLooping", f"{_exit(last)}; {restarts(status)}.", wrong=True)
+
+
+def restarts(status: Json) -> str:
+    """Say how often the kubelet started a container anew."""
+    return f"restarted {status.get('restartCount', 0)} times so far, with a growing pause"
 
 
 def _exit(terminated: Json) -> str:

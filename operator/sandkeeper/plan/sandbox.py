@@ -10,10 +10,13 @@ from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
+from sandkeeper.plan.guest import by_image_volume, has_work_first
+from sandkeeper.plan.guest_state import sandbox_state
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
+from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
-from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready, state_of
+from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
 from sandkeeper.plan.service import sandbox_service
 from sandkeeper.plan.status import postponed, status_of
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
@@ -74,6 +77,8 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         observed.settings,
         user_namespace=isolation.used,
         avoided=isolation.avoided,
+        image_volumes=by_image_volume(observed),
+        work_first=has_work_first(observed, environment),
     )
     state, writes = _decide(observed, environment, desired, now)
     late = outdated(observed.pod, desired) if observed.pod and state.running else None
@@ -191,14 +196,14 @@ def _decide_pod(
         return PodState(reason, f"{message} It is being replaced.", wrong=True), (Delete(pod),)
     cause = replacement_cause(pod, desired) or stranded(environment, pod, observed.node, observed.nodes)
     if cause:
-        return _replace(observed, pod, cause)
+        return _replace(observed, environment, pod, desired, cause, now)
     return _change_in_place(observed, pod, desired, environment, now)
 
 
 def _change_in_place(
     observed: Observed, pod: Json, desired: Json, environment: Environment, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
-    state, labels = state_of(pod, observed.node), relabel(pod, desired, environment)
+    state, labels = _live(observed, pod, environment), relabel(pod, desired, environment)
     opened = opened_by_labels(observed, pod, desired) if labels else ""
     if opened:
         return replace(state, reason="Widened", message=opened, wrong=True), ()
@@ -207,13 +212,20 @@ def _change_in_place(
     return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
 
 
-def _replace(observed: Observed, pod: Json, cause: str) -> tuple[PodState, tuple[Write, ...]]:
+def _live(observed: Observed, pod: Json, environment: Environment) -> PodState:
+    return sandbox_state(pod, observed.node, environment, observed.settings.guest)
+
+
+def _replace(
+    observed: Observed, environment: Environment, pod: Json, desired: Json, cause: str, now: datetime
+) -> tuple[PodState, tuple[Write, ...]]:
     held = gate(observed, pod["metadata"].get("labels", {}))
     if held:
         # What runs is worth more than a successor that may not start.
         message = f"The pod is to be replaced: {cause}. {held.message}"
-        return replace(state_of(pod, observed.node), reason=held.reason, message=message, wrong=True), ()
-    return PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),)
+        return replace(_live(observed, pod, environment), reason=held.reason, message=message, wrong=True), ()
+    unpacked = before_replacement(observed, pod, desired, cause, now)
+    return unpacked or (PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),))
 
 
 def _without_pod(

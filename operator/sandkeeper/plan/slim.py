@@ -17,7 +17,7 @@ _SANDBOX_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP")
-_CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState")
+_CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState", "started")
 _TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending"})
 _CONDITION: Final = ("type", "status", "reason", "message")
 
@@ -69,7 +69,11 @@ def slim_node(node: Json) -> Json:
     return {
         "kind": "Node",
         "metadata": _picked(node["metadata"], ("name", "uid", "resourceVersion", "labels")),
-        "status": {"conditions": ready, "runtimeHandlers": status.get("runtimeHandlers") or []},
+        "status": {
+            "conditions": ready,
+            "runtimeHandlers": status.get("runtimeHandlers") or [],
+            "nodeInfo": _picked(status.get("nodeInfo") or {}, ("kubeletVersion", "containerRuntimeVersion")),
+        },
     }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
+from sandkeeper.plan.packing import pack_status
 from sandkeeper.plan.pod import pod_labels
 from sandkeeper.plan.pod_state import PodState, condition
 
@@ -48,6 +49,7 @@ def status_of(
         "effective": environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
+        "pack": pack_status(observed),
     }
     if pod:
         status |= _running_facts(observed, pod, now)

@@ -1,9 +1,12 @@
-"""Where root in a sandbox can be an unprivileged user on its node: what the nodes' runtimes say they can do."""
+"""What nodes and their runtimes say they can do; first of all, where root in a sandbox is nobody on its node."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
+
+from sandkeeper.plan.image_volumes import has_image_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,6 +78,11 @@ class NodeSupport:
         """Handler of a RuntimeClass; empty for the nodes' default one, None where there is no such class."""
         return (self.handlers or {}).get(runtime_class) if runtime_class else ""
 
+    @cached_property
+    def image_volumes(self) -> bool:
+        """Whether every node has image volumes."""
+        return bool(self.nodes) and all(map(has_image_volumes, self.nodes))
+
     def candidates(self, handler: str, node_selector: Mapping[str, str] | None) -> Candidates:
         """Tell which of the nodes that may run a pod can run it in a user namespace.
 
@@ -135,7 +143,13 @@ def offers(obj: Json | None) -> Json:
     if obj is None:
         return {}
     handlers = obj.get("status", {}).get("runtimeHandlers") or ()
-    return {"labels": obj["metadata"].get("labels"), "handlers": handlers, "handler": obj.get("handler")}
+    images = has_image_volumes(obj)
+    return {
+        "labels": obj["metadata"].get("labels"),
+        "handlers": handlers,
+        "handler": obj.get("handler"),
+        "images": images,
+    }
 
 
 def _matches(node: Json, selector: frozenset[tuple[str, str]]) -> bool:

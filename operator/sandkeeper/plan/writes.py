@@ -31,7 +31,14 @@ class Delete:
     child: Json
 
 
-Write = Create | Patch | Delete
+@dataclass(frozen=True)
+class Pack:
+    """Let the guest of a running pod pack what changed in its root file system; takes as long as it takes."""
+
+    child: Json
+
+
+Write = Create | Patch | Delete | Pack
 
 
 def merge_patch(before: Json, after: Json) -> Json:

@@ -101,13 +101,14 @@ def test_tenants_use_sandboxes_by_the_roles_they_have(kubectl: Kubectl, role: st
 def test_the_operator_may_do_its_work_and_reads_no_secret(kubectl: Kubectl) -> None:
     assert allowed(kubectl, OPERATOR, "create", "pods")
     assert allowed(kubectl, OPERATOR, "patch", "pods/resize")
+    assert allowed(kubectl, OPERATOR, "create", "pods/exec")
     assert allowed(kubectl, OPERATOR, "patch", "sandboxes.sandkeeper.dev/status")
     assert allowed(kubectl, OPERATOR, "create", "leases.coordination.k8s.io", namespace=NAMESPACE)
 
     assert not allowed(kubectl, OPERATOR, "create", "leases.coordination.k8s.io", namespace="kube-system")
     assert not allowed(kubectl, OPERATOR, "patch", "sandboxes.sandkeeper.dev")
     assert not allowed(kubectl, OPERATOR, "get", "secrets")
-    assert not allowed(kubectl, OPERATOR, "create", "pods/exec")
+    assert not allowed(kubectl, OPERATOR, "create", "pods/attach")
 
 
 @pytest.mark.usefixtures("installed")

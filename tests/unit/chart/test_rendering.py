@@ -84,13 +84,28 @@ def test_the_definitions_stay_as_they_are(helm: Helm) -> None:
 
 
 def test_no_role_grants_more_than_it_names(helm: Helm) -> None:
-    powers_over_others = {"escalate", "bind", "impersonate", "widen", "secrets", "pods/exec", "serviceaccounts/token"}
+    powers_over_others = {"escalate", "bind", "impersonate", "widen", "secrets", "serviceaccounts/token"}
 
     for role in objects(helm.rendered({}), "ClusterRole", "Role"):
         for rule in role["rules"]:
             granted = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
             assert not any("*" in word for word in granted), role["metadata"]["name"]
             assert not granted & powers_over_others, role["metadata"]["name"]
+
+
+def test_nobody_but_the_operator_is_let_into_sandboxes(helm: Helm) -> None:
+    roles = objects(helm.rendered({}), "ClusterRole", "Role")
+
+    entering = [
+        (role["metadata"]["name"], rule["resources"])
+        for role in roles
+        for rule in role["rules"]
+        if any(
+            resource in {"pods/exec", "pods/attach", "pods/portforward", "pods/proxy"} for resource in rule["resources"]
+        )
+    ]
+
+    assert entering == [("sandkeeper-operator", ["pods/exec"])]
 
 
 def test_nobody_but_the_operator_writes_a_status(helm: Helm) -> None:

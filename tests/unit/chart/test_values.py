@@ -38,6 +38,13 @@ from unit.chart.rendering import CHART, Helm
         ("canary: {intervalSeconds: 5}", "at '/canary/intervalSeconds': minimum: got 5, want 60"),
         ("canary: {extraTargets: [{host: a}]}", "at '/canary/extraTargets/0': missing properties 'name', 'port'"),
         ("canary: {enabled: false}", "requireEnforcement is true but canary.enabled is false"),
+        (
+            "guest: {delivery: Magic}",
+            "at '/guest/delivery': value must be one of 'Auto', 'ImageVolume', 'InitContainer'",
+        ),
+        ("guest: {packLimit: 1.5Gi}", "at '/guest/packLimit': '1.5Gi' does not match pattern"),
+        ("guest: {installTimeoutSeconds: 0}", "at '/guest/installTimeoutSeconds': minimum: got 0, want 10"),
+        ("guest: {image: {tag: 1.5}}", "at '/guest/image/tag': got number, want string"),
         ("probes: {port: 8080}", "metrics.port and probes.port are both 8080: give each a port of its own"),
         ("networkPolicy: {apiServerPorts: []}", "at '/networkPolicy/apiServerPorts': minItems: got 0, want 1"),
         (

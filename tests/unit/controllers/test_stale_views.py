@@ -5,7 +5,8 @@ import pytest
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import SandboxMetrics
+from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics
+from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.plan.observed import Settings
@@ -41,6 +42,7 @@ class Stale:
             lambda _: True,
             fences,
             Proof(client, self.cluster, fences, OperatorSettings(), metrics, lambda _: None, lambda _: True),
+            Packer(client, lambda _: None, PackMetrics(metrics.registry)),
         )
 
     def make_sandbox(self) -> Json:

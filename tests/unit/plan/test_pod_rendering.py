@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.observed import Settings
-from sandkeeper.plan.pod import KEEP_ALIVE, sandbox_pod
+from sandkeeper.plan.pod import sandbox_pod
 from unit.fakes.objects import Json, sandbox
 
 
@@ -33,21 +31,6 @@ def test_root_has_what_package_managers_need_and_no_raw_sockets() -> None:
     assert capabilities["drop"] == ["ALL"]
     assert {"CHOWN", "SETUID", "SETGID", "DAC_OVERRIDE"} <= set(capabilities["add"])
     assert not {"NET_RAW", "MKNOD", "NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"} & set(capabilities["add"])
-
-
-@pytest.mark.parametrize(
-    ("spec", "command", "args"),
-    [
-        ({}, KEEP_ALIVE, None),
-        ({"command": ["/app"]}, ["/app"], None),
-        ({"command": ["/app"], "args": ["-v"]}, ["/app"], ["-v"]),
-        ({"args": ["-v"]}, None, ["-v"]),
-    ],
-)
-def test_a_sandbox_without_a_command_is_kept_alive_for_exec(spec: Json, command: Any, args: Any) -> None:
-    made = container(**spec)
-
-    assert (made.get("command"), made.get("args")) == (command, args)
 
 
 def test_the_pod_is_owned_by_this_incarnation_of_the_sandbox() -> None:

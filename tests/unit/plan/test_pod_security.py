@@ -17,8 +17,8 @@ def home(**spec: Any) -> list[Json]:
 def volumes(**spec: Any) -> dict[str, Json]:
     """Each volume's emptyDir by the path that it is mounted at."""
     pod = rendered(**spec)["spec"]
-    kinds = {volume["name"]: volume["emptyDir"] for volume in pod["volumes"]}
-    mounts = pod["containers"][0]["volumeMounts"]
+    kinds = {volume["name"]: volume["emptyDir"] for volume in pod["volumes"] if volume["name"] != "guest"}
+    mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] != "guest"]
     assert sorted(kinds) == sorted(mount["name"] for mount in mounts)
     return {mount["mountPath"]: kinds[mount["name"]] for mount in mounts}
 

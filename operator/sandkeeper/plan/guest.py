@@ -1,0 +1,143 @@
+"""The guest: the program of ours that is the first process of a sandbox, and how it gets into any image.
+
+It runs as the tenant does and may be replaced by the tenant at will: nothing outside trusts what it says.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS, GUEST_RUNS
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
+    from sandkeeper.plan.observed import GuestSettings, Observed
+
+Json = dict[str, Any]
+
+INIT_CONTAINER: Final = "guest"
+_VOLUME: Final = "guest"
+_PROGRAMS: Final = "/.sandkeeper/bin"
+_SYSTEM: Final = "/.sandkeeper/system"
+_GUEST: Final = f"{_PROGRAMS}/guest"
+PACK_COMMAND: Final = (_GUEST, "pack")
+_TINY: Final = {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
+"""Less than any sandbox asks for, so that it adds nothing to the pod; limits as requests, which keep any QoS class."""
+
+
+def is_guided(environment: Environment) -> bool:
+    """Whether the guest is the first process: it is not where the image's own entry point, unknown to us, has to be."""
+    return not environment.runs_entry_point
+
+
+def guest_command(environment: Environment, settings: GuestSettings) -> list[str]:
+    """Command of the container: with no command of the sandbox's own the guest keeps it alive."""
+    words = (*(environment.command or ()), *(environment.args or ()))
+    # The kubelet expands $(NAME) in commands and takes $$ for a $; what tenants write is to stay as it is.
+    given = orjson.dumps(_given(environment, settings), option=orjson.OPT_SORT_KEYS).decode().replace("$", "$$")
+    return [_GUEST, "run", "--settings", given, "--", *words]
+
+
+def _given(environment: Environment, settings: GuestSettings) -> Json:
+    given: Json = {}
+    packages = environment.packages.model_dump(exclude_defaults=True)
+    if packages:
+        given["packages"] = packages
+    if environment.setup:
+        given["setup"] = environment.setup
+    if environment.workspace.keep_packages:
+        given |= {"keep": True, "packLimit": settings.pack_limit}
+    return given
+
+
+def guest_mounts(environment: Environment) -> list[Json]:
+    """Render what the container has of the guest's: the program, and where packs are kept."""
+    if not is_guided(environment):
+        return []
+    mounts: list[Json] = [{"name": _VOLUME, "mountPath": _PROGRAMS, "readOnly": True}]
+    if environment.workspace.keep_packages:
+        mounts.append({"name": "workspace", "mountPath": _SYSTEM, "subPath": "system"})
+    return mounts
+
+
+def guest_annotation(environment: Environment) -> dict[str, str]:
+    """Render the annotation that says what the guest of a pod does; none where there is no guest."""
+    if not is_guided(environment):
+        return {}
+    return {GUEST_ANNOTATION: GUEST_KEEPS if environment.workspace.keep_packages else GUEST_RUNS}
+
+
+def by_image_volume(observed: Observed) -> bool:
+    """Whether a new pod gets its guest by an image volume; an init container costs its start more than a second."""
+    delivery = observed.settings.guest.delivery
+    return observed.nodes.image_volumes if delivery == "Auto" else delivery == "ImageVolume"
+
+
+def bring_guest(
+    spec: Json, environment: Environment, settings: GuestSettings, *, image_volume: bool, work_first: bool
+) -> None:
+    """Add to a pod what its guest comes by, and what waits for it.
+
+    Parameters
+    ----------
+    image_volume
+        Whether it comes by an image volume, rather than by an init container that copies it.
+    work_first
+        Whether it has something to do before the pod is ready.
+    """
+    if not is_guided(environment):
+        return
+    if work_first:
+        spec["containers"][0]["startupProbe"] = _ready_probe(settings)
+    if image_volume:
+        source: Json = {"image": {"reference": settings.image, "pullPolicy": settings.pull_policy}}
+    else:
+        source = {"emptyDir": {"sizeLimit": _TINY["ephemeral-storage"]}}
+        spec["initContainers"] = [_init_container(settings)]
+    spec["volumes"].append({"name": _VOLUME, **source})
+    if settings.pull_secrets:
+        own = spec.get("imagePullSecrets", [])
+        added = [{"name": name} for name in settings.pull_secrets]
+        spec["imagePullSecrets"] = [*own, *(each for each in added if each not in own)]
+
+
+def _init_container(settings: GuestSettings) -> Json:
+    return {
+        "name": INIT_CONTAINER,
+        "image": settings.image,
+        "imagePullPolicy": settings.pull_policy,
+        "command": ["/guest", "install", _PROGRAMS],
+        "resources": {"limits": dict(_TINY), "requests": dict(_TINY)},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": _VOLUME, "mountPath": _PROGRAMS}],
+    }
+
+
+def _ready_probe(settings: GuestSettings) -> Json:
+    """Render what keeps a pod from being ready until its guest is; the kubelet ends one that takes too long."""
+    return {
+        "exec": {"command": [_GUEST, "ready"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 5,
+        "failureThreshold": max(1, round(settings.install_timeout.total_seconds())),
+    }
+
+
+def has_work_first(observed: Observed, environment: Environment) -> bool:
+    """Whether the guest of a new pod has something to do before the pod is ready.
+
+    A pod that was lost may have left a pack that nobody heard of; one that was put to sleep left what the status says.
+    """
+    if not is_guided(environment):
+        return False
+    if environment.installs:
+        return True
+    status = observed.status
+    lost = "startupSeconds" in status and "asleep" not in status
+    return bool(environment.workspace.keep_packages) and ("pack" in status or lost)

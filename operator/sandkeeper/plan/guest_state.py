@@ -1,0 +1,119 @@
+"""What the guest in a pod is doing, or why it gave up.
+
+Whatever stands in a termination message was written in the sandbox: it tells its tenant something, and nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sandkeeper.plan.pod_state import PodState, parse_time, restarts, state_of
+from sandkeeper.plan.tenant_text import harmless
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
+    from sandkeeper.plan.observed import GuestSettings
+
+Json = dict[str, Any]
+
+_LONGEST: Final = 400
+_NAMED: Final = 3
+_KILLED: Final = frozenset({137, 143})
+_GRACE: Final = timedelta(minutes=2)
+"""Within which a container has ended that the kubelet gave up."""
+
+
+class _Ended(BaseModel):
+    """Message with which a guest ends that could not bring a sandbox up."""
+
+    model_config = ConfigDict(strict=True)
+
+    guest: Literal["SetupFailed"]
+    step: Literal["apt", "apk", "pip", "npm", "setup", "unpack", "pack"]
+    exit_code: int = Field(alias="exitCode", ge=0, le=255)
+    lines: str = ""
+
+
+def sandbox_state(pod: Json, node: Json | None, environment: Environment, settings: GuestSettings) -> PodState:
+    """State of a live pod, with what its guest says."""
+    state = state_of(pod, node)
+    if state.reason == "CrashLooping":
+        return _gave_up(pod, settings) or state
+    if state.reason == "Starting":
+        return _at_work(pod, environment) or state
+    return state
+
+
+def _at_work(pod: Json, environment: Environment) -> PodState | None:
+    status = _status(pod)
+    if "running" not in status.get("state", {}) or status.get("started") is not False:
+        return None
+    metadata = pod["metadata"]
+    follow = f"kubectl logs -n {metadata['namespace']} {metadata['name']} -f shows how it goes."
+    if environment.installs:
+        return PodState("Installing", f"Installing {_wanted(environment)}; {follow}")
+    return PodState("Starting", f"Unpacking what was changed and installed before; {follow}")
+
+
+def _wanted(environment: Environment) -> str:
+    parts = []
+    for manager, names in environment.packages.model_dump().items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        if names:
+            parts.append(f"{', '.join(names[:_NAMED])}{more} by {manager}")
+    if environment.setup:
+        parts.append("what setup says")
+    return harmless(", ".join(parts), _LONGEST)
+
+
+def _gave_up(pod: Json, settings: GuestSettings) -> PodState | None:
+    status = _status(pod)
+    last = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated") or {}
+    said = _said(last)
+    if _overdue(last, settings):
+        minutes = settings.install_timeout.total_seconds() / 60
+        detail = f"It took longer than {minutes:g} minutes (guest.installTimeout of the chart){_lines(said)}"
+    elif said is not None:
+        detail = f"{_step(said)}{_lines(said)}"
+    else:
+        return None
+    return PodState("SetupFailed", f"{detail} ({restarts(status)}).", wrong=True)
+
+
+def _said(terminated: Json) -> _Ended | None:
+    try:
+        return _Ended.model_validate_json(terminated.get("message", ""))
+    except ValidationError:
+        return None
+
+
+def _step(said: _Ended) -> str:
+    if said.step == "unpack":
+        return "What was changed and installed before could not be unpacked"
+    if said.step == "pack":
+        return "What was installed could not be packed"
+    return f"{said.step} ended with exit code {said.exit_code}"
+
+
+def _lines(said: _Ended | None) -> str:
+    lines = (
+        harmless(" | ".join(filter(None, (each.strip() for each in said.lines.splitlines()))), _LONGEST) if said else ""
+    )
+    return f": {lines}" if lines else ""
+
+
+def _overdue(terminated: Json, settings: GuestSettings) -> bool:
+    """Whether the kubelet ended a container because its guest did not get ready in time."""
+    if terminated.get("exitCode") not in _KILLED or not terminated.get("startedAt") or not terminated.get("finishedAt"):
+        return False
+    took = parse_time(terminated["finishedAt"]) - parse_time(terminated["startedAt"])
+    return settings.install_timeout <= took <= settings.install_timeout + _GRACE
+
+
+def _status(pod: Json) -> Json:
+    for status in pod.get("status", {}).get("containerStatuses") or ():
+        return dict(status)
+    return {}
