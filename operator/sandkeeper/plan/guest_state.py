@@ -75,7 +75,7 @@ def _gave_up(pod: Json, settings: GuestSettings) -> PodState | None:
     said = _said(last)
     if _overdue(last, settings):
         minutes = settings.install_timeout.total_seconds() / 60
-        detail = f"It took longer than {minutes:g} minutes (guest.installTimeout of the chart){_lines(said)}"
+        detail = f"It took longer than {minutes:g} minutes (guest.installTimeoutSeconds of the chart){_lines(said)}"
     elif said is not None:
         detail = f"{_step(said)}{_lines(said)}"
     else:

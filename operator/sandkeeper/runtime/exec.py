@@ -6,6 +6,8 @@ What comes back was written inside of the container: it is bounded, and nothing 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -110,9 +112,13 @@ async def exec_in_pod(session: aiohttp.ClientSession, server: str, command: Comm
             heartbeat=_HEARTBEAT_SECONDS,
             max_msg_size=_LONGEST_MESSAGE,
             timeout=_SILENT_CLOSE,
-        ) as socket,
+        ) as line,
     ):
-        return await _heard(socket, command)
+        try:
+            return await _heard(line, command)
+        except BaseException:
+            _hang_up(line)
+            raise
 
 
 def _listening(session: aiohttp.ClientSession, command: Command) -> aiohttp.ClientSession:
@@ -133,6 +139,14 @@ def _listening(session: aiohttp.ClientSession, command: Command) -> aiohttp.Clie
     )
 
 
+def _hang_up(line: aiohttp.ClientWebSocketResponse) -> None:
+    """Cut a connection: closing one properly would read on for as long as there is something to read."""
+    open_socket = line.get_extra_info("socket")
+    if open_socket is not None:
+        with contextlib.suppress(OSError):
+            open_socket.shutdown(socket.SHUT_RDWR)
+
+
 @dataclass
 class _Output:
     longest: int
@@ -145,9 +159,9 @@ class _Output:
             raise ExecError(f"the command said more than {self.longest} bytes")
 
 
-async def _heard(socket: aiohttp.ClientWebSocketResponse, command: Command) -> ExecResult:
+async def _heard(line: aiohttp.ClientWebSocketResponse, command: Command) -> ExecResult:
     output = _Output(command.longest)
-    async for message in socket:
+    async for message in line:
         if message.type is not aiohttp.WSMsgType.BINARY or not message.data:
             break
         channel, data = message.data[0], message.data[1:]
