@@ -13,6 +13,7 @@ from sandkeeper.api.quantities import parsed
 from sandkeeper.canary.attempts import Attempt
 from sandkeeper.controllers.packing import PackLimits
 from sandkeeper.plan.canary import CanarySettings
+from sandkeeper.plan.idle import IdleRule
 from sandkeeper.plan.observed import GuestSettings, Settings
 from sandkeeper.runtime.connection import own_namespace
 
@@ -84,6 +85,15 @@ class OperatorSettings(BaseSettings):
     canary_extra_targets: tuple[ExtraTarget, ...] = Field(
         default=(), description="Further addresses that no sandbox may reach by TCP, as a JSON list."
     )
+    idle_account: str = Field(
+        default="", description="ServiceAccount of the same namespace to ask kubelets as; empty measures no sandbox."
+    )
+    idle_interval_seconds: float = Field(default=60.0, ge=1.0, description="Between two looks at a node.")
+    idle_threshold: float = Field(default=0.02, gt=0.0, description="Cores that an idle sandbox may use on average.")
+    idle_kubelet_ca: str = Field(
+        default="", description="File with the authorities of the kubelets' certificates; empty: the API server's own."
+    )
+    idle_kubelet_verify: bool = Field(default=True, description="Believe kubelets only behind such a certificate.")
     log_format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least that is logged.")
 
@@ -103,11 +113,17 @@ class OperatorSettings(BaseSettings):
                 install_timeout=timedelta(seconds=self.guest_install_seconds),
                 pack_limit=int(parsed(self.guest_pack_limit)),
             ),
+            idle=self.idle_rule,
         )
 
     def for_packs(self) -> PackLimits:
         """Give the part that says how much is packed at once."""
         return PackLimits(overall=self.packs, per_node=self.packs_per_node)
+
+    @property
+    def idle_rule(self) -> IdleRule:
+        """How often sandboxes are measured, and what counts as idle."""
+        return IdleRule(self.idle_threshold, timedelta(seconds=self.idle_interval_seconds))
 
     def for_canaries(self) -> CanarySettings:
         """Give the part that canary pods are made by."""

@@ -54,6 +54,16 @@
   value: {{ .Values.canary.intervalSeconds | quote }}
 - name: SANDKEEPER_CANARY_EXTRA_TARGETS
   value: {{ .Values.canary.extraTargets | toJson | quote }}
+- name: SANDKEEPER_IDLE_ACCOUNT
+  value: {{ ternary (include "sandkeeper.usage" .) "" .Values.idle.enabled | quote }}
+- name: SANDKEEPER_IDLE_INTERVAL_SECONDS
+  value: {{ .Values.idle.intervalSeconds | quote }}
+- name: SANDKEEPER_IDLE_THRESHOLD
+  value: {{ .Values.idle.threshold | quote }}
+- name: SANDKEEPER_IDLE_KUBELET_CA
+  value: {{ ternary "" (printf "%s/%s" (include "sandkeeper.kubeletAuthority" .) .Values.idle.kubeletCA.key) (empty .Values.idle.kubeletCA.configMap) | quote }}
+- name: SANDKEEPER_IDLE_KUBELET_VERIFY
+  value: {{ not .Values.idle.insecureSkipVerify | quote }}
 - name: SANDKEEPER_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
 - name: SANDKEEPER_LOG_LEVEL
@@ -65,4 +75,9 @@
 {{- $names := list }}
 {{- range . }}{{ $names = append $names .name }}{{ end }}
 {{- $names | toJson }}
+{{- end }}
+
+{{/* Folder that has the authorities of the kubelets' certificates. */}}
+{{- define "sandkeeper.kubeletAuthority" -}}
+/etc/sandkeeper/kubelet-ca
 {{- end }}

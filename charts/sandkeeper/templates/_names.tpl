@@ -15,6 +15,11 @@
 {{- include "sandkeeper.fullname" . }}-operator
 {{- end }}
 
+{{/* Name of the account as which the operator asks kubelets. */}}
+{{- define "sandkeeper.usage" -}}
+{{- include "sandkeeper.fullname" . }}-usage
+{{- end }}
+
 {{- define "sandkeeper.serviceAccountName" -}}
 {{- $own := ternary (include "sandkeeper.operator" .) "default" .Values.serviceAccount.create }}
 {{- .Values.serviceAccount.name | default $own }}

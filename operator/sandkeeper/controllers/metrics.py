@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from prometheus_client import Counter as Count
-from prometheus_client import Histogram
+from prometheus_client import Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from sandkeeper.plan.pod_state import condition
+from sandkeeper.runtime.kubelet import KubeletError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from sandkeeper.runtime.store import Store
 
+_ANSWERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
 _STARTS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
@@ -70,3 +74,39 @@ class SandboxMetrics(Collector):
         for reason, count in reasons.items():
             family.add_metric([reason], count)
         yield family
+
+
+class UsageMetrics:
+    """Tells of the kubelets that are asked how busy sandboxes are, and of how many sandboxes they tell."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._scrapes = Histogram(
+            "sandkeeper_usage_scrape_seconds", "Time until a kubelet told how busy its sandboxes are, or failed to.",
+            ("result",), registry=registry, buckets=_ANSWERS,
+        )  # fmt: skip
+        self._pods = Gauge(
+            "sandkeeper_usage_sandboxes", "Running sandboxes of this replica, which are to be measured.",
+            registry=registry,
+        )  # fmt: skip
+        self._nodes = Gauge(
+            "sandkeeper_usage_nodes", "Nodes with running sandboxes of this replica, by whether they are measured.",
+            ("measured",), registry=registry,
+        )  # fmt: skip
+
+    @contextmanager
+    def scrape(self) -> Iterator[None]:
+        """Time one answer, and count it by what became of it."""
+        started, result = time.perf_counter(), "ok"
+        try:
+            yield
+        except KubeletError as error:
+            result = error.kind
+            raise
+        finally:
+            self._scrapes.labels(result).observe(time.perf_counter() - started)
+
+    def measured(self, pods: int, nodes: int, troubled: int) -> None:
+        """Record what a round is to measure, and of how many nodes the last one could not."""
+        self._pods.set(pods)
+        self._nodes.labels("yes").set(nodes - troubled)
+        self._nodes.labels("no").set(troubled)

@@ -12,10 +12,11 @@ from sandkeeper.api.names import FENCE_NAME
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics
+from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
-from sandkeeper.controllers.sandbox import SandboxController
+from sandkeeper.controllers.sandbox import Aides, SandboxController
+from sandkeeper.controllers.usage import Usages, kubelets_of
 from sandkeeper.runtime.client import ApiClient
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.http import serve_metrics, serve_probes
@@ -63,21 +64,20 @@ class Operator:
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
-        times = LeaseTimes(settings.lease_seconds, settings.lease_seconds / 3)
-        self._shards = Shards(
-            self._client, settings.namespace, settings.pod_name, settings.shards, self._shard_acquired, times=times
-        )
+        self._shards = self._new_shards(settings)
         fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
         self._packer = Packer(self._client, self._queue.add, PackMetrics(self._metrics.registry), settings.for_packs())
-        self._controller = self._sandbox_controller(fences)
+        kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
+        self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule)
+        self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages))
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
         self._log = structlog.get_logger()
 
-    def _sandbox_controller(self, fences: FenceKeeper) -> SandboxController:
+    def _sandbox_controller(self, aides: Aides) -> SandboxController:
         return SandboxController(
             self._client,
             self._cluster,
@@ -85,9 +85,7 @@ class Operator:
             self._events,
             SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
             self._shards.holds,
-            fences,
-            self._proof,
-            self._packer,
+            aides,
         )
 
     @classmethod
@@ -121,6 +119,8 @@ class Operator:
         operator._spawn(worker.run(), _WORKER)
         if operator._proof.runs:
             operator._spawn(operator._proof.worker.run(), _WORKER)
+        if operator._usages.runs:
+            operator._spawn(operator._usages.run(), "usage")
         return operator
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
@@ -153,6 +153,7 @@ class Operator:
         await self._packer.stop()
         for server in self._servers:
             await server.cleanup()
+        await self._usages.close()
         await self.connection.close()
 
     async def _serve(self) -> None:
@@ -176,6 +177,12 @@ class Operator:
         if not self._listed_at:
             return "sandboxes are not listed yet"
         return ""
+
+    def _new_shards(self, settings: OperatorSettings) -> Shards:
+        times = LeaseTimes(settings.lease_seconds, settings.lease_seconds / 3)
+        return Shards(
+            self._client, settings.namespace, settings.pod_name, settings.shards, self._shard_acquired, times=times
+        )
 
     @property
     def _informers(self) -> list[Informer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,33 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.metrics import SandboxMetrics
     from sandkeeper.controllers.packing import Packer
     from sandkeeper.controllers.proof import Proof
+    from sandkeeper.controllers.usage import Usages
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.events import EventRecorder
 
 
 _CONFLICT_SECONDS = 10.0
 """How often to look whether an object in the way is gone: one without our label is not watched."""
+
+
+@dataclass(frozen=True)
+class Aides:
+    """What works beside the controller of sandboxes.
+
+    Attributes
+    ----------
+    fences, proof
+        The fences of namespaces, and whether they hold.
+    packer
+        Packs pods in the background.
+    usages
+        How busy pods are.
+    """
+
+    fences: FenceKeeper
+    proof: Proof
+    packer: Packer
+    usages: Usages
 
 
 class SandboxController:
@@ -47,10 +69,8 @@ class SandboxController:
     ----------
     holds
         Whether this replica is to work on a namespace.
-    fences, proof
-        The fences of namespaces, and whether they hold.
-    packer
-        Packs pods in the background.
+    aides
+        What works beside it.
     """
 
     def __init__(
@@ -61,9 +81,7 @@ class SandboxController:
         events: EventRecorder,
         metrics: SandboxMetrics,
         holds: Callable[[str], bool],
-        fences: FenceKeeper,
-        proof: Proof,
-        packer: Packer,
+        aides: Aides,
     ) -> None:
         self._client = client
         self._cluster = cluster
@@ -72,9 +90,8 @@ class SandboxController:
         self._metrics = metrics
         self._holds = holds
         self._children = ChildWriter(client, cluster)
-        self._fences = fences
-        self._proof = proof
-        self._packer = packer
+        self._fences, self._proof = aides.fences, aides.proof
+        self._packer, self._usages = aides.packer, aides.usages
         self._failures = Failures()
         self._first_seen: dict[str, datetime] = {}
         self._log = structlog.get_logger()
@@ -176,6 +193,7 @@ class SandboxController:
             policies=self._cluster.foreign_policies(key.namespace),
             packing=pod is not None and self._packer.running(pod["metadata"]["uid"]),
             pack_result=self._packer.result(pod["metadata"]["uid"]) if pod is not None else None,
+            usage=self._usages.of(pod["metadata"]["uid"]) if pod else None,
         )
 
     async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from sandkeeper.plan.idle import IdleRule, Usage
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -60,6 +62,8 @@ class Settings:
         Make no pod before a canary has shown that the fence holds.
     guest
         How guests are brought.
+    idle
+        What counts as idle.
     """
 
     priority_class: str = ""
@@ -68,6 +72,7 @@ class Settings:
     user_namespaces: Literal["Auto", "Never"] = "Auto"
     require_enforcement: bool = False
     guest: GuestSettings = GuestSettings()
+    idle: IdleRule = field(default_factory=IdleRule)
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,8 @@ class Observed:
         Whether the pod is being packed.
     pack_result
         What became of the last pack of this pod in this process.
+    usage
+        What measurements of the pod say; None where there are none.
     """
 
     sandbox: Sandbox
@@ -135,3 +142,4 @@ class Observed:
     policies: tuple[Json, ...] = ()
     packing: bool = False
     pack_result: PackResult | None = None
+    usage: Usage | None = None

@@ -16,7 +16,7 @@ _CONTAINER: Final = ("name", "image", "resources")
 _SANDBOX_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
-_POD_STATUS: Final = ("phase", "reason", "message", "podIP")
+_POD_STATUS: Final = ("phase", "reason", "message", "podIP", "startTime")
 _CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState", "started")
 _TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending"})
 _CONDITION: Final = ("type", "status", "reason", "message")
@@ -63,9 +63,10 @@ def slim_network_policy(policy: Json) -> Json:
 
 
 def slim_node(node: Json) -> Json:
-    """Keep of a node whether it is ready and what its runtime can do."""
+    """Keep of a node whether it is ready, what its runtime can do, and where its kubelet listens."""
     status = node.get("status", {})
     ready = [_picked(each, ("type", "status")) for each in status.get("conditions") or () if each["type"] == "Ready"]
+    own = [each for each in status.get("addresses") or () if each["type"] == "InternalIP"][:1]
     return {
         "kind": "Node",
         "metadata": _picked(node["metadata"], ("name", "uid", "resourceVersion", "labels")),
@@ -73,6 +74,8 @@ def slim_node(node: Json) -> Json:
             "conditions": ready,
             "runtimeHandlers": status.get("runtimeHandlers") or [],
             "nodeInfo": _picked(status.get("nodeInfo") or {}, ("kubeletVersion", "containerRuntimeVersion")),
+            "addresses": own,
+            **_picked(status, ("daemonEndpoints",)),
         },
     }
 

@@ -38,6 +38,11 @@ class Connection:
     _configuration: Configuration = field(repr=False)
     _loader: config.kube_config.KubeConfigLoader | None = field(repr=False, default=None)
 
+    @property
+    def authority(self) -> str:
+        """File with the authorities that the API server is verified by; empty where there is none."""
+        return str(self._configuration.ssl_ca_cert or "")
+
     async def keep_fresh(self) -> None:
         """Renew the bearer token until cancelled: from its file, or by the kubeconfig's credential plugin."""
         async with asyncio.TaskGroup() as tasks:

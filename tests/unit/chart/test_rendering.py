@@ -90,6 +90,9 @@ def test_no_role_grants_more_than_it_names(helm: Helm) -> None:
         for rule in role["rules"]:
             granted = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
             assert not any("*" in word for word in granted), role["metadata"]["name"]
+            if rule.get("resourceNames") == ["sandkeeper-usage"]:
+                # Tokens of the one account that can do nothing but read what kubelets measure.
+                granted.remove("serviceaccounts/token")
             assert not granted & powers_over_others, role["metadata"]["name"]
 
 
@@ -106,6 +109,21 @@ def test_nobody_but_the_operator_is_let_into_sandboxes(helm: Helm) -> None:
     ]
 
     assert entering == [("sandkeeper-operator", ["pods/exec"])]
+
+
+def test_the_account_for_kubelets_reads_metrics_and_nothing_else(helm: Helm) -> None:
+    rendered = objects(helm.rendered({}), "ClusterRole", "ClusterRoleBinding", "RoleBinding")
+
+    roles = [
+        each["roleRef"]["name"]
+        for each in rendered
+        if each["kind"] != "ClusterRole" and each["subjects"][0]["name"] == "sandkeeper-usage"
+    ]
+
+    assert roles == ["sandkeeper-usage"]
+    assert [
+        each["rules"] for each in rendered if each["metadata"]["name"] == "sandkeeper-usage" and "rules" in each
+    ] == [[{"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]}]]
 
 
 def test_nobody_but_the_operator_writes_a_status(helm: Helm) -> None:

@@ -53,6 +53,12 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
             "packsPerNode": 2,
         },
         "canary": {"intervalSeconds": 600, "extraTargets": [{"name": "a", "host": "192.0.2.1", "port": 5432}]},
+        "idle": {
+            "intervalSeconds": 10,
+            "threshold": 0.5,
+            "kubeletCA": {"configMap": "kubelets", "key": "authority.pem"},
+            "insecureSkipVerify": True,
+        },
         "log": {"format": "console", "level": "debug"},
     }
     for name, value in environment(helm, values).items():
@@ -84,6 +90,11 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "canary_pull_secrets": ("registry",),
         "canary_interval_seconds": 600,
         "canary_extra_targets": ({"name": "a", "host": "192.0.2.1", "port": 5432},),
+        "idle_account": "sandkeeper-usage",
+        "idle_interval_seconds": 10,
+        "idle_threshold": 0.5,
+        "idle_kubelet_ca": "/etc/sandkeeper/kubelet-ca/authority.pem",
+        "idle_kubelet_verify": False,
         "log_format": "console",
         "log_level": "debug",
     }

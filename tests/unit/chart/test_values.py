@@ -37,6 +37,10 @@ from unit.chart.rendering import CHART, Helm
         ("metrics: {port: 80}", "at '/metrics/port': minimum: got 80, want 1,024"),
         ("canary: {intervalSeconds: 5}", "at '/canary/intervalSeconds': minimum: got 5, want 60"),
         ("canary: {extraTargets: [{host: a}]}", "at '/canary/extraTargets/0': missing properties 'name', 'port'"),
+        ("idle: {intervalSeconds: 1}", "at '/idle/intervalSeconds': minimum: got 1, want 5"),
+        ("idle: {threshold: 0}", "at '/idle/threshold': exclusiveMinimum: got 0, want 0"),
+        ("idle: {kubeletCA: {secret: a}}", "at '/idle/kubeletCA': additional properties 'secret' not allowed"),
+        ("networkPolicy: {nodeCIDRs: [10.0.0.1]}", "at '/networkPolicy/nodeCIDRs/0': '10.0.0.1' does not match"),
         ("canary: {enabled: false}", "requireEnforcement is true but canary.enabled is false"),
         (
             "guest: {delivery: Magic}",

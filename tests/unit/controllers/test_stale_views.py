@@ -5,10 +5,12 @@ import pytest
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics
+from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
-from sandkeeper.controllers.sandbox import SandboxController
+from sandkeeper.controllers.sandbox import Aides, SandboxController
+from sandkeeper.controllers.usage import Usages
+from sandkeeper.plan.idle import IdleRule
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
 from sandkeeper.runtime.errors import ApiError
@@ -33,6 +35,12 @@ class Stale:
         self.cluster = Cluster(client, lambda _: None)
         self.children = ChildWriter(client, self.cluster)
         fences = FenceKeeper(self.cluster, self.children)
+        aides = Aides(
+            fences,
+            Proof(client, self.cluster, fences, OperatorSettings(), metrics, lambda _: None, lambda _: True),
+            Packer(client, lambda _: None, PackMetrics(metrics.registry)),
+            Usages(self.cluster, None, UsageMetrics(metrics.registry), lambda _: None, lambda _: True, IdleRule()),
+        )
         self.controller = SandboxController(
             client,
             self.cluster,
@@ -40,9 +48,7 @@ class Stale:
             EventRecorder(client, metrics, controller="test", instance="test"),
             SandboxMetrics(metrics.registry, self.cluster.sandboxes),
             lambda _: True,
-            fences,
-            Proof(client, self.cluster, fences, OperatorSettings(), metrics, lambda _: None, lambda _: True),
-            Packer(client, lambda _: None, PackMetrics(metrics.registry)),
+            aides,
         )
 
     def make_sandbox(self) -> Json:
