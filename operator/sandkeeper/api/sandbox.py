@@ -146,6 +146,17 @@ class Asleep(Model):
         description="Requested: by spec.lifecycle.state. Idle: by its idleTimeout.",
         json_schema_extra={"enum": ["Requested", "Idle"]},
     )
+    generation: int = Field(description="Generation of the spec that it fell asleep with.")
+    activity: str | None = Field(
+        default=None, description="Value of the annotation sandkeeper.dev/last-activity that it fell asleep with."
+    )
+
+
+class Idle(Model):
+    """That nothing is done in a sandbox, as measured."""
+
+    since: str = Field(description="When its pod was last seen to work.")
+    cpu_seconds: float = Field(description="CPU time that the pod had used by then.")
 
 
 class SandboxStatus(Model):
@@ -178,6 +189,9 @@ class SandboxStatus(Model):
         default=None, description="What of the root file system is kept beside the workspace; absent for nothing."
     )
     asleep: Asleep | None = Field(default=None, description="Since when and why it sleeps; absent while it does not.")
+    idle: Idle | None = Field(
+        default=None, description="Since when its pod does nothing; absent while it works, or is not measured."
+    )
     last_activity_time: str | None = Field(
         default=None, description="When something was last done in it, as far as it is known to be idle since."
     )

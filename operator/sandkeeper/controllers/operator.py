@@ -18,6 +18,7 @@ from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import Aides, SandboxController
 from sandkeeper.controllers.usage import Usages, kubelets_of
 from sandkeeper.runtime.client import ApiClient
+from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.http import serve_metrics, serve_probes
 from sandkeeper.runtime.informer import UNREACHABLE, Informer
@@ -58,7 +59,8 @@ class Operator:
         self._settings = settings
         self._failed = failed
         self._metrics = Metrics()
-        self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call)
+        clock = Clock()
+        self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._cluster = Cluster(self._client, self._queue.add)
         self._events = EventRecorder(
@@ -68,10 +70,11 @@ class Operator:
         fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        self._packer = Packer(self._client, self._queue.add, PackMetrics(self._metrics.registry), settings.for_packs())
+        packed = PackMetrics(self._metrics.registry)
+        self._packer = Packer(self._client, self._queue.add, packed, clock, settings.for_packs())
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
-        self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule)
-        self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages))
+        self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
+        self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages, clock))
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0

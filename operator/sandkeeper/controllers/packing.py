@@ -10,7 +10,7 @@ import time
 from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sandkeeper.controllers.metrics import PackMetrics
     from sandkeeper.runtime.client import ApiClient
+    from sandkeeper.runtime.clock import Clock
 
 _FORGOTTEN_AFTER: Final = timedelta(hours=1)
 """A result that nobody asked for speaks of a pod that is long gone."""
@@ -60,11 +61,17 @@ class Packer:
     """
 
     def __init__(
-        self, client: ApiClient, wake: Callable[[Key], None], metrics: PackMetrics, limits: PackLimits | None = None
+        self,
+        client: ApiClient,
+        wake: Callable[[Key], None],
+        metrics: PackMetrics,
+        clock: Clock,
+        limits: PackLimits | None = None,
     ) -> None:
         self._client = client
         self._wake = wake
         self._metrics = metrics
+        self._clock = clock
         self._limits = limits or PackLimits()
         self._overall = asyncio.Semaphore(self._limits.overall)
         self._nodes: defaultdict[str, _Node] = defaultdict(lambda: _Node(self._limits.per_node))
@@ -113,11 +120,11 @@ class Packer:
         command = Command(key_of(pod), CONTAINER, PACK_COMMAND, seconds=self._limits.seconds)
         try:
             answer = await self._client.run(command)
-            result = pack_result(uid, answer.exit_code, answer.stdout, datetime.now(UTC))
+            result = pack_result(uid, answer.exit_code, answer.stdout, self._clock.now())
         except TimeoutError:
-            result = unreachable(uid, f"it took longer than {self._limits.seconds:.0f} s.", datetime.now(UTC))
+            result = unreachable(uid, f"it took longer than {self._limits.seconds:.0f} s.", self._clock.now())
         except (ApiError, ExecError, aiohttp.ClientError, OSError) as error:
-            result = unreachable(uid, str(error) or repr(error), datetime.now(UTC))
+            result = unreachable(uid, str(error) or repr(error), self._clock.now())
         seconds = time.perf_counter() - started
         self._metrics.packed(result.reason or "ok", seconds, result.bytes)
         self._log.info("packed", key=str(key), result=result.reason or "ok", why=result.message, seconds=seconds)
@@ -141,7 +148,7 @@ class Packer:
                 del self._nodes[name]
 
     def _drop_old(self) -> None:
-        oldest = datetime.now(UTC) - _FORGOTTEN_AFTER
+        oldest = self._clock.now() - _FORGOTTEN_AFTER
         self._results = {uid: result for uid, result in self._results.items() if result.finished > oldest}
 
 

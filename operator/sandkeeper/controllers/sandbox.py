@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,6 +11,7 @@ from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
+from sandkeeper.controllers.uses import Uses
 from sandkeeper.plan.announcement import newly_opened, worth_an_event
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
@@ -27,6 +27,7 @@ from sandkeeper.runtime.resource import Json, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.fence import FenceKeeper
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.proof import Proof
     from sandkeeper.controllers.usage import Usages
     from sandkeeper.runtime.client import ApiClient
+    from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.events import EventRecorder
 
 
@@ -54,12 +56,15 @@ class Aides:
         Packs pods in the background.
     usages
         How busy pods are.
+    clock
+        The cluster's time.
     """
 
     fences: FenceKeeper
     proof: Proof
     packer: Packer
     usages: Usages
+    clock: Clock
 
 
 class SandboxController:
@@ -91,14 +96,15 @@ class SandboxController:
         self._holds = holds
         self._children = ChildWriter(client, cluster)
         self._fences, self._proof = aides.fences, aides.proof
-        self._packer, self._usages = aides.packer, aides.usages
+        self._packer, self._usages, self._clock = aides.packer, aides.usages, aides.clock
         self._failures = Failures()
+        self._uses = Uses(events)
         self._first_seen: dict[str, datetime] = {}
         self._log = structlog.get_logger()
 
     def seen(self, uid: str) -> None:
         """Note the moment when a new sandbox was heard of."""
-        self._first_seen[uid] = datetime.now(UTC)
+        self._first_seen[uid] = self._clock.now()
 
     async def reconcile(self, key: Key) -> float | None:
         """Run one pass.
@@ -127,10 +133,10 @@ class SandboxController:
                 return None
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
-        observed = self._observe(key, raw)
+        now = self._clock.now()
+        observed = self._observe(key, raw, now)
         if unanswered(observed):
             self._proof.ask(key.namespace)
-        now = datetime.now(UTC)
         plan = plan_sandbox(observed, now)
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
         if revives(observed, plan):
@@ -173,11 +179,12 @@ class SandboxController:
                 return None
             raise
 
-    def _observe(self, key: Key, raw: Json) -> Observed:
+    def _observe(self, key: Key, raw: Json, now: datetime) -> Observed:
         pod = self._cluster.pod(key)
         uid = raw["metadata"]["uid"]
+        sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})})
         return Observed(
-            sandbox=Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})}),
+            sandbox=sandbox,
             status=raw.get("status", {}),
             settings=self._settings,
             nodes=self._cluster.support,
@@ -194,6 +201,7 @@ class SandboxController:
             packing=pod is not None and self._packer.running(pod["metadata"]["uid"]),
             pack_result=self._packer.result(pod["metadata"]["uid"]) if pod is not None else None,
             usage=self._usages.of(pod["metadata"]["uid"]) if pod else None,
+            used_at=self._uses.last(sandbox, raw, now),
         )
 
     async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:
@@ -278,3 +286,4 @@ class SandboxController:
         """Drop what is remembered of a sandbox that is gone."""
         self._failures.forget(uid)
         self._first_seen.pop(uid, None)
+        self._uses.forget(uid)

@@ -11,7 +11,6 @@ import math
 import time
 import zlib
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.metrics import UsageMetrics
     from sandkeeper.runtime.client import ApiClient
+    from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.connection import Connection
     from sandkeeper.settings import OperatorSettings
 
@@ -39,8 +39,6 @@ _OURS: Final = f'pod="{CHILD_PREFIX}'
 _PORT: Final = 10250
 _LOOKS: Final = 20
 """How often in a period it is looked whose turn it is."""
-_STEP_SECONDS: Final = 1.0
-"""By how much the wall clock may drift off the monotonic one before times are told by it anew."""
 _OFF: Final = "The operator is set up not to measure how busy sandboxes are."
 
 
@@ -72,6 +70,7 @@ class Usages:
         wake: Callable[[Key], None],
         holds: Callable[[str], bool],
         rule: IdleRule,
+        clock: Clock,
     ) -> None:
         self._cluster = cluster
         self._kubelets = kubelets
@@ -83,7 +82,7 @@ class Usages:
         self._tracks: dict[str, Track] = {}
         self._troubles: dict[str, str] = {}
         self._asking: set[str] = set()
-        self._epoch = time.time() - time.monotonic()
+        self._clock = clock
         self._log = structlog.get_logger()
 
     def of(self, pod_uid: str) -> Usage | None:
@@ -187,20 +186,14 @@ class Usages:
         self._wake(Key(pod.key.namespace, pod.key.name.removeprefix(CHILD_PREFIX)))
 
     def _told(self, track: Track) -> Usage:
-        """Put a track into times of day, which stay the same unless the wall clock was set."""
-        epoch = time.time() - time.monotonic()
-        if abs(epoch - self._epoch) > _STEP_SECONDS:
-            self._epoch = epoch
-
-        def wall(monotonic: float) -> datetime:
-            return datetime.fromtimestamp(self._epoch + monotonic, UTC)
-
+        """Put a track into times of day."""
+        at = self._clock.at
         return Usage(
-            measured_at=wall(track.heard),
+            measured_at=at(track.heard),
             cpu_seconds=track.sample.cpu_seconds,
-            first_at=wall(track.first),
+            first_at=at(track.first),
             first_cpu_seconds=track.first_cpu_seconds,
-            busy_at=None if track.busy is None else wall(track.busy),
+            busy_at=None if track.busy is None else at(track.busy),
             busy_cpu_seconds=track.busy_cpu_seconds,
         )
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sandkeeper.plan.pod_state import PodState
 
 Json = dict[str, Any]
-_PROGRESS = frozenset({"Pending", "Starting", "Installing", "Packing", "Unverified"})
+_PROGRESS = frozenset({"Pending", "Starting", "Installing", "Packing", "Unverified", "Waking"})
 
 
 def worth_an_event(before: Json, state: PodState) -> Literal["Normal", "Warning"] | None:

@@ -124,6 +124,8 @@ class Observed:
         What became of the last pack of this pod in this process.
     usage
         What measurements of the pod say; None where there are none.
+    used_at
+        When a client last used the sandbox, as its annotation says; at most when that was first seen.
     """
 
     sandbox: Sandbox
@@ -143,3 +145,4 @@ class Observed:
     packing: bool = False
     pack_result: PackResult | None = None
     usage: Usage | None = None
+    used_at: datetime | None = None

@@ -33,6 +33,8 @@ class PodState:
         it is not what its spec asks for.
     stalled
         No retry heals it: the spec, or an object in the way, has to change.
+    at_rest
+        No pod is wanted: the sandbox sleeps, or has expired.
     look_again
         When time alone changes the state.
     """
@@ -42,12 +44,13 @@ class PodState:
     running: bool = False
     wrong: bool = False
     stalled: bool = False
+    at_rest: bool = False
     look_again: datetime | None = None
 
     @property
     def ready(self) -> bool:
         """Whether all is as asked for."""
-        return self.running and not self.wrong
+        return (self.running or self.at_rest) and not self.wrong
 
 
 def parse_time(text: str) -> datetime:

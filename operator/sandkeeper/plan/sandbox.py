@@ -12,12 +12,14 @@ from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state
+from sandkeeper.plan.lifecycle import EXPIRED, Life, Phase, life_of
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
-from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
+from sandkeeper.plan.pod_state import PodState, condition, ending, failed, has_failed, is_ready
 from sandkeeper.plan.service import sandbox_service
+from sandkeeper.plan.sleep import SLEEPING, end, fall_asleep
 from sandkeeper.plan.status import postponed, status_of
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.writes import Create, Delete, Patch, Write, merge_patch
@@ -70,6 +72,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         With no writes and no status where everything is as it should be.
     """
     environment = resolve(observed.sandbox.spec)
+    life = life_of(observed, now)
     isolation = _user_namespace(observed, environment)
     desired = sandbox_pod(
         observed.sandbox,
@@ -80,14 +83,15 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         image_volumes=by_image_volume(observed),
         work_first=has_work_first(observed, environment),
     )
-    state, writes = _decide(observed, environment, desired, now)
+    state, writes = _decide(observed, environment, desired, life, now)
     late = outdated(observed.pod, desired) if observed.pod and state.running else None
-    return finish(observed, environment, state, writes, now, late=late)
+    return finish(observed, environment, life, state, writes, now, late=late)
 
 
 def finish(
     observed: Observed,
     environment: Environment,
+    life: Life,
     state: PodState,
     writes: tuple[Write, ...],
     now: datetime,
@@ -98,11 +102,21 @@ def finish(
     if state.wrong and _runs(observed):
         # Clients wait for a ready pod, whatever is the matter beside it.
         state = replace(state, running=True)
+    state = _waking(observed, life, state)
     wait = postponed(observed, state, now)
-    if wait:
-        return Plan(state, writes, {}, min(filter(None, (wait, state.look_again))))
-    status = status_of(observed, environment, state, late, now)
-    return Plan(state, writes, merge_patch(observed.status, status), state.look_again)
+    look_again = min(filter(None, (wait, state.look_again, life.look_again)), default=None)
+    if wait or (life.phase is Phase.ENDED and life.deletes):
+        return Plan(state, writes, {}, look_again)
+    status = status_of(observed, environment, life, state, late, now)
+    return Plan(state, writes, merge_patch(observed.status, status), look_again)
+
+
+def _waking(observed: Observed, life: Life, state: PodState) -> PodState:
+    """Tell of a start after sleep as such, in one sentence: each other one would cost a write."""
+    was = condition({"status": observed.status}, "Ready").get("reason")
+    if life.phase is not Phase.AWAKE or state.reason != "Starting" or was not in {SLEEPING, EXPIRED, "Waking"}:
+        return state
+    return replace(state, reason="Waking", message="Its pod is being started again.")
 
 
 def _runs(observed: Observed) -> bool:
@@ -120,7 +134,7 @@ def revives(observed: Observed, plan: Plan) -> bool:
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
     """Decide on a sandbox after the API server refused one of its children."""
     environment = resolve(observed.sandbox.spec)
-    return finish(observed, environment, state, (), now)
+    return finish(observed, environment, life_of(observed, now), state, (), now)
 
 
 def _user_namespace(observed: Observed, environment: Environment) -> UserNamespace:
@@ -131,8 +145,10 @@ def _user_namespace(observed: Observed, environment: Environment) -> UserNamespa
 
 
 def _decide(
-    observed: Observed, environment: Environment, desired: Json, now: datetime
+    observed: Observed, environment: Environment, desired: Json, life: Life, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
+    if life.phase is Phase.ENDED:
+        return end(observed, life, now)
     if observed.fence is not None and not is_managed(observed.fence):
         return conflict_state(observed.fence), ()
     # The fence stands before the first pod, whatever is the matter with this one sandbox.
@@ -140,7 +156,10 @@ def _decide(
     obstacle = _conflict(observed) or denial(environment, observed.settings)
     if obstacle:
         return obstacle, fence
-    state, pod_writes = _decide_pod(observed, environment, desired, now)
+    if life.phase is Phase.ASLEEP:
+        state, pod_writes = fall_asleep(observed, life, now)
+    else:
+        state, pod_writes = _decide_pod(observed, environment, desired, now)
     # What offers the pod to others may follow it.
     service = _converge(observed, observed.service, sandbox_service(observed.sandbox, environment))
     policy = _converge(observed, observed.ports_policy, ports_policy(observed.sandbox, environment))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandkeeper.api.names import CHECK_FENCE_ANNOTATION, WIDENS_ANNOTATION
+from sandkeeper.api.names import ACTIVITY_ANNOTATION, CHECK_FENCE_ANNOTATION, WIDENS_ANNOTATION
 from sandkeeper.plan.pod import CONTAINER
 
 Json = dict[str, Any]
@@ -92,7 +92,7 @@ def slim_runtime_class(runtime_class: Json) -> Json:
 def slim_sandbox(sandbox: Json) -> Json:
     """Keep of a Sandbox its spec, its status, and of the metadata what tells which sandbox at which version."""
     return {
-        "metadata": _annotated(sandbox["metadata"], _SANDBOX_METADATA, CHECK_FENCE_ANNOTATION),
+        "metadata": _annotated(sandbox["metadata"], _SANDBOX_METADATA, CHECK_FENCE_ANNOTATION, ACTIVITY_ANNOTATION),
         "spec": sandbox.get("spec", {}),
         "status": sandbox.get("status", {}),
     }
@@ -104,10 +104,10 @@ def slim_config_map(config_map: Json) -> Json:
     return {"kind": "ConfigMap", "metadata": metadata, "data": config_map.get("data") or {}}
 
 
-def _annotated(metadata: Json, names: tuple[str, ...], annotation: str) -> Json:
-    """Keep of an object's annotations one alone: users' tools write whole manifests into others."""
+def _annotated(metadata: Json, names: tuple[str, ...], *annotations: str) -> Json:
+    """Keep of an object's annotations those that are read alone: users' tools write whole manifests into others."""
     kept = {name: metadata[name] for name in names if name in metadata and name != "annotations"}
-    noted = _picked(metadata.get("annotations") or {}, (annotation,))
+    noted = _picked(metadata.get("annotations") or {}, annotations)
     return {**kept, "annotations": noted} if noted else kept
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
-from sandkeeper.plan.packing import pack_status
+from sandkeeper.plan.life_facts import life_facts
 from sandkeeper.plan.pod import pod_labels
 from sandkeeper.plan.pod_state import PodState, condition
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
+    from sandkeeper.plan.lifecycle import Life
     from sandkeeper.plan.observed import Observed
 
 Json = dict[str, Any]
@@ -22,12 +23,19 @@ SLOW_AFTER: Final = timedelta(seconds=15)
 
 
 def status_of(
-    observed: Observed, environment: Environment, state: PodState, late: tuple[str, str] | None, now: datetime
+    observed: Observed,
+    environment: Environment,
+    life: Life,
+    state: PodState,
+    late: tuple[str, str] | None,
+    now: datetime,
 ) -> Json:
     """Build the complete status.
 
     Parameters
     ----------
+    life
+        What the lifecycle asks for.
     state
         What the sandbox as a whole is doing.
     late
@@ -44,15 +52,16 @@ def status_of(
     status: Json = {
         "observedGeneration": observed.sandbox.metadata.generation,
         "conditions": _conditions(observed, environment, state, late, now),
-        "podName": pod_name(observed.sandbox.metadata.name) if observed.pod else None,
+        "podName": pod_name(observed.sandbox.metadata.name) if observed.pod and not state.at_rest else None,
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
         "effective": environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
-        "pack": pack_status(observed),
+        **life_facts(observed, life, state, now),
     }
     if pod:
         status |= _running_facts(observed, pod, now)
+        status["startedFrom"] = status["startedFrom"] or "Cold"
     return {name: value for name, value in status.items() if value is not None}
 
 
@@ -64,7 +73,6 @@ def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:
         "nodeName": pod["spec"].get("nodeName"),
         "imageDigest": _image_digest(pod),
         "userNamespace": pod["spec"].get("hostUsers") is False,
-        "startedFrom": "Cold",
         "startupSeconds": observed.status.get("startupSeconds", seconds),
     }
 
@@ -90,7 +98,7 @@ def _conditions(
         ("Running", _truth(state.running), *running),
         ("EgressEnforced", *egress_condition(observed, labels)),
     ]
-    if state.ready or late:
+    if (state.ready and not state.at_rest) or late:
         reason, message = late or ("UpToDate", "The pod has all that spec and settings ask for.")
         wanted.append(("UpToDate", _truth(late is None), reason, message))
     if state.stalled:

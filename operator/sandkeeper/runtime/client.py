@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import aiohttp
 import orjson
 
+from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.errors import ApiError, error_from, where
 from sandkeeper.runtime.exec import exec_in_pod
 
@@ -50,6 +51,8 @@ class ApiClient:
         Base URL, without a trailing slash.
     observe
         Called once per request.
+    clock
+        Hears the server's time from its answers.
 
     Notes
     -----
@@ -57,10 +60,17 @@ class ApiClient:
     it can't be reached.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, server: str, observe: CallObserver = _ignore) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        server: str,
+        observe: CallObserver = _ignore,
+        clock: Clock | None = None,
+    ) -> None:
         self._session = session
         self._server = server
         self._observe = observe
+        self._clock = clock or Clock()
 
     async def create(self, resource: Resource, namespace: str, obj: Json, *, subresource: str = "") -> Json:
         """POST a new object. Unknown fields are refused rather than dropped."""
@@ -172,6 +182,7 @@ class ApiClient:
                 _METHODS[verb], self._server + path, params=query, data=data, headers=headers
             ) as response:
                 code = response.status
+                self._clock.hear(response.headers.get("Date", ""))
                 answer = await response.read()
                 if code >= 400:
                     raise error_from(verb, subject, code, response.headers, answer)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from sandkeeper.controllers.metrics import PackMetrics
 from sandkeeper.controllers.packing import Packer, PackLimits
+from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.exec import Command, ExecError, ExecResult
 from sandkeeper.runtime.resource import Json, Key
@@ -44,7 +45,8 @@ class Guests:
         self._at_once: Counter[str] = Counter()
 
     def packer(self, **limits: Any) -> Packer:
-        return Packer(self, self.woken.append, PackMetrics(self.registry), PackLimits(**limits))  # type: ignore[arg-type]
+        metrics, most = PackMetrics(self.registry), PackLimits(**limits)  # type: ignore[arg-type]
+        return Packer(self, self.woken.append, metrics, Clock(), most)  # type: ignore[arg-type]
 
     async def run(self, command: Command) -> ExecResult:
         self.asked.append(command)

@@ -13,6 +13,7 @@ from sandkeeper.controllers.usage import Usages
 from sandkeeper.plan.idle import IdleRule
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
+from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.metrics import Metrics
@@ -35,11 +36,15 @@ class Stale:
         self.cluster = Cluster(client, lambda _: None)
         self.children = ChildWriter(client, self.cluster)
         fences = FenceKeeper(self.cluster, self.children)
+        clock = Clock()
         aides = Aides(
             fences,
             Proof(client, self.cluster, fences, OperatorSettings(), metrics, lambda _: None, lambda _: True),
-            Packer(client, lambda _: None, PackMetrics(metrics.registry)),
-            Usages(self.cluster, None, UsageMetrics(metrics.registry), lambda _: None, lambda _: True, IdleRule()),
+            Packer(client, lambda _: None, PackMetrics(metrics.registry), clock),
+            Usages(
+                self.cluster, None, UsageMetrics(metrics.registry), lambda _: None, lambda _: True, IdleRule(), clock
+            ),
+            clock,
         )
         self.controller = SandboxController(
             client,

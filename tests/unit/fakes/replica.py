@@ -42,8 +42,8 @@ def without_network() -> Iterator[None]:
             patch("sandkeeper.controllers.proof.WorkQueue", partial(WorkQueue, clock=virtual_time.seconds))
         )
         patches.enter_context(patch.object(Operator, "_serve", serve_nothing))
-        for module in ("sandbox", "canary", "enforcement"):
-            clock = patch(f"sandkeeper.controllers.{module}.datetime", virtual_time.VirtualDatetime)
+        for module in ("controllers.canary", "controllers.enforcement", "runtime.clock"):
+            clock = patch(f"sandkeeper.{module}.datetime", virtual_time.VirtualDatetime)
             patches.enter_context(clock)
         yield
 

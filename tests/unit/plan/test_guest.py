@@ -171,7 +171,7 @@ PACKED = {"pack": {"time": "2026-03-01T12:00:00Z", "entries": 3, "bytes": 100}}
         (KEPT, {}, False),
         (KEPT, RAN | PACKED, True),
         (KEPT, RAN, True),
-        (KEPT, RAN | {"asleep": {"since": "2026-03-01T12:00:00Z", "cause": "Idle"}}, False),
+        (KEPT, RAN | {"asleep": {"since": "2026-03-01T12:00:00Z", "cause": "Requested", "generation": 1}}, False),
         ({}, RAN, False),
     ],
     ids=[

@@ -1,0 +1,60 @@
+"""What the status tells of a sandbox's life: since when it sleeps and why, what was kept, and what happens when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sandkeeper.plan.lifecycle import Life, Phase, activity_annotation, written
+from sandkeeper.plan.packing import pack_status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandkeeper.plan.observed import Observed
+    from sandkeeper.plan.pod_state import PodState
+
+Json = dict[str, Any]
+
+
+def life_facts(observed: Observed, life: Life, state: PodState, now: datetime) -> Json:
+    """Build the fields of the status that speak of sleep and expiry; None for those that are absent."""
+    return {
+        "asleep": _asleep(observed, life, state, now),
+        "startedFrom": _started_from(observed, life),
+        "pack": pack_status(observed),
+        "expiresAt": written(life.expires_at) if life.expires_at else None,
+        **_idleness(observed, life),
+    }
+
+
+def _asleep(observed: Observed, life: Life, state: PodState, now: datetime) -> Json | None:
+    """Since when and why it sleeps: recorded once nothing holds it awake, and kept until it is to run again."""
+    recorded: Json | None = observed.status.get("asleep")
+    if life.phase is Phase.AWAKE:
+        return None
+    if life.phase is Phase.ENDED:
+        return recorded
+    if recorded is None and not state.at_rest:
+        return None
+    if recorded:
+        return {**recorded, "cause": life.cause}
+    sandbox = observed.sandbox
+    fell = {"since": written(now), "cause": life.cause, "generation": sandbox.metadata.generation}
+    said = activity_annotation(sandbox)
+    return {**fell, "activity": said} if said else fell
+
+
+def _started_from(observed: Observed, life: Life) -> str | None:
+    if life.phase is not Phase.AWAKE:
+        return None
+    return "Wake" if observed.status.get("asleep") else observed.status.get("startedFrom")
+
+
+def _idleness(observed: Observed, life: Life) -> Json:
+    """Since when it is idle, once that has lasted; where nothing is measured for a while, what was told last stays."""
+    if life.recorded is None:
+        return {}
+    idle = {"since": written(life.recorded.since), "cpuSeconds": life.recorded.cpu_seconds}
+    if life.quiet_since is None or life.sleeps_at is None:
+        return {"idle": idle, **{name: observed.status.get(name) for name in ("lastActivityTime", "sleepsAt")}}
+    return {"idle": idle, "lastActivityTime": written(life.quiet_since), "sleepsAt": written(life.sleeps_at)}

@@ -1,0 +1,72 @@
+"""How a sandbox falls asleep and how it ends: what it did is safe before its pod goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sandkeeper.plan.lifecycle import EXPIRED, asleep_since
+from sandkeeper.plan.ownership import Ownership, ownership
+from sandkeeper.plan.packing import packed_first, worth_packing
+from sandkeeper.plan.pod_state import PodState, ending, state_of
+from sandkeeper.plan.writes import Delete, Write
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandkeeper.plan.lifecycle import Life
+    from sandkeeper.plan.observed import Observed
+
+Json = dict[str, Any]
+Decision = tuple[PodState, tuple[Write, ...]]
+
+SLEEPING: Final = "Sleeping"
+_CAUSES: Final = {"Requested": "as its spec asks", "Idle": "since nothing was done in it"}
+
+
+def fall_asleep(observed: Observed, life: Life, now: datetime) -> Decision:
+    """Decide how a sandbox that is to sleep gets there, or stays.
+
+    Its status says that it sleeps before its pod is deleted: whoever finds the pod gone knows why.
+    """
+    pod, since = observed.pod, asleep_since(observed.status)
+    resting = PodState(SLEEPING, f"It sleeps, {_CAUSES[life.cause]}.", at_rest=True)
+    if pod is None:
+        return resting, ()
+    if "deletionTimestamp" in pod["metadata"]:
+        end = ending(pod, now)
+        return (end if end.wrong else replace(resting, look_again=end.look_again)), ()
+    if ownership(pod, observed.sandbox) is Ownership.FORMER or since:
+        return resting, (Delete(pod),)
+    if not worth_packing(pod):
+        return replace(resting, look_again=now), ()
+    return _packed(observed, pod, life, resting, now)
+
+
+def _packed(observed: Observed, pod: Json, life: Life, resting: PodState, now: datetime) -> Decision:
+    first = packed_first(observed, pod, f"It is to sleep, {_CAUSES[life.cause]}.", now)
+    if first is None:
+        return replace(resting, look_again=now), ()
+    state, writes = first
+    # One that falls asleep by itself is as its spec asks until it does.
+    return (state_of(pod, observed.node) if life.cause == "Idle" and not state.wrong else state), writes
+
+
+def end(observed: Observed, life: Life, now: datetime) -> Decision:
+    """Decide how a sandbox that has expired loses all that it has."""
+    if life.deletes:
+        metadata = observed.sandbox.metadata
+        itself = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
+        return PodState("Expired", "It is being deleted."), (Delete({"kind": "Sandbox", "metadata": itself}),)
+    resting = PodState(EXPIRED, "It has lived as long as its spec allows, and all that it had is gone.", at_rest=True)
+    pod = observed.pod
+    if pod is not None and "deletionTimestamp" in pod["metadata"]:
+        going = ending(pod, now)
+        resting = going if going.wrong else replace(resting, look_again=going.look_again)
+    children = (pod, observed.service, observed.ports_policy)
+    gone = (child for child in children if child is not None and _is_to_go(child, observed))
+    return resting, tuple(Delete(child) for child in gone)
+
+
+def _is_to_go(child: Json, observed: Observed) -> bool:
+    return "deletionTimestamp" not in child["metadata"] and ownership(child, observed.sandbox) is not Ownership.FOREIGN
