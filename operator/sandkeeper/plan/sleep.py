@@ -32,7 +32,8 @@ def fall_asleep(observed: Observed, life: Life, now: datetime) -> Decision:
     pod, since = observed.pod, asleep_since(observed.status)
     resting = PodState(SLEEPING, f"It sleeps, {_CAUSES[life.cause]}.", at_rest=True)
     if pod is None:
-        return resting, ()
+        # Once it is recorded since when, it may be known when it expires.
+        return (resting if since else replace(resting, look_again=now)), ()
     if "deletionTimestamp" in pod["metadata"]:
         end = ending(pod, now)
         return (end if end.wrong else replace(resting, look_again=end.look_again)), ()

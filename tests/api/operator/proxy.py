@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from threading import Event
 from typing import Any
 
@@ -239,6 +241,17 @@ def held(until: Event) -> Fault:
     async def fault(request: web.Request, call: Call, forward: Forward) -> web.StreamResponse:
         await asyncio.to_thread(until.wait, 60)
         return await forward()
+
+    return fault
+
+
+def dated(ahead: timedelta) -> Fault:
+    """Answer as an apiserver whose clock is ahead of this machine's by so much."""
+
+    async def fault(request: web.Request, call: Call, forward: Forward) -> web.StreamResponse:
+        answer = await forward()
+        answer.headers["Date"] = format_datetime(datetime.now(UTC) + ahead, usegmt=True)
+        return answer
 
     return fault
 
