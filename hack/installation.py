@@ -21,12 +21,13 @@ class Installation:
     ----------
     kubeconfig
         Of the cluster's administrator.
-    image
-        ``repository:tag`` of the operator's image, which the cluster has.
+    image, guest
+        ``repository:tag`` of the operator's and the guest's image, which the cluster has.
     """
 
     kubeconfig: Path
     image: str
+    guest: str
 
     def install(self, *settings: str) -> None:
         """Install or upgrade, and wait until the operator is ready.
@@ -36,8 +37,7 @@ class Installation:
         settings
             Further values as ``name=value``.
         """
-        repository, _, tag = self.image.rpartition(":")
-        values = [f"image.repository={repository}", f"image.tag={tag}", *settings]
+        values = [*_named("image", self.image), *_named("guest.image", self.guest), *settings]
         self._helm(
             "upgrade", "--install", RELEASE, str(CHECKOUT / "charts" / "sandkeeper"), "--create-namespace",
             "--wait", "--timeout", "3m", *(word for value in values for word in ("--set", value)),
@@ -49,3 +49,8 @@ class Installation:
 
     def _helm(self, *arguments: str) -> None:
         run(tool("helm"), "--kubeconfig", self.kubeconfig, "--namespace", NAMESPACE, *arguments)
+
+
+def _named(value: str, image: str) -> tuple[str, str]:
+    repository, _, tag = image.rpartition(":")
+    return f"{value}.repository={repository}", f"{value}.tag={tag}"

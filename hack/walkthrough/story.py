@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from installation import CHECKOUT, Installation
 from localcluster.errors import ClusterError
+from localcluster.images.guest import build_guest_image, guest_image_name
 from localcluster.images.operator import build_operator_image, operator_image_name
 from localcluster.progress import step
 from localcluster.tools import tool
@@ -75,8 +76,9 @@ def _install(driver: Driver, stage: Stage) -> None:
     stage.chapter("The operator", "Its image is built from this checkout and its chart installed by Helm.")
     image = operator_image_name()
     driver.load(str(build_operator_image()))
+    driver.load(str(build_guest_image()))
     with step(f"helm upgrade --install sandkeeper charts/sandkeeper (image {image})"):
-        Installation(driver.kubeconfig, image).install()
+        Installation(driver.kubeconfig, image, guest_image_name()).install()
     stage.kubectl("-n", "sandkeeper-system", "get", "deployments,pods")
     stage.say("No sandbox starts before a canary has tried whether the network of this cluster holds the fence:")
     result = ("-n", "sandkeeper-system", "configmap/sandkeeper-enforcement")

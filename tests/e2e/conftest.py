@@ -37,7 +37,8 @@ def kubectl(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubec
 @pytest.fixture(scope="session")
 def installation(kubeconfig: Path) -> Installation:
     """The operator of this checkout, installed by its chart from its image."""
-    installation = Installation(kubeconfig, hack_cluster("load", "operator").strip())
+    operator, guest = (hack_cluster("load", image).strip() for image in ("operator", "guest"))
+    installation = Installation(kubeconfig, operator, guest)
     installation.install()
     return installation
 
