@@ -3,8 +3,6 @@ package process
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -43,16 +41,15 @@ func Ends(received os.Signal) (int, bool) {
 	return bySignal + int(number), ok && (number == unix.SIGTERM || number == unix.SIGINT)
 }
 
-// Run starts a command, forwards signals to it, and returns its exit code when it has ended. Meanwhile it reaps
-// whatever ends and has no parent. Without a command it waits for the signal to end.
-func Run(command []string, signals Signals, complain io.Writer) int {
+// Run starts a command, forwards signals to it, and returns its exit code when it has ended, with an error where it could
+// not be started. Meanwhile it reaps whatever ends and has no parent. Without a command it waits for the signal to end.
+func Run(command []string, signals Signals) (int, error) {
 	if len(command) == 0 {
-		return stay(signals)
+		return stay(signals), nil
 	}
 	child, err := start(command)
 	if err != nil {
-		fmt.Fprintf(complain, "guest: %v\n", err)
-		return codeOf(err)
+		return codeOf(err), err
 	}
 	// Children that ended before signals were received have sent theirs already.
 	code, ended := reap(child)
@@ -66,7 +63,7 @@ func Run(command []string, signals Signals, complain io.Writer) int {
 			_ = unix.Kill(child, received.(syscall.Signal))
 		}
 	}
-	return code
+	return code, nil
 }
 
 func stay(signals Signals) int {

@@ -46,7 +46,12 @@ func (s *Sandbox) Run() int {
 		return code
 	}
 	s.ready.Store(true)
-	code := process.Run(s.Command, signals, s.Log)
+	code, err := process.Run(s.Command, signals)
+	if err != nil {
+		s.say("%v", err)
+		s.report(report{Step: "command", ExitCode: code, Lines: err.Error()})
+		return code
+	}
 	s.keepAtEnd()
 	return code
 }

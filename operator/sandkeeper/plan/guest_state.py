@@ -21,6 +21,12 @@ Json = dict[str, Any]
 
 _LONGEST: Final = 400
 _NAMED: Final = 3
+_INSTALLERS: Final = frozenset({"apt", "apk", "pip", "npm", "setup"})
+_STEPS: Final = {
+    "unpack": "What was changed and installed before could not be unpacked",
+    "pack": "What was installed could not be packed",
+    "command": "The command can't be started",
+}
 _KILLED: Final = frozenset({137, 143})
 _GRACE: Final = timedelta(minutes=2)
 """Within which a container has ended that the kubelet gave up."""
@@ -32,7 +38,7 @@ class _Ended(BaseModel):
     model_config = ConfigDict(strict=True)
 
     guest: Literal["SetupFailed"]
-    step: Literal["apt", "apk", "pip", "npm", "setup", "unpack", "pack"]
+    step: str = Field(pattern="^[a-z]{1,16}$")
     exit_code: int = Field(alias="exitCode", ge=0, le=255)
     lines: str = ""
 
@@ -42,9 +48,21 @@ def sandbox_state(pod: Json, node: Json | None, environment: Environment, settin
     state = state_of(pod, node)
     if state.reason == "CrashLooping":
         return _gave_up(pod, settings) or state
+    if state.reason == "ImagePullFailed":
+        return _unpulled(pod, settings) or state
     if state.reason == "Starting":
         return _at_work(pod, environment) or state
     return state
+
+
+def _unpulled(pod: Json, settings: GuestSettings) -> PodState | None:
+    """Tell of the guest's own image, where the kubelet speaks of it at the container that mounts it."""
+    message = str((_status(pod).get("state", {}).get("waiting") or {}).get("message", ""))
+    _, found, detail = message.partition(f'image "{settings.image}": ')
+    if not found:
+        return None
+    said = harmless(detail.rpartition(f'image "{settings.image}": ')[2], _LONGEST).rstrip(".")
+    return PodState("ImagePullFailed", f"Image {settings.image} of the guest can't be pulled: {said}.", wrong=True)
 
 
 def _at_work(pod: Json, environment: Environment) -> PodState | None:
@@ -80,7 +98,8 @@ def _gave_up(pod: Json, settings: GuestSettings) -> PodState | None:
         detail = f"{_step(said)}{_lines(said)}"
     else:
         return None
-    return PodState("SetupFailed", f"{detail} ({restarts(status)}).", wrong=True)
+    reason = "Failed" if said and said.step == "command" else "SetupFailed"
+    return PodState(reason, f"{detail} ({restarts(status)}).", wrong=True)
 
 
 def _said(terminated: Json) -> _Ended | None:
@@ -91,11 +110,9 @@ def _said(terminated: Json) -> _Ended | None:
 
 
 def _step(said: _Ended) -> str:
-    if said.step == "unpack":
-        return "What was changed and installed before could not be unpacked"
-    if said.step == "pack":
-        return "What was installed could not be packed"
-    return f"{said.step} ended with exit code {said.exit_code}"
+    if said.step in _INSTALLERS:
+        return f"{said.step} ended with exit code {said.exit_code}"
+    return _STEPS.get(said.step, "The guest could not bring the sandbox up")
 
 
 def _lines(said: _Ended | None) -> str:

@@ -125,20 +125,33 @@ def _progress(pod: Json, node_name: str) -> str:
 
 
 def _container_state(pod: Json) -> PodState | None:
-    """What the kubelet says of the container, where it says that something is wrong."""
-    for status in pod.get("status", {}).get("containerStatuses") or ():
-        waiting = status.get("state", {}).get("waiting") or {}
-        reason, message = waiting.get("reason", ""), waiting.get("message", "")
-        if reason in _IMAGE_REASONS:
-            return PodState("ImagePullFailed", _pull_message(status["image"], reason, message), wrong=True)
-        if reason == "CreateContainerConfigError":
-            missing = "SecretMissing" if "secret" in message.lower() else "ConfigMissing"
-            return PodState(missing, _sentence(message), wrong=True)
-        if reason in _CREATE_REASONS:
-            return PodState("Failed", _sentence(f"The container can't be started: {message}"), wrong=True)
-        if status.get("restartCount") or status.get("state", {}).get("terminated"):
-            return _crashed(status)
+    """What the kubelet says of the containers, where it says that something is wrong."""
+    status = pod.get("status", {})
+    found = [_held_up(each) or _uncopied(each) for each in status.get("initContainerStatuses") or ()]
+    found += [_held_up(each) or _ended(each) for each in status.get("containerStatuses") or ()]
+    return next(filter(None, found), None)
+
+
+def _held_up(status: Json) -> PodState | None:
+    waiting = status.get("state", {}).get("waiting") or {}
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _IMAGE_REASONS:
+        return PodState("ImagePullFailed", _pull_message(status["image"], reason, message), wrong=True)
+    if reason == "CreateContainerConfigError":
+        missing = "SecretMissing" if "secret" in message.lower() else "ConfigMissing"
+        return PodState(missing, _sentence(message), wrong=True)
+    if reason in _CREATE_REASONS:
+        return PodState("Failed", _sentence(f"The container can't be started: {message}"), wrong=True)
     return None
+
+
+def _uncopied(status: Json) -> PodState | None:
+    failed = (status.get("state", {}).get("terminated") or {}).get("exitCode", 0) or status.get("restartCount")
+    return PodState("Failed", f"Copying the guest failed; {restarts(status)}.", wrong=True) if failed else None
+
+
+def _ended(status: Json) -> PodState | None:
+    return _crashed(status) if status.get("restartCount") or status.get("state", {}).get("terminated") else None
 
 
 def _crashed(status: Json) -> PodState:

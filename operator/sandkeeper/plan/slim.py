@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from sandkeeper.api.names import ACTIVITY_ANNOTATION, CHECK_FENCE_ANNOTATION, WIDENS_ANNOTATION
+from sandkeeper.plan.guest import INIT_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
 
 Json = dict[str, Any]
@@ -37,13 +38,14 @@ def slim_pod(pod: Json) -> Json:
             "conditions": [
                 _picked(each, _CONDITION) for each in status.get("conditions") or () if each["type"] in _TELLING
             ],
-            "containerStatuses": [
-                _picked(each, _CONTAINER_STATUS)
-                for each in status.get("containerStatuses") or ()
-                if each["name"] == CONTAINER
-            ],
+            "initContainerStatuses": _statuses(status, "initContainerStatuses", INIT_CONTAINER),
+            "containerStatuses": _statuses(status, "containerStatuses", CONTAINER),
         },
     }
+
+
+def _statuses(status: Json, kind: str, name: str) -> list[Json]:
+    return [_picked(each, _CONTAINER_STATUS) for each in status.get(kind) or () if each["name"] == name]
 
 
 def slim_service(service: Json) -> Json:

@@ -132,7 +132,8 @@ def _listening(session: aiohttp.ClientSession, command: Command) -> aiohttp.Clie
     return aiohttp.ClientSession(
         connector=session.connector,
         connector_owner=False,
-        headers=session.headers,
+        # The API server finds no JSON in a stream and would answer 406.
+        headers={**session.headers, "Accept": "*/*"},
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
         raise_for_status=refused,
         trust_env=False,

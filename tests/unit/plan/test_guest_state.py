@@ -71,6 +71,7 @@ def test_unpacking_is_told_as_a_start() -> None:
         ({"step": "setup", "lines": ""}, "setup ended with exit code 100 (restarted 3 times"),
         ({"step": "unpack"}, "What was changed and installed before could not be unpacked: E: Unable"),
         ({"step": "pack"}, "What was installed could not be packed: E: Unable"),
+        ({"step": "guest"}, "The guest could not bring the sandbox up: E: Unable"),
     ],
 )
 def test_a_guest_that_gave_up_is_told_in_its_installers_words(said: Json, message: str) -> None:
@@ -78,6 +79,53 @@ def test_a_guest_that_gave_up_is_told_in_its_installers_words(said: Json, messag
 
     assert told(seen)["Ready"] == ("False", "SetupFailed")
     assert seen.state.message.startswith(message)
+
+
+def test_a_command_that_can_not_be_started_is_told_as_that() -> None:
+    seen = after(ended(GAVE_UP | {"step": "command", "lines": "exec: /no/such: not found"}))
+
+    assert told(seen)["Ready"] == ("False", "Failed")
+    assert seen.state.message.startswith("The command can't be started: exec: /no/such: not found (")
+
+
+BACK_OFF = 'Back-off pulling image "sandkeeper/guest": ErrImagePull: '
+PULL = 'failed to pull and unpack image "sandkeeper/guest": not found'
+
+
+@pytest.mark.parametrize("message", [PULL, BACK_OFF + PULL])
+def test_a_guest_that_can_not_be_pulled_is_told_by_its_own_name(message: str) -> None:
+    mounted = started({"waiting": {"reason": "ImagePullBackOff", "message": message}})
+
+    seen = plan(INSTALLING, pod=pod_of(INSTALLING, mounted))
+
+    assert told(seen)["Ready"] == ("False", "ImagePullFailed")
+    assert seen.state.message == "Image sandkeeper/guest of the guest can't be pulled: not found."
+
+
+def copying(state: Json, restarts: int = 0) -> Json:
+    guest = {"name": "guest", "image": "sandkeeper/guest", "restartCount": restarts, "state": state}
+    own = {"name": "sandbox", "image": "i", "restartCount": 0, "state": {"waiting": {"reason": "PodInitializing"}}}
+    return {"phase": "Pending", "initContainerStatuses": [guest], "containerStatuses": [own]}
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "says"),
+    [
+        (
+            {"waiting": {"reason": "ErrImagePull", "message": PULL}},
+            "ImagePullFailed",
+            "sandkeeper/guest can't be pulled",
+        ),
+        ({"terminated": {"exitCode": 1}}, "Failed", "Copying the guest failed; restarted 0 times"),
+        ({"terminated": {"exitCode": 0}}, "Starting", "Starting on node n1"),
+        ({"running": {}}, "Starting", "Starting on node n1"),
+    ],
+)
+def test_what_becomes_of_the_copy_of_a_guest_is_told(state: Json, reason: str, says: str) -> None:
+    seen = plan(INSTALLING, pod=pod_of(INSTALLING, copying(state)))
+
+    assert seen.state.reason == reason
+    assert says in seen.state.message
 
 
 def test_it_stays_told_while_the_guest_tries_again() -> None:
@@ -147,7 +195,7 @@ def _dumps(value: object) -> bool:
 def test_whatever_stands_in_the_message_changes_a_sentence_and_nothing_else(message: str) -> None:
     seen = after(ended(message))
 
-    assert seen.state.reason in {"SetupFailed", "CrashLooping"}
+    assert seen.state.reason in {"SetupFailed", "CrashLooping", "Failed"}
     assert {kind: truth for kind, (truth, _) in told(seen).items()} == {
         "Ready": "False",
         "Running": "False",

@@ -50,7 +50,7 @@ async def serving(server: ApiServer) -> AsyncIterator[tuple[aiohttp.ClientSessio
     app.router.add_route("*", "/{path:.*}", server.answer)
     async with (
         TestServer(app) as listening,
-        aiohttp.ClientSession(headers={"Authorization": "Bearer secret", "User-Agent": "tests"}) as session,
+        aiohttp.ClientSession(headers={"Authorization": "Bearer secret", "Accept": "application/json"}) as session,
     ):
         yield session, str(listening.make_url("")).rstrip("/")
 
@@ -89,7 +89,7 @@ async def test_a_command_is_run_and_heard(protocol: str) -> None:
     assert asked.path == "/api/v1/namespaces/team/pods/sbx-a/exec"
     assert asked.query.getall("command") == ["/bin/say", "a b", "$x"]
     assert (asked.query["container"], asked.query.get("stdin")) == ("sandbox", None)
-    assert asked.headers["Authorization"] == "Bearer secret"
+    assert (asked.headers["Authorization"], asked.headers["Accept"]) == ("Bearer secret", "*/*")
     assert asked.headers["Sec-WebSocket-Protocol"] == "v5.channel.k8s.io,v4.channel.k8s.io"
 
 

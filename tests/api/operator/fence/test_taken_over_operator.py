@@ -142,7 +142,34 @@ def test_it_enters_sandboxes_alone(besieged: Team, thief: Kubectl, command: list
     )
 
 
+PACK = ("/.sandkeeper/bin/guest", "pack")
+
+
 @pytest.mark.usefixtures("may_exec")
-def test_it_enters_sandboxes(thief: Kubectl) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["exec", "sbx-agent", "-c", "sandbox", "--", "id"],
+        ["exec", "sbx-agent", "-c", "sandbox", "--", *PACK, "--help"],
+        ["exec", "sbx-agent", "-c", "sandbox", "-i", "--", *PACK],
+        ["attach", "sbx-agent"],
+        ["port-forward", "pod/sbx-agent", ":80"],
+        ["get", "--raw", "/api/v1/namespaces/NAMESPACE/pods/sbx-agent/proxy/"],
+    ],
+    ids=["another command", "another argument", "input", "attach", "port-forward", "proxy"],
+)
+def test_it_runs_nothing_in_sandboxes_but_what_packs_them(besieged: Team, thief: Kubectl, command: list[str]) -> None:
+    said = thief.refused(*(word.replace("NAMESPACE", besieged.namespace) for word in command))
+
+    assert sentence(said) == (
+        "command: the operator of Sandkeeper runs nothing in a sandbox but /.sandkeeper/bin/guest pack, and says nothing "
+        "to it"
+    )
+
+
+@pytest.mark.usefixtures("may_exec")
+def test_it_lets_sandboxes_pack(thief: Kubectl) -> None:
     # No kubelet stands behind the node, so that this fails later than at admission.
-    assert "ValidatingAdmissionPolicy" not in thief.refused("exec", "sbx-agent", "--", "id")
+    said = thief.refused("exec", "sbx-agent", "-c", "sandbox", "--", *PACK)
+
+    assert "ValidatingAdmissionPolicy" not in said
