@@ -16,6 +16,8 @@ from sandkeeper.api.names import (
     SANDBOX_PLURAL,
     WIDENS_ANNOTATION,
 )
+from sandkeeper.plan.guest import PACK_COMMAND
+from sandkeeper.plan.pod import CONTAINER
 from unit.chart.rendering import Helm, objects
 
 
@@ -50,6 +52,8 @@ def test_they_use_the_names_that_the_operator_gives(policies: list[dict[str, Any
     assert keys == {LABEL_PREFIX, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
     assert starts == {(CHILD_PREFIX, CANARY_PREFIX)}
     assert f"'{FENCE_NAME}'" in said
+    assert f"== {list(PACK_COMMAND)}" in said
+    assert f".orValue('') == '{CONTAINER}'" in said
     assert f"group('{GROUP}').resource('{SANDBOX_PLURAL}')" in said
 
 
