@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"path"
 	"slices"
 	"strings"
 
@@ -65,10 +66,15 @@ type change struct {
 // compare finds what changed since the index was made.
 func (i *Index) compare(root *Root) (*changes, error) {
 	i.round++
-	found, state, counted := &changes{}, newSum(), map[uint64]bool{}
+	found, state, counted, touched := &changes{}, newSum(), map[uint64]bool{}, map[string]bool{}
 	err := root.walk(func(now *entry) error {
-		if i.same(now) || !now.packed() {
+		same := i.same(now)
+		// What is unpacked into a folder changes its time; so its own entry, which comes after, has to be there.
+		if same && !touched[now.path] || !now.packed() {
 			return nil
+		}
+		if !same {
+			touched[path.Dir(now.path)] = true
 		}
 		next := change{path: now.path}
 		if now.isFile() && !counted[now.inode()] {
@@ -84,8 +90,8 @@ func (i *Index) compare(root *Root) (*changes, error) {
 		return nil
 	})
 	found.deleted = i.missing(root)
-	for _, path := range found.deleted {
-		state.text(path)
+	for _, name := range found.deleted {
+		state.text(name)
 	}
 	found.state = state.hex()
 	return found, err
@@ -106,10 +112,10 @@ func (i *Index) same(now *entry) bool {
 // missing returns what the last comparison did not find, or found as something else; children before their folders.
 func (i *Index) missing(root *Root) []string {
 	var paths []string
-	for path, before := range i.marks {
+	for name, before := range i.marks {
 		// What somebody mounted something over since then is still there.
-		if before.round != i.round && !root.leftOut(path) {
-			paths = append(paths, path)
+		if before.round != i.round && !root.leftOut(name) {
+			paths = append(paths, name)
 		}
 	}
 	slices.SortFunc(paths, func(a, b string) int { return strings.Compare(b, a) })

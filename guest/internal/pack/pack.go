@@ -65,6 +65,7 @@ type Size struct {
 type Store struct {
 	folder string
 	limit  int64
+	most   int
 	index  *Index
 	path   string
 	// What was packed or unpacked last, and what came of it.
@@ -81,7 +82,7 @@ func OpenStore(folder, root string, index *Index, limit int64) (*Store, error) {
 	if err := os.Remove(filepath.Join(folder, unfinished)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	return &Store{folder: folder, limit: limit, index: index, path: root}, nil
+	return &Store{folder: folder, limit: limit, most: mostEntries, index: index, path: root}, nil
 }
 
 // Pack writes what changed in the root file system, unless nothing did since the last time.

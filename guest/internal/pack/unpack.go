@@ -13,11 +13,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds of what a pack may ask for, beside the limit of its bytes.
+// Without a limit of its own, a pack asks for more than any root file system holds where it asks for this.
 const (
 	mostEntries = 4 << 20
-	// Without a limit, a bomb is what no root file system holds.
-	mostBytes = 1 << 40
+	mostBytes   = 1 << 40
 )
 
 // errContent is a pack that no guest wrote, or whose bytes went wrong.
@@ -90,7 +89,8 @@ func (s *Store) unpack(source *os.File, say func(string, ...any)) (Label, Result
 	reader := &reader{
 		tar:    tar.NewReader(plain),
 		places: places{root: root, making: true},
-		limit:  cmp.Or(s.limit, mostBytes),
+		bytes:  cmp.Or(s.limit, mostBytes),
+		most:   s.most,
 		buffer: make([]byte, 256<<10),
 	}
 	defer reader.places.leave(0)
@@ -108,7 +108,8 @@ func (s *Store) unpack(source *os.File, say func(string, ...any)) (Label, Result
 type reader struct {
 	tar     *tar.Reader
 	places  places
-	limit   int64
+	bytes   int64
+	most    int
 	buffer  []byte
 	skipped int
 	result  Result
@@ -150,8 +151,11 @@ func (r *reader) entries() error {
 func (r *reader) account(header *tar.Header) error {
 	r.result.Entries++
 	r.result.UnpackedBytes += header.Size
-	if r.result.Entries > mostEntries || r.result.UnpackedBytes > r.limit {
-		return fmt.Errorf("%w: it has more than the limit of %s", errContent, size(r.limit))
+	if r.result.UnpackedBytes > r.bytes {
+		return fmt.Errorf("%w: it has more than the limit of %s", errContent, size(r.bytes))
+	}
+	if r.result.Entries > r.most {
+		return fmt.Errorf("%w: it has more than %d entries", errContent, r.most)
 	}
 	return nil
 }
