@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -91,18 +92,18 @@ func (t *tail) lines() []string {
 	if len(first) == 0 && len(t.last) > 0 {
 		first = t.last[len(t.last)-1:]
 	}
-	bytes := 0
+	room := keptBytes
 	for _, line := range first {
-		bytes += len(line)
+		room -= len(line)
 	}
-	return append(first[:len(first):len(first)], latest(t.last, first, keptBytes-bytes)...)
+	return append(first[:len(first):len(first)], latest(t.last, first, room)...)
 }
 
 // distinct returns the first few lines that are none before.
 func distinct(lines []string, most int) []string {
 	var kept []string
 	for _, line := range lines {
-		if line != "" && len(kept) < most && !contains(kept, line) {
+		if line != "" && len(kept) < most && !slices.Contains(kept, line) {
 			kept = append(kept, line)
 		}
 	}
@@ -112,26 +113,17 @@ func distinct(lines []string, most int) []string {
 // latest returns as many of the last lines as there is room for, in their order and without those told already.
 func latest(lines, told []string, room int) []string {
 	var kept []string
-	for index := len(lines) - 1; index >= 0; index-- {
-		line := lines[index]
-		if contains(told, line) {
+	for _, line := range slices.Backward(lines) {
+		if slices.Contains(told, line) {
 			continue
 		}
 		if room -= len(line); room < 0 {
 			break
 		}
-		kept = append([]string{line}, kept...)
+		kept = append(kept, line)
 	}
+	slices.Reverse(kept)
 	return kept
-}
-
-func contains(lines []string, line string) bool {
-	for _, each := range lines {
-		if each == line {
-			return true
-		}
-	}
-	return false
 }
 
 // clean returns a line that is safe to show: printable, valid UTF-8, not long.
@@ -146,7 +138,7 @@ func clean(line string) string {
 		}
 		return -1
 	}, line)
-	line = strings.TrimRight(line, " ")
+	line = strings.TrimSpace(line)
 	if len(line) <= keptLineBytes {
 		return line
 	}
