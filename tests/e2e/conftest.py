@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from api.kubectl import Kubectl
+from e2e.repository.repository import Repository
 from installation import Installation
+from localcluster.images.packages import packages_image
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -50,3 +52,15 @@ def namespace(kubectl: Kubectl, installation: Installation) -> Iterator[str]:
     kubectl("create", "namespace", name)
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def repository(kubectl: Kubectl) -> Iterator[Repository]:
+    """A repository of packages in the cluster, and an image that installs from it."""
+    image = hack_cluster("load", str(packages_image())).strip()
+    repository = Repository(kubectl, f"repository-{uuid.uuid4().hex[:8]}", image)
+    try:
+        repository.start()
+        yield repository
+    finally:
+        repository.stop()
