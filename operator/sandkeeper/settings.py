@@ -89,7 +89,7 @@ class OperatorSettings(BaseSettings):
         default="", description="ServiceAccount of the same namespace to ask kubelets as; empty measures no sandbox."
     )
     idle_interval_seconds: float = Field(default=60.0, ge=1.0, description="Between two looks at a node.")
-    idle_threshold: float = Field(default=0.02, gt=0.0, description="Cores that an idle sandbox may use on average.")
+    idle_threshold: float = Field(default=0.01, gt=0.0, description="Cores that an idle sandbox may use on average.")
     idle_kubelet_ca: str = Field(
         default="", description="File with the authorities of the kubelets' certificates; empty: the API server's own."
     )

@@ -33,7 +33,7 @@ class IdleRule:
         Between two measurements.
     """
 
-    threshold: float = 0.02
+    threshold: float = 0.01
     interval: timedelta = timedelta(minutes=1)
 
     @property

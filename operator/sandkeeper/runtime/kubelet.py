@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _MOST_BYTES: Final = 16 << 20
 """A page of 500 pods is a tenth of this."""
 _LONGEST_LINE: Final = 4096
+_MOST_SAMPLES: Final = 2000
+"""More pods than any kubelet runs."""
+_TOO_MUCH: Final = "gives more than all its pods can account for"
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 
 
@@ -136,7 +139,7 @@ class Kubelets:
             raise KubeletError("certificate", f"has a certificate that can't be verified: {_why(error)}") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise KubeletError("unreachable", f"can't be reached: {str(error) or 'no answer in time'}") from error
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             raise KubeletError("malformed", "gives measurements that can't be read") from error
 
     async def close(self) -> None:
@@ -170,7 +173,7 @@ class Kubelets:
                 raise KubeletError("refused", "does not let us read its metrics")
             if page.status != 200:
                 raise KubeletError("malformed", f"answers with HTTP {page.status} instead of its metrics")
-            found = [line async for line in _lines(page.content) if line.startswith(start) and having in line]
+            found = await _matching(_lines(page.content), start, having)
         return b"\n".join([*found, b""]).decode()
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -190,13 +193,23 @@ class _UnauthorizedError(Exception):
     """The token was not accepted."""
 
 
+async def _matching(lines: AsyncIterator[bytes], start: bytes, having: bytes) -> list[bytes]:
+    found: list[bytes] = []
+    async for line in lines:
+        if line.startswith(start) and having in line:
+            if len(line) > _LONGEST_LINE or len(found) == _MOST_SAMPLES:
+                raise KubeletError("malformed", _TOO_MUCH)
+            found.append(line)
+    return found
+
+
 async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
     total, rest = 0, b""
     async for chunk in stream.iter_any():
         total += len(chunk)
         *whole, rest = (rest + chunk).split(b"\n")
         if total > _MOST_BYTES or len(rest) > _LONGEST_LINE:
-            raise KubeletError("malformed", "gives more than all its pods can account for")
+            raise KubeletError("malformed", _TOO_MUCH)
         for line in whole:
             yield line
 
