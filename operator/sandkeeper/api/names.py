@@ -37,6 +37,10 @@ GUEST_RUNS: Final = "run"
 WIDENS_ANNOTATION: Final = f"{GROUP}/widens-sandboxes"
 """On a NetworkPolicy, by those who may: "true" says that it opens sandboxes on purpose."""
 
+RETAINED_LABEL: Final = f"{GROUP}/retained"
+RETAINED_VALUE: Final = "true"
+"""On a workspace's claim: it outlives its sandbox, and the next one of the same name takes it over."""
+
 NAME_PATTERN: Final = "^[a-z]([-a-z0-9]{0,50}[a-z0-9])?$"
 """At most 52 characters: with the pods' prefix a child's name still fits a label value and a host name (63)."""
 CHILD_PREFIX: Final = "sbx-"
@@ -59,6 +63,11 @@ def service_name(sandbox: str) -> str:
 
 def ports_policy_name(sandbox: str) -> str:
     """Name of the NetworkPolicy that lets the namespace reach the sandbox's ports."""
+    return CHILD_PREFIX + sandbox
+
+
+def claim_name(sandbox: str) -> str:
+    """Name of the PersistentVolumeClaim that holds the sandbox's workspace."""
     return CHILD_PREFIX + sandbox
 
 

@@ -17,12 +17,12 @@ from .pod_template import PodMetadata, PodSpec, PodTemplate
 from .quantities import binary, canonical, decimal, parsed
 from .sandbox import SandboxSpec
 from .security import EffectiveSecurity, Security
-from .workspace import EPHEMERAL, PERSISTENT, EffectiveWorkspace, Workspace
+from .workspace import PERSISTENT, EffectiveWorkspace, Workspace
 
 BUILT_IN: Final = SandboxSpec(
     image="ubuntu:22.04",
     resources=Resources(limits={"cpu": "2", "memory": "4Gi", "ephemeral-storage": "10Gi"}),
-    workspace=Workspace(path="/workspace", type=EPHEMERAL, size="10Gi", reclaim_policy="Delete"),
+    workspace=Workspace(path="/workspace", type=PERSISTENT, size="10Gi", reclaim_policy="Delete"),
     lifecycle=Lifecycle(state=RUNNING, idle_timeout="15m", expiry_policy="Retain"),
 )
 """The lowest layer: what a sandbox with an empty spec gets."""

@@ -83,8 +83,8 @@ class SandboxSpec(Model):
     )
     workspace: Workspace | None = Field(
         default=None,
-        description="The directory that the agent works in. Default: 10Gi of the node's disk at /workspace, lost with "
-        "the pod.",
+        description="The directory that the agent works in. Default: a volume of 10Gi at /workspace, of the cluster's "
+        "default StorageClass, which goes with the sandbox.",
         json_schema_extra=checks(*WORKSPACE_RULES),
     )
     security: Security | None = Field(

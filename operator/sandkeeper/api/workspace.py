@@ -64,7 +64,7 @@ class Workspace(Model):
     type: str | None = Field(
         default=None,
         description="Persistent: on a volume of its own, which outlives the pod. Ephemeral: on the node's disk, and "
-        "lost with the pod. Default: Ephemeral.",
+        "lost with the pod. Default: Persistent.",
         json_schema_extra=checks(enum=[PERSISTENT, EPHEMERAL]),
     )
     size: Quantity | None = Field(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.cluster import RESOURCES
+from sandkeeper.plan.claim import claim_ownership
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
 from sandkeeper.runtime.errors import ApiError
-from sandkeeper.runtime.resource import Json, key_of
+from sandkeeper.runtime.resource import CLAIMS, Json, key_of
 
 if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
@@ -70,7 +71,7 @@ class ChildWriter:
             if not error.already_exists:
                 raise
             existing = await self._existing(obj)
-            whose = Ownership.OURS if sandbox is None or is_fence(obj) else ownership(existing, sandbox)
+            whose = Ownership.OURS if sandbox is None or is_fence(obj) else _whose(existing, sandbox)
             if whose is Ownership.FOREIGN or not is_managed(existing):
                 raise InTheWayError(existing) from error
             store.upsert(existing)
@@ -119,3 +120,7 @@ class ChildWriter:
         if gone:
             self._cluster.store(RESOURCES[child["kind"]]).remove(key_of(child), child["metadata"]["uid"])
             raise OutdatedError from error
+
+
+def _whose(existing: Json, sandbox: Sandbox) -> Ownership:
+    return (claim_ownership if existing["kind"] == CLAIMS.kind else ownership)(existing, sandbox)

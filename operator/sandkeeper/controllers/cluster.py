@@ -14,6 +14,7 @@ from sandkeeper.api.names import (
     SANDBOX_KIND,
     SANDBOX_PLURAL,
     VERSION,
+    claim_name,
     pod_name,
     ports_policy_name,
     service_name,
@@ -21,21 +22,26 @@ from sandkeeper.api.names import (
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
+    slim_claim,
     slim_network_policy,
     slim_node,
     slim_pod,
     slim_runtime_class,
     slim_sandbox,
     slim_service,
+    slim_storage_class,
 )
+from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.user_namespace import NodeSupport, offers
 from sandkeeper.runtime.informer import Informer
 from sandkeeper.runtime.resource import (
+    CLAIMS,
     NETWORK_POLICIES,
     NODES,
     PODS,
     RUNTIME_CLASSES,
     SERVICES,
+    STORAGE_CLASSES,
     Json,
     Key,
     Resource,
@@ -52,12 +58,14 @@ SANDBOXES = Resource(GROUP, VERSION, SANDBOX_PLURAL, SANDBOX_KIND)
 _SLIM = {
     SANDBOXES: slim_sandbox,
     PODS: slim_pod,
+    CLAIMS: slim_claim,
     SERVICES: slim_service,
     NETWORK_POLICIES: slim_network_policy,
     NODES: slim_node,
     RUNTIME_CLASSES: slim_runtime_class,
+    STORAGE_CLASSES: slim_storage_class,
 }
-_CHILDREN = (PODS, SERVICES)
+_CHILDREN = (PODS, CLAIMS, SERVICES)
 RESOURCES = {resource.kind: resource for resource in _SLIM}
 
 
@@ -85,6 +93,8 @@ class Cluster:
             Informer(client, resource, self._stores[resource], self._node_changed)
             for resource in (NODES, RUNTIME_CLASSES)
         ]
+        classes = self._stores[STORAGE_CLASSES]
+        self.informers.append(Informer(client, STORAGE_CLASSES, classes, self._class_changed))
         # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
         policies = self._stores[NETWORK_POLICIES]
         self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
@@ -101,6 +111,16 @@ class Cluster:
     def pod(self, sandbox: Key) -> Json | None:
         """Pod that has the name of the sandbox's."""
         return self._stores[PODS].get(Key(sandbox.namespace, pod_name(sandbox.name)))
+
+    def claim(self, sandbox: Key) -> Json | None:
+        """PersistentVolumeClaim that has the name of the sandbox's."""
+        return self._stores[CLAIMS].get(Key(sandbox.namespace, claim_name(sandbox.name)))
+
+    @property
+    def classes(self) -> StorageClasses:
+        """The StorageClasses that there are."""
+        store = self._stores[STORAGE_CLASSES]
+        return StorageClasses({key.name: found for key in store if (found := store.get(key))})
 
     def service(self, sandbox: Key) -> Json | None:
         """Service that has the name of the sandbox's."""
@@ -173,6 +193,11 @@ class Cluster:
                 self._wake(sandbox)
         if key.name == FENCE_NAME or key.name.startswith(CHILD_PREFIX):
             self._child_changed(key, before, after)
+
+    def _class_changed(self, _: Key, __: Json | None, ___: Json | None) -> None:
+        # Seldom enough to ask them all: some wait for a class, others for one whose volumes grow.
+        for sandbox in self.sandboxes:
+            self._wake(sandbox)
 
     def _node_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if offers(before) != offers(after):

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandkeeper.api.names import FENCE_NAME
+from sandkeeper.controllers.aides import Aides
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
-from sandkeeper.controllers.sandbox import Aides, SandboxController
+from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.controllers.usage import Usages, kubelets_of
 from sandkeeper.runtime.client import ApiClient
 from sandkeeper.runtime.clock import Clock

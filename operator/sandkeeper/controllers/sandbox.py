@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,7 +12,8 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError, Outdated
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.uses import Uses
-from sandkeeper.plan.announcement import newly_opened, worth_an_event
+from sandkeeper.controllers.volume_news import VolumeNews
+from sandkeeper.plan.announcement import lost_workspace, newly_opened, worth_an_event
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
@@ -21,6 +22,7 @@ from sandkeeper.plan.pod_state import condition, failed, has_failed
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused, revives
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
+from sandkeeper.plan.volume import worth_asking
 from sandkeeper.plan.writes import Create, Delete, Pack, Write
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key
@@ -29,42 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from sandkeeper.controllers.aides import Aides
     from sandkeeper.controllers.cluster import Cluster
-    from sandkeeper.controllers.fence import FenceKeeper
     from sandkeeper.controllers.metrics import SandboxMetrics
-    from sandkeeper.controllers.packing import Packer
-    from sandkeeper.controllers.proof import Proof
-    from sandkeeper.controllers.usage import Usages
     from sandkeeper.runtime.client import ApiClient
-    from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.events import EventRecorder
 
 
 _CONFLICT_SECONDS = 10.0
 """How often to look whether an object in the way is gone: one without our label is not watched."""
-
-
-@dataclass(frozen=True)
-class Aides:
-    """What works beside the controller of sandboxes.
-
-    Attributes
-    ----------
-    fences, proof
-        The fences of namespaces, and whether they hold.
-    packer
-        Packs pods in the background.
-    usages
-        How busy pods are.
-    clock
-        The cluster's time.
-    """
-
-    fences: FenceKeeper
-    proof: Proof
-    packer: Packer
-    usages: Usages
-    clock: Clock
 
 
 class SandboxController:
@@ -99,6 +74,7 @@ class SandboxController:
         self._packer, self._usages, self._clock = aides.packer, aides.usages, aides.clock
         self._failures = Failures()
         self._uses = Uses(events)
+        self._news = VolumeNews(client)
         self._first_seen: dict[str, datetime] = {}
         self._log = structlog.get_logger()
 
@@ -137,6 +113,9 @@ class SandboxController:
         observed = self._observe(key, raw, now)
         if unanswered(observed):
             self._proof.ask(key.namespace)
+        late = worth_asking(observed, now)
+        if late is not None:
+            observed = replace(observed, volume_news=await self._news.of(late))
         plan = plan_sandbox(observed, now)
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
         if revives(observed, plan):
@@ -188,6 +167,8 @@ class SandboxController:
             status=raw.get("status", {}),
             settings=self._settings,
             nodes=self._cluster.support,
+            classes=self._cluster.classes,
+            claim=self._cluster.claim(key),
             pod=pod,
             service=self._cluster.service(key),
             ports_policy=self._cluster.ports_policy(key),
@@ -215,6 +196,10 @@ class SandboxController:
         else:
             await self._children.apply(write, observed.sandbox)
         self._log_write(write, Key(child["metadata"]["namespace"], observed.sandbox.metadata.name))
+        lost = lost_workspace(observed.status, write)
+        if lost:
+            regarding = {"metadata": observed.sandbox.metadata.to_json()}
+            self._events.record(SANDBOXES, regarding, "Warning", "WorkspaceLost", "Create", lost)
         if is_fence(child) and isinstance(write, Create):
             raise OutdatedError
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.writes import Create
 
 if TYPE_CHECKING:
     from sandkeeper.plan.pod_state import PodState
+    from sandkeeper.plan.writes import Write
 
 Json = dict[str, Any]
 _PROGRESS = frozenset({"Pending", "Starting", "Installing", "Packing", "Unverified", "Waking"})
@@ -45,3 +47,23 @@ def newly_opened(before: Json, after: Json) -> str:
     was, now = (condition({"status": each}, "EgressEnforced") for each in (before, after))
     told = condition({"status": after}, "Ready").get("reason") == "Widened"
     return str(now["message"]) if now.get("reason") == "Widened" != was.get("reason") and not told else ""
+
+
+def lost_workspace(before: Json, write: Write) -> str:
+    """Sentence about a write that makes a workspace anew; empty where it does not.
+
+    Parameters
+    ----------
+    before
+        The status, which names the claim once there was one.
+    """
+    if (
+        not isinstance(write, Create)
+        or write.obj["kind"] != "PersistentVolumeClaim"
+        or "workspaceClaimName" not in before
+    ):
+        return ""
+    return (
+        f"PersistentVolumeClaim {before['workspaceClaimName']} was deleted by somebody, and what was in the workspace "
+        "with it; the sandbox goes on with a new, empty one."
+    )

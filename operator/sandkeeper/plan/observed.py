@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.enforcement import Verdict
     from sandkeeper.plan.packing import PackResult
+    from sandkeeper.plan.storage_classes import StorageClasses
     from sandkeeper.plan.user_namespace import NodeSupport
 
 Json = dict[str, Any]
@@ -108,6 +109,12 @@ class Observed:
         The node that the pod is on, as far as the operator keeps nodes.
     nodes
         What the cluster's nodes can do.
+    classes
+        The cluster's StorageClasses.
+    claim
+        As the pod: the PersistentVolumeClaim of the name that the workspace's has.
+    volume_news
+        What controllers or the kubelet said last of a volume that is long in coming; empty where nobody was asked.
     failure
         Set while a failed pod is being replaced.
     first_seen
@@ -132,6 +139,9 @@ class Observed:
     status: Json
     settings: Settings
     nodes: NodeSupport
+    classes: StorageClasses
+    claim: Json | None = None
+    volume_news: str = ""
     pod: Json | None = None
     service: Json | None = None
     ports_policy: Json | None = None

@@ -130,7 +130,7 @@ def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
         "restartPolicy": "Always",
         "securityContext": pod_security_context(environment),
         "containers": [_container(environment, settings)],
-        "volumes": volumes(environment),
+        "volumes": volumes(name, environment),
     }
     if settings.priority_class:
         spec["priorityClassName"] = settings.priority_class

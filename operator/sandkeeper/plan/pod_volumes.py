@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.directories import SHARED_MEMORY
+from sandkeeper.api.names import claim_name
 from sandkeeper.api.quantities import binary, canonical, parsed
 
 if TYPE_CHECKING:
@@ -12,17 +13,27 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+WORKSPACE_VOLUME: Final = "workspace"
+WORKSPACE_SUB_PATH: Final = "workspace"
+"""Directory of a claim's volume that is mounted: a file system's own ``lost+found`` stays out of sight."""
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 
 
-def volumes(environment: Environment) -> list[Json]:
+def volumes(sandbox: str, environment: Environment) -> list[Json]:
     """Render the pod's volumes.
 
+    Parameters
+    ----------
+    sandbox
+        Name of the sandbox, by which its claim is called.
+
+    Notes
+    -----
     Those of writable paths have no limit of their own: together with the root file system they are held to the limit of
     ephemeral storage, beyond which the kubelet evicts the pod.
     """
     return [
-        {"name": "workspace", "emptyDir": {"sizeLimit": environment.workspace.size}},
+        {"name": WORKSPACE_VOLUME, **_workspace(sandbox, environment)},
         # Runtimes give 64Mi, with which browsers and PyTorch's data loaders crash.
         {"name": _SHARED_MEMORY_VOLUME, "emptyDir": {"medium": "Memory"}},
         *({"name": name, "emptyDir": {}} for name in _writable(environment)),
@@ -31,8 +42,11 @@ def volumes(environment: Environment) -> list[Json]:
 
 def volume_mounts(environment: Environment) -> list[Json]:
     """Render where the container has the volumes."""
+    workspace = {"name": WORKSPACE_VOLUME, "mountPath": environment.workspace.path}
+    if environment.workspace.persistent:
+        workspace["subPath"] = WORKSPACE_SUB_PATH
     return [
-        {"name": "workspace", "mountPath": environment.workspace.path},
+        workspace,
         {"name": _SHARED_MEMORY_VOLUME, "mountPath": SHARED_MEMORY},
         *({"name": name, "mountPath": path} for name, path in _writable(environment).items()),
     ]
@@ -48,6 +62,12 @@ def limit_shared_memory(volumes: list[Json], environment: Environment) -> None:
     for volume in volumes:
         if volume["name"] == _SHARED_MEMORY_VOLUME:
             volume["emptyDir"]["sizeLimit"] = half
+
+
+def _workspace(sandbox: str, environment: Environment) -> Json:
+    if environment.workspace.persistent:
+        return {"persistentVolumeClaim": {"claimName": claim_name(sandbox)}}
+    return {"emptyDir": {"sizeLimit": environment.workspace.size}}
 
 
 def _writable(environment: Environment) -> dict[str, str]:

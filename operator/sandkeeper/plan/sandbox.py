@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.resolve import resolve
+from sandkeeper.plan.claim import claim_ownership, create_claim, keep_claim, takes_over
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
@@ -22,6 +23,7 @@ from sandkeeper.plan.service import sandbox_service
 from sandkeeper.plan.sleep import SLEEPING, end, fall_asleep
 from sandkeeper.plan.status import postponed, status_of
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
+from sandkeeper.plan.volume import must_stay, outdated_volume, volume_state
 from sandkeeper.plan.writes import Create, Delete, Patch, Write, merge_patch
 
 if TYPE_CHECKING:
@@ -84,8 +86,13 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         work_first=has_work_first(observed, environment),
     )
     state, writes = _decide(observed, environment, desired, life, now)
-    late = outdated(observed.pod, desired) if observed.pod and state.running else None
+    late = _late(observed, environment, desired) if observed.pod and state.running else None
     return finish(observed, environment, life, state, writes, now, late=late)
+
+
+def _late(observed: Observed, environment: Environment, desired: Json) -> tuple[str, str] | None:
+    volume = outdated_volume(observed.claim, environment, observed.classes)
+    return (outdated(observed.pod, desired) if observed.pod else None) or volume
 
 
 def finish(
@@ -126,9 +133,16 @@ def _runs(observed: Observed) -> bool:
 
 def revives(observed: Observed, plan: Plan) -> bool:
     """Whether a plan makes anew what a sandbox once had, rather than what it never had."""
+    if any(isinstance(write, Patch) and _takes_over(write) for write in plan.writes):
+        # With a sandbox that is gone already, a claim would go that was to be kept.
+        return True
     return "observedGeneration" in observed.status and any(
         isinstance(write, Create) and not is_fence(write.obj) for write in plan.writes
     )
+
+
+def _takes_over(patch: Patch) -> bool:
+    return patch.child["kind"] == "PersistentVolumeClaim" and takes_over(patch.patch)
 
 
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
@@ -153,21 +167,25 @@ def _decide(
         return conflict_state(observed.fence), ()
     # The fence stands before the first pod, whatever is the matter with this one sandbox.
     fence = _converge(observed, observed.fence, fence_policy(observed.sandbox.metadata.namespace))
-    obstacle = _conflict(observed) or denial(environment, observed.settings)
+    obstacle = _conflict(observed, environment) or denial(environment, observed.settings)
     if obstacle:
         return obstacle, fence
     if life.phase is Phase.ASLEEP:
         state, pod_writes = fall_asleep(observed, life, now)
     else:
         state, pod_writes = _decide_pod(observed, environment, desired, now)
+    state, claim = volume_state(observed, environment, state, now), keep_claim(observed, environment)
     # What offers the pod to others may follow it.
     service = _converge(observed, observed.service, sandbox_service(observed.sandbox, environment))
     policy = _converge(observed, observed.ports_policy, ports_policy(observed.sandbox, environment))
-    return state, (*fence, *pod_writes, *service, *policy)
+    return state, (*fence, *pod_writes, *claim, *service, *policy)
 
 
-def _conflict(observed: Observed) -> PodState | None:
+def _conflict(observed: Observed, environment: Environment) -> PodState | None:
     """State where something that is not ours has the name of one of our children."""
+    claim = observed.claim if environment.workspace.persistent else None
+    if claim is not None and claim_ownership(claim, observed.sandbox) is Ownership.FOREIGN:
+        return conflict_state(claim)
     for child in (observed.pod, observed.service, observed.ports_policy):
         if child is not None and ownership(child, observed.sandbox) is Ownership.FOREIGN:
             return conflict_state(child)
@@ -238,6 +256,10 @@ def _live(observed: Observed, pod: Json, environment: Environment) -> PodState:
 def _replace(
     observed: Observed, environment: Environment, pod: Json, desired: Json, cause: str, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
+    lost = must_stay(observed)
+    if lost:
+        message = f"The pod is to be replaced: {cause}. {lost}"
+        return replace(_live(observed, pod, environment), reason="WorkspaceDeleting", message=message, wrong=True), ()
     held = gate(observed, pod["metadata"].get("labels", {}))
     if held:
         # What runs is worth more than a successor that may not start.
@@ -262,4 +284,7 @@ def _without_pod(
     held = gate(observed, desired["metadata"]["labels"])
     if held:
         return held, ()
-    return PodState("Starting", "The pod is being created."), (Create(desired),)
+    awaited, claim = create_claim(observed, environment)
+    if awaited:
+        return awaited, ()
+    return PodState("Starting", "The pod is being created."), (*claim, Create(desired))

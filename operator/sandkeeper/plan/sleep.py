@@ -64,7 +64,8 @@ def end(observed: Observed, life: Life, now: datetime) -> Decision:
     if pod is not None and "deletionTimestamp" in pod["metadata"]:
         going = ending(pod, now)
         resting = going if going.wrong else replace(resting, look_again=going.look_again)
-    children = (pod, observed.service, observed.ports_policy)
+    # A claim that is to be retained has no owner, and stays for the next sandbox of this name.
+    children = (pod, observed.service, observed.ports_policy, observed.claim)
     gone = (child for child in children if child is not None and _is_to_go(child, observed))
     return resting, tuple(Delete(child) for child in gone)
 

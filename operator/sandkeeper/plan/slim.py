@@ -19,7 +19,13 @@ _SANDBOX_METADATA: Final = (
 )  # fmt: skip
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP", "startTime")
 _CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState", "started")
-_TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending"})
+_TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending", "PodReadyToStartContainers"})
+_CLAIM_METADATA: Final = (
+    "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp",
+    "deletionTimestamp",
+)  # fmt: skip
+_CLAIM_STATUS: Final = ("phase", "capacity", "allocatedResourceStatuses")
+_DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
@@ -62,6 +68,31 @@ def slim_network_policy(policy: Json) -> Json:
     """Keep a NetworkPolicy's whole spec: any difference in it matters."""
     metadata = _annotated(policy["metadata"], _METADATA, WIDENS_ANNOTATION)
     return {"kind": "NetworkPolicy", "metadata": metadata, "spec": policy["spec"]}
+
+
+def slim_claim(claim: Json) -> Json:
+    """Keep of a PersistentVolumeClaim whose it is, what it asks for, and what it has got."""
+    spec, status = claim["spec"], claim.get("status", {})
+    return {
+        "kind": "PersistentVolumeClaim",
+        "metadata": _picked(claim["metadata"], _CLAIM_METADATA),
+        "spec": _picked(spec, ("storageClassName", "resources")),
+        "status": {
+            **_picked(status, _CLAIM_STATUS),
+            "conditions": [_picked(each, _CONDITION) for each in status.get("conditions") or ()],
+        },
+    }
+
+
+def slim_storage_class(storage_class: Json) -> Json:
+    """Keep of a StorageClass whether it is the cluster's default, and whether its volumes grow."""
+    metadata = storage_class["metadata"]
+    return {
+        "kind": "StorageClass",
+        "metadata": _picked(metadata, ("name", "uid", "resourceVersion")),
+        "default": (metadata.get("annotations") or {}).get(_DEFAULT_CLASS) == "true",
+        "grows": bool(storage_class.get("allowVolumeExpansion")),
+    }
 
 
 def slim_node(node: Json) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import pod_name, service_name
+from sandkeeper.api.names import claim_name, pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
 from sandkeeper.plan.pod import pod_labels
@@ -54,6 +54,7 @@ def status_of(
         "conditions": _conditions(observed, environment, state, late, now),
         "podName": pod_name(observed.sandbox.metadata.name) if observed.pod and not state.at_rest else None,
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
+        "workspaceClaimName": _claim_name(observed, environment),
         "effective": environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
@@ -63,6 +64,14 @@ def status_of(
         status |= _running_facts(observed, pod, now)
         status["startedFrom"] = status["startedFrom"] or "Cold"
     return {name: value for name, value in status.items() if value is not None}
+
+
+def _claim_name(observed: Observed, environment: Environment) -> str | None:
+    """Name of the claim, once there was one: that it is missing later tells that it was lost."""
+    if not environment.workspace.persistent:
+        return None
+    known: str | None = observed.status.get("workspaceClaimName")
+    return claim_name(observed.sandbox.metadata.name) if observed.claim else known
 
 
 def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:

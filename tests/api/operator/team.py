@@ -19,10 +19,9 @@ class Team:
         self.namespace = namespace
 
     def create(self, name: str = "agent", **spec: Any) -> Json:
-        """Create a sandbox."""
-        return self.api.create(
-            SANDBOXES, self.namespace, {"metadata": {"name": name}, "spec": {"image": IMAGE, **spec}}
-        )
+        """Create a sandbox, without a volume unless its workspace is given."""
+        full = {"image": IMAGE, "workspace": {"type": "Ephemeral"}, **spec}
+        return self.api.create(SANDBOXES, self.namespace, {"metadata": {"name": name}, "spec": full})
 
     def change(self, name: str = "agent", **spec: Any) -> Json:
         """Change the spec of a sandbox."""

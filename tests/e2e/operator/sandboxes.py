@@ -11,6 +11,7 @@ T = TypeVar("T")
 
 SMALL = {"limits": {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "1Gi"}, "requests": {"cpu": "20m"}}
 """Several fit on the two cores that a test machine has."""
+EPHEMERAL = {"type": "Ephemeral"}
 
 
 class Sandboxes:
@@ -33,7 +34,7 @@ class Sandboxes:
         return self._kubectl("-n", self.namespace, *arguments, given=given)
 
     def apply(self, name: str, **spec: Any) -> None:
-        """Apply a sandbox, small unless its resources are given."""
+        """Apply a sandbox, small and without a volume unless resources and workspace are given."""
         self.kubectl("apply", "-f", "-", given=json.dumps(self.manifest(name, **spec)))
 
     def manifest(self, name: str, **spec: Any) -> dict[str, Any]:
@@ -42,7 +43,7 @@ class Sandboxes:
             "apiVersion": "sandkeeper.dev/v1alpha1",
             "kind": "Sandbox",
             "metadata": {"name": name},
-            "spec": {"resources": SMALL, **spec},
+            "spec": {"resources": SMALL, "workspace": EPHEMERAL, **spec},
         }
 
     def get(self, kind: str, name: str) -> dict[str, Any]:

@@ -16,7 +16,8 @@ def environment(**fields: Any) -> Environment:
 
 
 PLAIN = environment().digest()
-PINNED = "e8b55a550090e6ab"
+EPHEMERAL = environment(workspace={"type": "Ephemeral"}).digest()
+PINNED = ("8bfb997a369aaafa", "e8b55a550090e6ab")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ PINNED = "e8b55a550090e6ab"
         {"env": [{"name": "A"}]},
         {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
         {"workspace": {"path": "/data"}},
-        {"workspace": {"size": "20Gi"}},
+        {"workspace": {"keepPackages": False}},
         {"security": {"runtimeClassName": "gvisor"}},
         {"security": {"root": False}},
         {"security": {"userNamespace": "Required"}},
@@ -58,6 +59,15 @@ def test_what_recreates_the_pod_changes_the_digest(fields: dict[str, Any]) -> No
 )
 def test_what_changes_in_place_or_not_at_all_keeps_the_digest(fields: dict[str, Any]) -> None:
     assert environment(**fields).digest() == PLAIN
+
+
+@pytest.mark.parametrize("field", [{"size": "20Gi"}, {"storageClassName": "fast"}, {"reclaimPolicy": "Retain"}])
+def test_what_is_a_volume_s_own_is_no_reason_for_another_pod(field: dict[str, Any]) -> None:
+    assert environment(workspace=field).digest() == PLAIN
+
+
+def test_the_size_of_a_workspace_on_the_node_s_disk_is_the_pod_s() -> None:
+    assert environment(workspace={"type": "Ephemeral", "size": "20Gi"}).digest() != EPHEMERAL
 
 
 def test_the_order_of_keys_does_not_matter_and_that_of_variables_does() -> None:
@@ -92,4 +102,4 @@ def test_the_digest_is_the_same_in_another_process() -> None:
 
     assert printed.stdout.strip() == PLAIN
     assert len(PLAIN) == 16
-    assert PLAIN == PINNED, "this version would recreate the pods of every running sandbox"
+    assert (PLAIN, EPHEMERAL) == PINNED, "this version would recreate the pods of every running sandbox"

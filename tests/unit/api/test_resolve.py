@@ -20,6 +20,15 @@ def resources(limits: dict[str, Any] | None = None, requests: dict[str, Any] | N
     return spec(resources={"limits": limits, "requests": requests})
 
 
+VOLUME = {
+    "path": "/workspace",
+    "type": "Persistent",
+    "size": "10Gi",
+    "keepPackages": True,
+    "reclaimPolicy": "Delete",
+}
+
+
 def test_an_empty_spec_gets_every_built_in_value() -> None:
     environment = resolve(BUILT_IN, spec())
 
@@ -29,7 +38,7 @@ def test_an_empty_spec_gets_every_built_in_value() -> None:
     assert (environment.env, environment.ports) == ((), ())
     assert environment.resources.limits == {"cpu": "2", "memory": "4Gi", "ephemeral-storage": "10Gi"}
     assert environment.resources.requests == {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "2560Mi"}
-    assert environment.workspace.to_json() == {"path": "/workspace", "type": "Ephemeral", "size": "10Gi"}
+    assert environment.workspace.to_json() == VOLUME
     assert environment.security.to_json() == {"root": True, "userNamespace": "Auto"}
     assert environment.pod_template.metadata.labels == {}
     assert environment.pod_template.metadata.annotations == {}
@@ -63,7 +72,7 @@ def test_objects_merge_field_by_field() -> None:
 
     environment = resolve(template, own)
 
-    assert environment.workspace.to_json() == {"path": "/data", "type": "Ephemeral", "size": "1Gi"}
+    assert environment.workspace.to_json() == VOLUME | {"path": "/data", "size": "1Gi"}
     assert environment.pod_template.spec.node_selector == {"a": "b"}
     assert environment.pod_template.metadata.labels == {"team": "leads"}
 
@@ -185,7 +194,7 @@ def test_the_status_shows_the_main_fields() -> None:
             "limits": {"cpu": "2", "memory": "4Gi", "ephemeral-storage": "10Gi"},
             "requests": {"cpu": "500m", "memory": "1Gi", "ephemeral-storage": "2560Mi"},
         },
-        "workspace": {"path": "/workspace", "type": "Ephemeral", "size": "10Gi"},
+        "workspace": VOLUME,
         "runtimeClassName": "gvisor",
     }
 
@@ -219,7 +228,14 @@ _layers = _maybe(
     env=_named(value=_text),
     ports=_named(port=st.integers(1, 9)),
     resources=_admissible_resources,
-    workspace=_maybe(path=_text, size=st.sampled_from(["1Gi", "2Gi"])),
+    workspace=_maybe(
+        path=_text,
+        type=st.sampled_from(["Persistent", "Ephemeral"]),
+        size=st.sampled_from(["1Gi", "2Gi"]),
+        storageClassName=_text,
+        keepPackages=st.booleans(),
+        reclaimPolicy=st.sampled_from(["Delete", "Retain"]),
+    ),
     security=_maybe(
         runtimeClassName=_text,
         root=st.booleans(),

@@ -11,6 +11,7 @@ from sandkeeper.api.names import (
     FENCE_NAME,
     GROUP,
     LABEL_PREFIX,
+    RETAINED_LABEL,
     ROLE_LABEL,
     SANDBOX_LABEL,
     SANDBOX_PLURAL,
@@ -49,7 +50,7 @@ def test_they_use_the_names_that_the_operator_gives(policies: list[dict[str, Any
     keys = set(re.findall(rf"{re.escape(LABEL_PREFIX)}[-a-z]*", said))
     starts = set(re.findall(r"\['(sbx-)', '(sandkeeper-canary-)'\]", said))
 
-    assert keys == {LABEL_PREFIX, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
+    assert keys == {LABEL_PREFIX, RETAINED_LABEL, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
     assert starts == {(CHILD_PREFIX, CANARY_PREFIX)}
     assert f"'{FENCE_NAME}'" in said
     assert f"== {list(PACK_COMMAND)}" in said

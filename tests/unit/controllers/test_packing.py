@@ -45,7 +45,7 @@ class Guests:
         self._at_once: Counter[str] = Counter()
 
     def packer(self, **limits: Any) -> Packer:
-        metrics, most = PackMetrics(self.registry), PackLimits(**limits)  # type: ignore[arg-type]
+        metrics, most = PackMetrics(self.registry), PackLimits(**limits)
         return Packer(self, self.woken.append, metrics, Clock(), most)  # type: ignore[arg-type]
 
     async def run(self, command: Command) -> ExecResult:

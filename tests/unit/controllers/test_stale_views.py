@@ -2,13 +2,14 @@
 
 import pytest
 
+from sandkeeper.controllers.aides import Aides
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
-from sandkeeper.controllers.sandbox import Aides, SandboxController
+from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.controllers.usage import Usages
 from sandkeeper.plan.idle import IdleRule
 from sandkeeper.plan.observed import Settings

@@ -7,7 +7,6 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
-from unittest.mock import patch
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.samples import Sample
@@ -16,6 +15,7 @@ from sandkeeper.controllers.cluster import Cluster
 from sandkeeper.controllers.metrics import UsageMetrics
 from sandkeeper.controllers.usage import Usages
 from sandkeeper.plan.idle import IdleRule, Usage
+from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.kubelet import KubeletError
 from sandkeeper.runtime.resource import NODES, PODS, Json, Key
 from unit.fakes import virtual_time
@@ -66,7 +66,7 @@ class Lab:
         self.woken: list[Key] = []
         self.registry = CollectorRegistry()
         told = UsageMetrics(self.registry)
-        self.usages = Usages(self.cluster, self.kubelets, told, self.woken.append, self.holds, RULE)  # type: ignore[arg-type]
+        self.usages = Usages(self.cluster, self.kubelets, told, self.woken.append, self.holds, RULE, Clock())  # type: ignore[arg-type]
 
     def holds(self, namespace: str) -> bool:
         return namespace == "team"
@@ -250,27 +250,10 @@ def test_a_pod_that_is_gone_is_forgotten() -> None:
     story(tell())
 
 
-def test_times_of_day_stay_as_they_are_and_follow_a_clock_that_is_set() -> None:
-    async def tell() -> None:
-        lab = Lab()
-        lab.add_node("a")
-        lab.add_pod()
-        with patch("time.time", lambda: 1e9 + time.monotonic()):
-            await lab.minutes(3)
-            before = lab.measured()
-            await asyncio.sleep(10)
-        with patch("time.time", lambda: 1e9 + time.monotonic() + 0.5):
-            assert lab.measured() == before
-        with patch("time.time", lambda: 1e9 + time.monotonic() + 3600):
-            # An hour was skipped, and nobody was idle in it.
-            assert lab.measured().first_at - before.first_at == timedelta(hours=1)
-            assert lab.measured().measured_at - before.measured_at == timedelta(hours=1)
-
-    story(tell())
-
-
 def test_where_nothing_is_to_be_measured_that_is_said() -> None:
-    usages = Usages(Lab().cluster, None, UsageMetrics(CollectorRegistry()), lambda _: None, lambda _: True, RULE)
+    usages = Usages(
+        Lab().cluster, None, UsageMetrics(CollectorRegistry()), lambda _: None, lambda _: True, RULE, Clock()
+    )
 
     assert not usages.runs
     assert usages.trouble("a") == "The operator is set up not to measure how busy sandboxes are."

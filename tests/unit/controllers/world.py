@@ -10,12 +10,23 @@ from typing import TYPE_CHECKING
 from sandkeeper.api.resolve import resolve
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import SANDBOXES
+from sandkeeper.plan.claim import workspace_claim
 from sandkeeper.plan.fence import fence_policy, ports_policy
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.service import sandbox_service
 from sandkeeper.runtime.errors import ApiError
-from sandkeeper.runtime.resource import EVENTS, LEASES, NETWORK_POLICIES, NODES, PODS, SERVICES, Json
+from sandkeeper.runtime.resource import (
+    CLAIMS,
+    EVENTS,
+    LEASES,
+    NETWORK_POLICIES,
+    NODES,
+    PODS,
+    SERVICES,
+    STORAGE_CLASSES,
+    Json,
+)
 from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import Faults
@@ -34,10 +45,11 @@ SPECS: list[Json] = [
     {"podTemplate": {"metadata": {"labels": {"app": "z"}}}, "resources": {"limits": {"cpu": "4"}}},
     {"resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}},
     {"security": {"root": False, "userNamespace": "Required", "writablePaths": ["/srv"]}},
+    {"workspace": {"reclaimPolicy": "Retain"}},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
-_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES)
+_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES, STORAGE_CLASSES)
 
 
 class World:
@@ -68,6 +80,12 @@ class World:
         self.server.delete(SANDBOXES, NAMESPACE, name)
 
     async def delete_pod(self, name: str, _: int) -> None:
+        self.server.delete(PODS, NAMESPACE, f"sbx-{name}")
+
+    async def delete_claim(self, name: str, choice: int) -> None:
+        """Delete a claim and, once it was told that its data goes with the pod, that too."""
+        self.server.delete(CLAIMS, NAMESPACE, f"sbx-{name}")
+        await asyncio.sleep(choice)
         self.server.delete(PODS, NAMESPACE, f"sbx-{name}")
 
     async def delete_service(self, name: str, _: int) -> None:
@@ -155,14 +173,22 @@ class World:
         kept = [(resource, obj) for resource, obj in self.server if resource not in _NOT_CHILDREN]
         return {(resource.kind, obj["metadata"]["name"]): _essence(obj) for resource, obj in kept}
 
+    def retained(self) -> list[Json]:
+        """Claims that outlived their sandboxes, as they were meant to."""
+        claims = self.server.all(CLAIMS, lambda claim: "sandkeeper.dev/retained" in claim["metadata"]["labels"])
+        names = {f"sbx-{each['metadata']['name']}" for each in self.sandboxes()}
+        return [claim for claim in claims if claim["metadata"]["name"] not in names]
+
     def expected(self) -> dict[tuple[str, str], Json]:
-        """Children that follow from the specs alone."""
-        wanted: list[Json | None] = []
+        """Children that follow from the specs alone, and what earlier ones left."""
+        wanted: list[Json | None] = [*self.retained()]
         for raw in self.sandboxes():
             sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]})
             environment = resolve(sandbox.spec)
             pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True)
             pod["spec"]["nodeName"] = NODE
+            if environment.workspace.persistent:
+                wanted.append(workspace_claim(sandbox, environment))
             wanted += [pod, sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
             wanted.append(fence_policy(NAMESPACE))
         return {(each["kind"], each["metadata"]["name"]): _essence(each) for each in wanted if each}
@@ -179,4 +205,8 @@ class World:
 
 def _essence(obj: Json) -> Json:
     metadata = {name: obj["metadata"].get(name) or {} for name in ("labels", "annotations", "ownerReferences")}
-    return {**metadata, "spec": obj["spec"]}
+    spec = obj["spec"]
+    if obj["kind"] == "Pod":
+        # Whether it has to wait for its guest depends on what came before it.
+        spec = {**spec, "containers": [{**each, "startupProbe": None} for each in spec["containers"]]}
+    return {**metadata, "spec": spec}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-_WITH_STATUS = frozenset({"Pod", "Sandbox", "Node"})
+_WITH_STATUS = frozenset({"Pod", "Sandbox", "Node", "PersistentVolumeClaim"})
 _PENDING = {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": ""}]}
 
 
@@ -137,6 +137,8 @@ class FakeApiServer:
             going["metadata"] |= {"deletionTimestamp": self._time(grace), "deletionGracePeriodSeconds": grace}
             return self._update(resource, found, going)
         if found["metadata"].get("finalizers"):
+            if "deletionTimestamp" in found["metadata"]:
+                return found
             going = copy.deepcopy(found)
             going["metadata"] |= {"deletionTimestamp": self._time(), "deletionGracePeriodSeconds": 0}
             return self._update(resource, found, going)

@@ -7,12 +7,18 @@ import json
 from random import Random
 from typing import TYPE_CHECKING
 
-from sandkeeper.runtime.resource import NODES, PODS, Json
+from sandkeeper.runtime.resource import CLAIMS, NODES, PODS, STORAGE_CLASSES, Json
 
 if TYPE_CHECKING:
     from unit.fakes.apiserver import FakeApiServer
 
 NODE = "n1"
+CLASS: Json = {
+    "metadata": {"name": "standard", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "example.com/disks",
+    "allowVolumeExpansion": True,
+}
+_PROTECTION = "kubernetes.io/pvc-protection"
 
 
 class FakeNode:
@@ -35,14 +41,27 @@ class FakeNode:
         """Work until cancelled."""
         able = {"runtimeHandlers": [{"name": "", "features": {"userNamespaces": True}}], "conditions": ready("True")}
         self._server.create(NODES, "", {"metadata": {"name": NODE}, "status": able})
+        self._server.create(STORAGE_CLASSES, "", CLASS)
         while True:
             before = self._server.version
             self._server.collect_garbage()
+            for claim in self._server.all(CLAIMS):
+                self._provide(claim)
             for pod in self._server.all(PODS):
                 self._care(pod)
             if self._server.version == before:
                 await self._server.change()
             await asyncio.sleep(self._random.random() * self._pace)
+
+    def _provide(self, claim: Json) -> None:
+        """Give a claim a volume of the size that it asks for, protect it, and let it go with its last pod."""
+        size = claim["spec"]["resources"]["requests"]["storage"]
+        if "deletionTimestamp" in claim["metadata"]:
+            if not any(_uses(pod, claim) for pod in self._server.all(PODS)):
+                self._server.remove(CLAIMS, claim)
+        elif claim["status"].get("capacity") != {"storage": size}:
+            protected = {**claim, "metadata": {**claim["metadata"], "finalizers": [_PROTECTION]}}
+            self._server.replace_status(CLAIMS, protected, {"phase": "Bound", "capacity": {"storage": size}})
 
     def _care(self, pod: Json) -> None:
         """Take a pod one step further: onto the node, to readiness, or to its end."""
@@ -59,6 +78,13 @@ class FakeNode:
             reached = self.answers.get(pod["metadata"]["name"].split("-")[2])
             if reached is not None:
                 self._server.replace_status(PODS, pod, answered(reached))
+
+
+def _uses(pod: Json, claim: Json) -> bool:
+    """Whether a claim is in use: by a pod that a node has taken and that has not ended."""
+    names = {each.get("persistentVolumeClaim", {}).get("claimName") for each in pod["spec"].get("volumes", ())}
+    taken = "nodeName" in pod["spec"] and pod["status"]["phase"] not in {"Failed", "Succeeded"}
+    return taken and claim["metadata"]["name"] in names
 
 
 def answered(reached: list[str]) -> Json:

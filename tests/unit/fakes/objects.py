@@ -7,12 +7,14 @@ from typing import Any
 
 from sandkeeper.api.resolve import resolve
 from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.plan.claim import workspace_claim
 from sandkeeper.plan.fence import fence_policy, ports_policy
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.sandbox import Plan, plan_sandbox
 from sandkeeper.plan.service import sandbox_service
-from sandkeeper.plan.slim import slim_network_policy, slim_pod, slim_service
+from sandkeeper.plan.slim import slim_claim, slim_network_policy, slim_pod, slim_service
+from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.user_namespace import NodeSupport
 
 Json = dict[str, Any]
@@ -63,6 +65,21 @@ def pod_of(
     return slim_pod({**pod, "status": RUNNING if status is None else status})
 
 
+def claim_of(owner: Sandbox, status: Json | None = None, *, created: datetime = CREATED, **metadata: Any) -> Json:
+    """Make the claim of a sandbox's workspace, as the store keeps it: bound, unless another status is given."""
+    claim = stored(workspace_claim(owner, resolve(owner.spec)))
+    claim["metadata"] |= {"creationTimestamp": created.isoformat(), **metadata}
+    claim["spec"].setdefault("storageClassName", "standard")
+    size = claim["spec"]["resources"]["requests"]["storage"]
+    return slim_claim({**claim, "status": {"phase": "Bound", "capacity": {"storage": size}} | (status or {})})
+
+
+def classes(*, grows: bool = True, default: str = "standard", more: tuple[str, ...] = ("fast",)) -> StorageClasses:
+    """Make the cluster's StorageClasses; without a name none is the default."""
+    names = filter(None, (default, *more))
+    return StorageClasses({name: {"default": name == default, "grows": grows} for name in names})
+
+
 def service_of(owner: Sandbox) -> Json:
     """Make the Service of a sandbox, as the store keeps it."""
     service = sandbox_service(owner, resolve(owner.spec))
@@ -83,8 +100,9 @@ def fence() -> Json:
 
 
 def observe(owner: Sandbox, **known: Any) -> Observed:
-    """Observe a sandbox whose fence stands; everything else as given, or else absent."""
+    """Observe a sandbox whose fence and claim stand; everything else as given, or else absent."""
     defaults: Json = {"status": {}, "settings": Settings(), "nodes": NodeSupport(), "fence": fence()}
+    defaults |= {"classes": classes(), "claim": claim_of(owner)}
     return Observed(sandbox=owner, **(defaults | known))
 
 

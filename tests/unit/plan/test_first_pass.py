@@ -77,6 +77,7 @@ def test_running_is_told_at_once_with_all_that_a_client_needs() -> None:
         "podIP": "10.0.0.7",
         "nodeName": "n1",
         "serviceName": "a",
+        "workspaceClaimName": "sbx-a",
         "imageDigest": "sha256:abc",
         "userNamespace": True,
         "startedFrom": "Cold",

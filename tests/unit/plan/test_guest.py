@@ -17,6 +17,7 @@ from unit.fakes.objects import Json, node, plan, sandbox
 from unit.plan.test_pod_rendering import container, rendered
 
 GUEST = "/.sandkeeper/bin/guest"
+LOST: Json = {"workspace": {"type": "Ephemeral"}}
 KEPT: Json = {"workspace": {"type": "Persistent"}}
 INSTALLS: Json = {"packages": {"apt": ["git"], "npm": ["typescript"]}, "setup": "echo $$ $(date) ${HOME}"}
 SETTINGS = Settings(guest=GuestSettings(image="registry.example/guest:7", install_timeout=timedelta(minutes=5)))
@@ -60,7 +61,7 @@ def told(made: Json) -> Json:
     ],
 )
 def test_the_guest_is_the_first_process_and_runs_the_command_if_there_is_one(spec: Json, words: list[str]) -> None:
-    made = container(**spec)
+    made = container(**LOST, **spec)
 
     assert told(made) == {}
     assert made["command"][5:] == words
@@ -78,7 +79,7 @@ def test_the_images_own_entry_point_stays_the_first_process() -> None:
 
 
 def test_the_guest_is_told_what_to_install_as_it_was_written() -> None:
-    assert told(container(**INSTALLS)) == INSTALLS
+    assert told(container(**LOST, **INSTALLS)) == INSTALLS
 
 
 @given(st.text(min_size=1))
@@ -87,7 +88,7 @@ def test_the_kubelet_changes_nothing_in_a_script(script: str) -> None:
 
 
 def test_the_guest_is_told_to_keep_what_changes_where_it_can() -> None:
-    kept, lost = rendered(**KEPT), rendered()
+    kept, lost = rendered(**KEPT), rendered(**LOST)
 
     assert told(kept["spec"]["containers"][0]) == {"keep": True, "packLimit": 4 * 1024**3}
     assert {"name": "workspace", "mountPath": "/.sandkeeper/system", "subPath": "system"} in (
@@ -172,7 +173,7 @@ PACKED = {"pack": {"time": "2026-03-01T12:00:00Z", "entries": 3, "bytes": 100}}
         (KEPT, RAN | PACKED, True),
         (KEPT, RAN, True),
         (KEPT, RAN | {"asleep": {"since": "2026-03-01T12:00:00Z", "cause": "Requested", "generation": 1}}, False),
-        ({}, RAN, False),
+        (LOST, RAN, False),
     ],
     ids=[
         "bare",

@@ -20,12 +20,14 @@ def limits(**changed: str) -> Json:
     return {"resources": {"limits": {name.replace("_", "-"): value for name, value in changed.items()}}}
 
 
+EPHEMERAL: Json = {"workspace": {"type": "Ephemeral"}}
 REPLACED: list[tuple[str, Json, Json, str]] = [
     ("image", {}, {"image": "debian:12"}, "the environment changed"),
     ("command", {}, {"command": ["/app"]}, "the environment changed"),
     ("args", {"command": ["/app"]}, {"command": ["/app"], "args": ["-v"]}, "the environment changed"),
     ("env", {}, {"env": [{"name": "A", "value": "1"}]}, "the environment changed"),
-    ("workspace", {}, {"workspace": {"size": "20Gi"}}, "the environment changed"),
+    ("workspace", {}, {"workspace": {"path": "/data"}}, "the environment changed"),
+    ("disk's workspace", EPHEMERAL, {"workspace": {"type": "Ephemeral", "size": "20Gi"}}, "the environment changed"),
     ("runtime class", {}, {"security": {"runtimeClassName": "gvisor"}}, "the environment changed"),
     ("node selector", {}, {"podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}}, "the environment changed"),
     ("QoS class", {}, {"resources": {"requests": NATIVE}}, "the resources change the pod's QoS class"),
@@ -48,7 +50,7 @@ def test_what_a_running_pod_can_not_take_replaces_it(before: Json, after: Json, 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ({}, {"image": "ubuntu:22.04", "workspace": {"path": "/workspace", "type": "Ephemeral", "size": "10Gi"}}),
+        ({}, {"image": "ubuntu:22.04", "workspace": {"path": "/workspace", "type": "Persistent", "size": "10Gi"}}),
         ({"env": []}, {}),
         (limits(cpu="2"), limits(cpu="2000m", memory="4096Mi")),
         ({}, {"resources": {"limits": NATIVE}}),

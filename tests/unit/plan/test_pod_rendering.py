@@ -62,6 +62,22 @@ def test_the_priority_class_of_the_sandbox_wins_over_that_of_the_installation() 
     assert rendered(settings, **own)["spec"]["priorityClassName"] == "sandkeeper-high"
 
 
+def test_the_workspace_is_a_directory_of_the_claim_s_volume() -> None:
+    pod = rendered(workspace={"path": "/data"})["spec"]
+
+    assert pod["volumes"][0] == {"name": "workspace", "persistentVolumeClaim": {"claimName": "sbx-a"}}
+    assert pod["containers"][0]["volumeMounts"][0] == {
+        "name": "workspace", "mountPath": "/data", "subPath": "workspace",
+    }  # fmt: skip
+
+
+def test_an_ephemeral_workspace_is_on_the_node_s_disk() -> None:
+    pod = rendered(workspace={"type": "Ephemeral", "size": "1Gi"})["spec"]
+
+    assert pod["volumes"][0] == {"name": "workspace", "emptyDir": {"sizeLimit": "1Gi"}}
+    assert pod["containers"][0]["volumeMounts"][0] == {"name": "workspace", "mountPath": "/workspace"}
+
+
 def test_labels_resources_and_the_user_namespace_are_no_part_of_what_makes_a_pod_outdated() -> None:
     def hashes(pod: Json) -> dict[str, str]:
         annotations = pod["metadata"]["annotations"]

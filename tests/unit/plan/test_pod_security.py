@@ -14,11 +14,15 @@ def home(**spec: Any) -> list[Json]:
     return [variable for variable in container(**spec).get("env", []) if variable["name"] == "HOME"]
 
 
-def volumes(**spec: Any) -> dict[str, Json]:
-    """Each volume's emptyDir by the path that it is mounted at."""
+def volumes(**spec: Any) -> dict[str, Json | None]:
+    """What is mounted of the node's disk and memory, by path."""
     pod = rendered(**spec)["spec"]
-    kinds = {volume["name"]: volume["emptyDir"] for volume in pod["volumes"] if volume["name"] != "guest"}
-    mounts = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] != "guest"]
+    kinds = {volume["name"]: volume.get("emptyDir") for volume in pod["volumes"] if volume["name"] != "guest"}
+    mounts = [
+        mount
+        for mount in pod["containers"][0]["volumeMounts"]
+        if mount["name"] != "guest" and mount["mountPath"] != "/.sandkeeper/system"
+    ]
     assert sorted(kinds) == sorted(mount["name"] for mount in mounts)
     return {mount["mountPath"]: kinds[mount["name"]] for mount in mounts}
 
@@ -48,7 +52,7 @@ def test_without_root_nothing_is_left_of_root() -> None:
 
 
 def test_with_root_programs_may_change_their_user() -> None:
-    pod = rendered(security={"root": True})["spec"]
+    pod = rendered(security={"root": True}, workspace={"type": "Ephemeral"})["spec"]
 
     assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
     assert "allowPrivilegeEscalation" not in pod["containers"][0]["securityContext"]
@@ -75,6 +79,12 @@ def test_variables_can_refer_to_the_home_that_is_set() -> None:
     variables = container(security={"root": False}, env=[{"name": "CACHE", "value": "$(HOME)/.cache"}])["env"]
 
     assert [variable["name"] for variable in variables] == ["HOME", "CACHE"]
+
+
+def test_a_volume_can_be_written_by_whatever_user_an_image_has() -> None:
+    context = rendered()["spec"]["securityContext"]
+
+    assert (context["fsGroup"], context["fsGroupChangePolicy"]) == (1000, "OnRootMismatch")
 
 
 def test_all_is_writable_unless_paths_are_given() -> None:

@@ -1,0 +1,177 @@
+"""What is the matter with the volume of a workspace, where the pod alone would not tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sandkeeper.api.names import claim_name
+from sandkeeper.api.quantities import parsed
+from sandkeeper.plan.claim import expands, is_going, is_smaller, requested
+from sandkeeper.plan.pod_state import PodState, condition, is_ready, parse_time
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
+    from sandkeeper.plan.observed import Observed
+    from sandkeeper.plan.storage_classes import StorageClasses
+
+Json = dict[str, Any]
+
+_PATIENCE: Final = timedelta(seconds=10)
+"""Provisioning takes a few seconds; a volume that takes longer is worth a word, and a look at the Events about it."""
+_ASK_AGAIN: Final = timedelta(seconds=30)
+_RESIZE_ERRORS: Final = ("ControllerResizeError", "NodeResizeError")
+
+
+def volume_state(observed: Observed, environment: Environment, state: PodState, now: datetime) -> PodState:
+    """State of a sandbox whose pod is there, seen together with its volume.
+
+    Parameters
+    ----------
+    state
+        What the pod says.
+    """
+    pod, claim = observed.pod, observed.claim
+    if pod is None or "deletionTimestamp" in pod["metadata"] or not environment.workspace.persistent:
+        return state
+    if claim is None:
+        return _lost(observed, state) if pod["spec"].get("nodeName") else state
+    if is_going(claim):
+        return _deleting(claim, state)
+    if claim["status"].get("phase") == "Lost":
+        return replace(state, reason="VolumeLost", message=_without_volume(claim), wrong=True)
+    if is_ready(pod):
+        return state
+    return _awaited(observed, claim, pod, state, now)
+
+
+def must_stay(observed: Observed) -> str:
+    """Why a running pod must not be ended by the operator: its end would lose the workspace; empty where it may be."""
+    claim = observed.claim
+    if claim is None or not is_going(claim):
+        return ""
+    return f"PersistentVolumeClaim {claim['metadata']['name']} was deleted, and goes with the pod."
+
+
+def outdated_volume(claim: Json | None, environment: Environment, classes: StorageClasses) -> tuple[str, str] | None:
+    """Reason and sentence where a volume is not of the size that was asked for; None where it is."""
+    if claim is None or not environment.workspace.persistent or claim["status"].get("phase") != "Bound":
+        return None
+    wanted, asked, has = environment.workspace.size, requested(claim), _capacity(claim)
+    if is_smaller(claim, environment) and not expands(claim, classes):
+        return "WorkspaceNotExpandable", (
+            f"spec.workspace.size is {wanted} and the volume's {has}, but {_class_of(claim)} does not allow it to grow."
+        )
+    error = _resize_error(claim)
+    if error:
+        return "VolumeResizeFailed", f"The volume can't grow from {has} to {asked}: {error}"
+    if parsed(has) < parsed(wanted):
+        return "VolumeResizing", f"The volume is growing from {has} to {wanted}."
+    if parsed(asked) > parsed(wanted):
+        return "WorkspaceLarger", f"The volume has {has}, more than the {wanted} asked for: no volume shrinks."
+    return None
+
+
+def worth_asking(observed: Observed, now: datetime) -> Json | None:
+    """Object whose Events may tell why a volume is long in coming; None where nothing is late."""
+    pod, claim = observed.pod, observed.claim
+    if pod is None or claim is None or "deletionTimestamp" in pod["metadata"] or is_ready(pod):
+        return None
+    if claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim):
+        return claim
+    return pod if _mounting(pod) and now >= _mounting_late(pod) else None
+
+
+def _awaited(observed: Observed, claim: Json, pod: Json, state: PodState, now: datetime) -> PodState:
+    scheduled = condition(pod, "PodScheduled")
+    message = scheduled.get("message", "") if scheduled.get("status") == "False" else ""
+    if message and "volume" not in message.lower():
+        # The scheduler has other reasons, and a claim that waits for its first consumer is none of them.
+        return state
+    if claim["status"].get("phase") == "Pending":
+        return _pending(observed, claim, message, now)
+    if "persistentvolumeclaim" in message.lower():
+        # The volume has come, and the scheduler is about to look again.
+        return PodState("Starting", "The volume is there; waiting for a node.")
+    return _mounted_late(observed, pod, state, now)
+
+
+def _pending(observed: Observed, claim: Json, message: str, now: datetime) -> PodState:
+    missing = observed.classes.missing(claim["spec"].get("storageClassName"))
+    if missing:
+        return PodState(*missing, wrong=True)
+    name, until = claim["metadata"]["name"], _patience_ends(claim)
+    if now < until:
+        return PodState("Starting", f"Waiting for the volume of PersistentVolumeClaim {name}.", look_again=until)
+    told = observed.volume_news or message or "its provisioner has said nothing"
+    text = f"PersistentVolumeClaim {name} has no volume yet: {told.rstrip('.')}."
+    return PodState("VolumePending", text, wrong=True, look_again=now + _ASK_AGAIN)
+
+
+def _mounted_late(observed: Observed, pod: Json, state: PodState, now: datetime) -> PodState:
+    if state.wrong or not _mounting(pod):
+        return state
+    late = _mounting_late(pod)
+    if now < late:
+        return replace(state, look_again=late)
+    if not observed.volume_news:
+        return replace(state, look_again=now + _ASK_AGAIN)
+    text = f"The volume is not mounted on node {pod['spec']['nodeName']}: {observed.volume_news.rstrip('.')}."
+    return PodState("VolumeMountFailed", text, wrong=True, look_again=now + _ASK_AGAIN)
+
+
+def _mounting(pod: Json) -> bool:
+    """Whether the kubelet is at what comes before the containers: volumes and network (KEP-3085)."""
+    return bool(pod["spec"].get("nodeName")) and condition(pod, "PodReadyToStartContainers").get("status") == "False"
+
+
+def _mounting_late(pod: Json) -> datetime:
+    return parse_time(pod["status"]["startTime"]) + _PATIENCE * 2
+
+
+def _patience_ends(claim: Json) -> datetime:
+    return parse_time(claim["metadata"]["creationTimestamp"]) + _PATIENCE
+
+
+def _lost(observed: Observed, state: PodState) -> PodState:
+    text = (
+        f"PersistentVolumeClaim {claim_name(observed.sandbox.metadata.name)} is gone while the pod uses its volume: "
+        "copy what you need out of the sandbox, for its next start makes a new, empty workspace."
+    )
+    return replace(state, reason="WorkspaceLost", message=text, wrong=True)
+
+
+def _deleting(claim: Json, state: PodState) -> PodState:
+    text = (
+        f"PersistentVolumeClaim {claim['metadata']['name']} was deleted, and goes as soon as the pod ends: copy what "
+        "you need out of the sandbox, then delete its pod to start with a new, empty workspace."
+    )
+    return replace(state, reason="WorkspaceDeleting", message=text, wrong=True)
+
+
+def _without_volume(claim: Json) -> str:
+    name = claim["metadata"]["name"]
+    return (
+        f"The PersistentVolume of PersistentVolumeClaim {name} is gone, and with it what was in the workspace: delete "
+        "the claim to start with a new, empty one."
+    )
+
+
+def _capacity(claim: Json) -> str:
+    return str(claim["status"].get("capacity", {}).get("storage", requested(claim)))
+
+
+def _class_of(claim: Json) -> str:
+    name = claim["spec"].get("storageClassName")
+    return f"StorageClass {name}" if name else "a volume without StorageClass"
+
+
+def _resize_error(claim: Json) -> str:
+    """What the resizer or the kubelet say of a volume that can't grow; empty where they say nothing (KEP-1790)."""
+    for kind in _RESIZE_ERRORS:
+        found = condition(claim, kind)
+        if found.get("status") == "True":
+            return " ".join(found.get("message", kind).split())[:500]
+    stage = claim["status"].get("allocatedResourceStatuses", {}).get("storage", "")
+    return "the storage system refuses that size" if stage.endswith("Infeasible") else ""
