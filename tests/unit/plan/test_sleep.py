@@ -10,7 +10,7 @@ from sandkeeper.plan.lifecycle import written
 from sandkeeper.plan.packing import PackResult
 from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.writes import Create, Delete, Pack
-from unit.fakes.objects import NOW, Json, plan, pod_of, ports_policy_of, sandbox, service_of, told
+from unit.fakes.objects import NOW, Json, claim_of, plan, pod_of, ports_policy_of, sandbox, service_of, told
 
 HTTP = [{"name": "http", "port": 8080}]
 SLEEPY = sandbox(workspace={"type": "Persistent"}, ports=HTTP, lifecycle={"state": "Sleeping"})
@@ -207,19 +207,26 @@ EXPIRING: Json = {"lifecycle": {"ttl": "1s"}, "ports": HTTP, "workspace": {"type
 
 
 def test_an_expired_sandbox_loses_what_it_has_and_stays_to_tell() -> None:
-    owner, pod = sandbox(**EXPIRING), pod_of(AWAKE)
-    found = decide(owner, pod=pod)
+    owner, pod, claim = sandbox(**EXPIRING), pod_of(AWAKE), claim_of(AWAKE)
+    found = decide(owner, pod=pod, claim=claim)
 
-    assert found.writes == (Delete(pod), Delete(service_of(SLEEPY)), Delete(ports_policy_of(SLEEPY)))
+    assert found.writes == (Delete(pod), Delete(service_of(SLEEPY)), Delete(ports_policy_of(SLEEPY)), Delete(claim))
     assert told(found) == {"Ready": ("True", "Expired"), "Running": ("False", "Expired")}
-    settled = decide(owner, status=found.status, service=None, ports_policy=None)
+    settled = decide(owner, status=found.status, service=None, ports_policy=None, claim=None)
     assert (settled.writes, settled.status, settled.look_again) == ((), {}, None)
 
 
 def test_nothing_that_is_somebody_elses_goes_with_it() -> None:
     foreign = pod_of(AWAKE, ownerReferences=[])
 
-    assert decide(sandbox(**EXPIRING), pod=foreign, service=None, ports_policy=None).writes == ()
+    assert decide(sandbox(**EXPIRING), pod=foreign, service=None, ports_policy=None, claim=None).writes == ()
+
+
+def test_a_workspace_that_is_to_be_retained_stays() -> None:
+    keeps: Json = EXPIRING | {"workspace": {"type": "Persistent", "reclaimPolicy": "Retain"}}
+    kept = claim_of(sandbox(**keeps))
+
+    assert decide(sandbox(**keeps), service=None, ports_policy=None, claim=kept).writes == ()
 
 
 def test_one_that_is_to_be_deleted_is_deleted_and_nothing_else_is_written() -> None:
