@@ -85,6 +85,10 @@ class FakeClient(ApiClient):
         self._severed = False
         self.calls: list[tuple[str, str]] = []
         """Verb and resource of each call that changed something."""
+        self.guest = ExecResult(0, b'{"entries": 0, "bytes": 0, "unpackedBytes": 0, "digest": ""}\n', b"")
+        """What guests answer who are asked to pack."""
+        self.packed: list[str] = []
+        """Each pod that was asked to."""
         self.reads: list[str] = []
         """Each list (of the first page) and watch that was asked for."""
 
@@ -114,9 +118,10 @@ class FakeClient(ApiClient):
         )
 
     async def run(self, command: Command) -> ExecResult:
-        """Answer as a guest in whose sandbox nothing changed."""
+        """Answer as a guest, in whose sandbox nothing changed unless the story says so."""
         await self._exchange("exec", PODS, command.pod.namespace, lambda: self._fake.get(PODS, *command.pod))
-        return ExecResult(0, b'{"entries": 0, "bytes": 0, "unpackedBytes": 0, "digest": ""}\n', b"")
+        self.packed.append(command.pod.name)
+        return self.guest
 
     async def delete(
         self, resource: Resource, namespace: str, name: str, *, uid: str = "", grace_seconds: int | None = None
