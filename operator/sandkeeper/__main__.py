@@ -60,7 +60,9 @@ async def _run(settings: OperatorSettings) -> int:
     gc.collect()
     gc.freeze()
     try:
-        connection = await connect(f"sandkeeper-operator/{settings.pod_name}", limit=settings.workers + _OTHER_CALLS)
+        connection = await connect(
+            f"sandkeeper-operator/{settings.pod_name}", limit=settings.workers + settings.packs + _OTHER_CALLS
+        )
     except NoCredentialsError as error:
         typer.echo(f"no credentials for a cluster: {error}", err=True)
         return 2
