@@ -127,7 +127,9 @@ class Packer:
             result = unreachable(uid, str(error) or repr(error), self._clock.now())
         seconds = time.perf_counter() - started
         self._metrics.packed(result.reason or "ok", seconds, result.bytes)
-        self._log.info("packed", key=str(key), result=result.reason or "ok", why=result.message, seconds=seconds)
+        self._log.info(
+            "packed", key=str(key), result=result.reason or "ok", why=result.message, seconds=round(seconds, 3)
+        )
         return result
 
     def _counted(self, result: PackResult) -> PackResult:

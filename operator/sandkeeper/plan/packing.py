@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS
-from sandkeeper.plan.pod_state import PodState
+from sandkeeper.plan.pod_state import PodState, condition
 from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.writes import Pack
 
@@ -154,7 +154,8 @@ def before_replacement(
 ) -> tuple[PodState, tuple[Write, ...]] | None:
     """Decide on what has to be kept of a pod that is to be replaced.
 
-    A pack is of no use to a successor of another image, nor to one that keeps nothing.
+    A pack is of no use to a successor of another image, nor to one that keeps nothing. Nobody can be asked on a node
+    that does not answer; where it comes back, the guest packs when it is told to end.
 
     Returns
     -------
@@ -162,7 +163,8 @@ def before_replacement(
         None where the pod may go.
     """
     same_image = pod["spec"]["containers"][0]["image"] == desired["spec"]["containers"][0]["image"]
-    if not worth_packing(pod) or not keeps(desired) or not same_image:
+    lost = observed.node is not None and condition(observed.node, "Ready").get("status") not in {"True", None}
+    if not worth_packing(pod) or not keeps(desired) or not same_image or lost:
         return None
     return packed_first(observed, pod, f"The pod is to be replaced: {cause}.", now)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sandkeeper.plan.packing import PackResult, pack_result, unreachable
 from sandkeeper.plan.writes import Delete, Pack
-from unit.fakes.objects import NOW, RUNNING, Json, plan, pod_of, sandbox, told
+from unit.fakes.objects import NOW, RUNNING, Json, node, plan, pod_of, sandbox, told
 
 KEPT: Json = {"workspace": {"type": "Persistent"}}
 ALIVE = {**RUNNING, "containerStatuses": [{"name": "sandbox", "image": "i", "state": {"running": {}}, "started": True}]}
@@ -102,6 +102,12 @@ def container(**status: Any) -> Json:
 )
 def test_where_there_is_nothing_to_keep_the_pod_goes_at_once(pod_status: Json, after: Json) -> None:
     seen, pod = replaced(pod_status, after)
+
+    assert seen.writes == (Delete(pod),)
+
+
+def test_a_pod_on_a_node_that_does_not_answer_is_not_asked() -> None:
+    seen, pod = replaced(node=node(ready="Unknown"))
 
     assert seen.writes == (Delete(pod),)
 
