@@ -62,8 +62,8 @@ class AccountToken:
         }
         answer = await self._client.create(SERVICE_ACCOUNTS, self._namespace, request, subresource="token")
         ends = datetime.fromisoformat(answer["status"]["expirationTimestamp"])
-        # By how long it holds rather than until when: the wall clock may be set meanwhile. One of the two clocks may be
-        # wrong too, and what was asked for is the least that a token holds.
-        seconds = max((ends - datetime.now(UTC)).total_seconds(), 0.0)
+        seconds = (ends - datetime.now(UTC)).total_seconds()
+        # Where the two clocks do not agree, it holds as long as was asked for.
+        holds = seconds if 0 < seconds < _SECONDS else _SECONDS
         self._token = answer["status"]["token"]
-        self._until = time.monotonic() + min(seconds or _SECONDS, _SECONDS) * _RENEWED_AFTER
+        self._until = time.monotonic() + holds * _RENEWED_AFTER

@@ -61,7 +61,7 @@ class Authority:
         self._file = Path(file)
         self._verified = verified
         self._changed = math.nan
-        self._context = ssl.create_default_context()
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     @property
     def context(self) -> ssl.SSLContext:

@@ -15,12 +15,12 @@ from api.operator.proxy import Proxy
 from api.operator.team import Team
 from api.operator.waiting import eventually
 from localcluster.controlplane import ControlPlane
-from sandkeeper.runtime.resource import LEASES, PODS, Resource
+from sandkeeper.runtime.resource import LEASES, PODS, SERVICE_ACCOUNTS, Resource
 from unit.chart.rendering import Helm, objects
 
 StartOperator = Callable[..., OperatorProcess]
 
-_INSTALLED = [
+_INSTALLED = [SERVICE_ACCOUNTS] + [
     Resource(group, "v1", plural, kind, namespaced)
     for group, plural, kind, namespaced in (
         ("rbac.authorization.k8s.io", "clusterroles", "ClusterRole", False),
