@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import structlog
 
 from sandkeeper.api.names import CHILD_PREFIX
+from sandkeeper.controllers.volume_usage import VolumeUsages
 from sandkeeper.plan.idle import IdleRule, Sample, Track, Usage, follow
 from sandkeeper.runtime.account_token import AccountToken
 from sandkeeper.runtime.kubelet import Authority, KubeletError, Kubelets
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.metrics import UsageMetrics
+    from sandkeeper.plan.volume_usage import VolumeUsage
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.connection import Connection
@@ -81,6 +83,7 @@ class Usages:
         self._interval = rule.interval.total_seconds()
         self._tracks: dict[str, Track] = {}
         self._troubles: dict[str, str] = {}
+        self._volumes = VolumeUsages(self._wake_sandbox)
         self._asking: set[str] = set()
         self._clock = clock
         self._log = structlog.get_logger()
@@ -89,6 +92,10 @@ class Usages:
         """What is known of a pod; None before its first measurement."""
         track = self._tracks.get(pod_uid)
         return self._told(track) if track else None
+
+    def volume(self, claim: Key) -> VolumeUsage | None:
+        """What is known of the volume of a running sandbox's claim; None where its driver measures nothing."""
+        return self._volumes.of(claim)
 
     def trouble(self, node: str) -> str:
         """Tell why a node's sandboxes are not measured, in one sentence; empty where they are."""
@@ -136,20 +143,24 @@ class Usages:
         return found
 
     def _forget(self, nodes: dict[str, list[_Pod]]) -> None:
-        live = {pod.uid for pods in nodes.values() for pod in pods}
+        live = {pod.uid: pod.key for pods in nodes.values() for pod in pods}
         self._tracks = {uid: track for uid, track in self._tracks.items() if uid in live}
+        # A sandbox's claim has the name of its pod.
+        self._volumes.retain(set(live.values()), nodes)
         self._troubles = {node: trouble for node, trouble in self._troubles.items() if node in nodes}
         self._metrics.measured(len(live), len(nodes), len(self._troubles))
 
     async def _ask(self, kubelets: Kubelets, node: str, pods: list[_Pod]) -> None:
         try:
             with self._metrics.scrape():
-                samples = await kubelets.samples(*_endpoint(self._node(node)), _PAGE, _METRIC, _OURS)
+                host, port = _endpoint(self._node(node))
+                samples = await kubelets.samples(host, port, _PAGE, (_METRIC,), _OURS)
         except KubeletError as error:
             self._tell(node, pods, f"Node {node} does not tell how busy its sandboxes are: its kubelet {error}.")
         else:
             self._tell(node, pods, "")
             self._take(pods, samples)
+            await self._volumes.ask(kubelets, node, host, port, {pod.key for pod in pods})
         finally:
             self._asking.discard(node)
 
@@ -167,7 +178,7 @@ class Usages:
             after = follow(before, Sample(float(said.timestamp), said.value), heard, self._rule)
             self._tracks[pod.uid] = after
             if before is None or before.idle != after.idle:
-                self._wake_sandbox(pod)
+                self._wake_sandbox(pod.key)
 
     def _tell(self, node: str, pods: Iterable[_Pod], trouble: str) -> None:
         """Note what is the matter with a node, and say so once."""
@@ -180,10 +191,10 @@ class Usages:
             del self._troubles[node]
             self._log.info("sandboxes are measured again", node=node)
         for pod in pods:
-            self._wake_sandbox(pod)
+            self._wake_sandbox(pod.key)
 
-    def _wake_sandbox(self, pod: _Pod) -> None:
-        self._wake(Key(pod.key.namespace, pod.key.name.removeprefix(CHILD_PREFIX)))
+    def _wake_sandbox(self, child: Key) -> None:
+        self._wake(Key(child.namespace, child.name.removeprefix(CHILD_PREFIX)))
 
     def _told(self, track: Track) -> Usage:
         """Put a track into times of day."""

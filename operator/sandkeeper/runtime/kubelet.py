@@ -1,4 +1,4 @@
-"""Reads one metric from the kubelets' own pages. What they answer is bounded in time and size.
+"""Reads a few metrics from the kubelets' own pages. What they answer is bounded in time and size.
 
 A kubelet is believed only behind a certificate that the given authority signed for the node's address: whoever stands
 in its place could otherwise call every sandbox idle, and would be given the token.
@@ -114,8 +114,10 @@ class Kubelets:
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
 
-    async def samples(self, host: str, port: int, path: str, metric: str, having: str = "") -> list[Sample]:
-        """Read the samples of one metric.
+    async def samples(
+        self, host: str, port: int, path: str, metrics: tuple[str, ...], having: str = ""
+    ) -> list[Sample]:
+        """Read the samples of a few metrics.
 
         Parameters
         ----------
@@ -133,7 +135,7 @@ class Kubelets:
         """
         url = f"https://[{host}]:{port}{path}" if ":" in host else f"https://{host}:{port}{path}"
         try:
-            lines = await self._lines(url, f"{metric}{{".encode(), having.encode())
+            lines = await self._lines(url, tuple(f"{each}{{".encode() for each in metrics), having.encode())
             return [sample for family in text_string_to_metric_families(lines) for sample in family.samples]
         except aiohttp.ClientConnectorCertificateError as error:
             raise KubeletError("certificate", f"has a certificate that can't be verified: {_why(error)}") from error
@@ -147,11 +149,11 @@ class Kubelets:
         if self._session:
             await self._session.close()
 
-    async def _lines(self, url: str, start: bytes, having: bytes) -> str:
+    async def _lines(self, url: str, starts: tuple[bytes, ...], having: bytes) -> str:
         for _ in range(2):
             token = await self._current_token()
             try:
-                return await self._read(url, token, start, having)
+                return await self._read(url, token, starts, having)
             except _UnauthorizedError:
                 self._token.refuse(token)
         raise KubeletError("refused", "does not accept our token")
@@ -164,7 +166,7 @@ class Kubelets:
                 "token", f"can't be asked without a token: {str(error) or 'no answer in time'}"
             ) from error
 
-    async def _read(self, url: str, token: str, start: bytes, having: bytes) -> str:
+    async def _read(self, url: str, token: str, starts: tuple[bytes, ...], having: bytes) -> str:
         headers = {"Authorization": f"Bearer {token}"}
         async with self._opened().get(url, headers=headers, ssl=self._authority.context, allow_redirects=False) as page:
             if page.status == 401:
@@ -173,7 +175,7 @@ class Kubelets:
                 raise KubeletError("refused", "does not let us read its metrics")
             if page.status != 200:
                 raise KubeletError("malformed", f"answers with HTTP {page.status} instead of its metrics")
-            found = await _matching(_lines(page.content), start, having)
+            found = await _matching(_lines(page.content), starts, having)
         return b"\n".join([*found, b""]).decode()
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -193,10 +195,10 @@ class _UnauthorizedError(Exception):
     """The token was not accepted."""
 
 
-async def _matching(lines: AsyncIterator[bytes], start: bytes, having: bytes) -> list[bytes]:
+async def _matching(lines: AsyncIterator[bytes], starts: tuple[bytes, ...], having: bytes) -> list[bytes]:
     found: list[bytes] = []
     async for line in lines:
-        if line.startswith(start) and having in line:
+        if line.startswith(starts) and having in line:
             if len(line) > _LONGEST_LINE or len(found) == _MOST_SAMPLES:
                 raise KubeletError("malformed", _TOO_MUCH)
             found.append(line)

@@ -55,7 +55,7 @@ async def read(kubelet: FakeKubelet, ca: Path, *tokens: str, verified: bool = Tr
     """Read the page once, and give time and value by namespace and pod."""
     kubelets = Kubelets(Tokens(*tokens or ("good",)), reading.Authority(str(ca), verified=verified), "test")
     try:
-        found = await kubelets.samples("127.0.0.1", kubelet.port, "/metrics/resource", METRIC, 'pod="sbx-')
+        found = await kubelets.samples("127.0.0.1", kubelet.port, "/metrics/resource", (METRIC,), 'pod="sbx-')
     finally:
         await kubelets.close()
     return {(each.labels["namespace"], each.labels["pod"]): (float(each.timestamp or 0), each.value) for each in found}

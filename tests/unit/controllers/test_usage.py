@@ -15,6 +15,7 @@ from sandkeeper.controllers.cluster import Cluster
 from sandkeeper.controllers.metrics import UsageMetrics
 from sandkeeper.controllers.usage import Usages
 from sandkeeper.plan.idle import IdleRule, Usage
+from sandkeeper.plan.volume_usage import VolumeUsage
 from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.kubelet import KubeletError
 from sandkeeper.runtime.resource import NODES, PODS, Json, Key
@@ -24,6 +25,7 @@ from unit.fakes.client import FakeClient
 
 RULE = IdleRule(threshold=0.01, interval=timedelta(minutes=1))
 SLOW = 100.0
+CAPACITY, AVAILABLE = "kubelet_volume_stats_capacity_bytes", "kubelet_volume_stats_available_bytes"
 NOT_TOLD = "Node a does not tell how busy its sandboxes are: its kubelet"
 
 
@@ -37,24 +39,30 @@ class FakeKubelets:
         self.slow: set[str] = set()
         self.total: defaultdict[str, float] = defaultdict(float)
         self.pods: list[tuple[str, str]] = []
-        self.closed = False
+        self.volume = {CAPACITY: 100.0, AVAILABLE: 50.0}
 
-    async def samples(self, host: str, port: int, *which: str) -> list[Sample]:
+    async def samples(self, host: str, port: int, path: str, metrics: tuple[str, ...], having: str) -> list[Sample]:
         now = time.monotonic()
-        self.asked.append((now, f"{host}:{port}"))
+        self.asked.append((now, f"{host}:{port}{path}"))
         if host in self.slow:
             await asyncio.sleep(SLOW)
         if host in self.fails:
             raise self.fails[host]
-        for _namespace, name in self.pods:
+        if path == "/metrics":
+            return [
+                Sample(name, {"namespace": "team", "persistentvolumeclaim": "sbx-one"}, self.volume[name])
+                for name in metrics
+            ]
+        for _, name in self.pods:
             self.total[name] += self.cores[name] * 60
         return [
-            Sample(which[1], {"namespace": namespace, "pod": name}, self.total[name], now)
+            Sample(metrics[0], {"namespace": namespace, "pod": name}, self.total[name], now)
             for namespace, name in self.pods
         ]
 
-    async def close(self) -> None:
-        self.closed = True
+    def asked_for(self, path: str = "/metrics/resource") -> list[tuple[float, str]]:
+        """When which address was asked for a page."""
+        return [(when, url.removesuffix(path)) for when, url in self.asked if url.endswith(path)]
 
 
 class Lab:
@@ -115,13 +123,13 @@ def test_each_node_is_asked_once_a_minute_and_not_all_at_once() -> None:
         await lab.minutes(5.2)
 
         by_node = defaultdict(list)
-        for when, host in lab.kubelets.asked:
+        for when, host in lab.kubelets.asked_for():
             by_node[host].append(when)
         pauses = [after - before for times in by_node.values() for before, after in pairwise(times)]
         assert len(by_node) == 40
         assert min(len(times) for times in by_node.values()) == 5
         assert max(abs(pause - 60) for pause in pauses) < 60 / 10
-        together = Counter(when for when, _ in lab.kubelets.asked)
+        together = Counter(when for when, _ in lab.kubelets.asked_for())
         assert max(together.values()) < 40 / 4
 
     story(tell())
@@ -140,7 +148,7 @@ def test_only_nodes_with_running_sandboxes_of_our_namespaces_are_asked() -> None
 
         await lab.minutes(1.1)
 
-        assert {host for _, host in lab.kubelets.asked} == {"ip-a:10250"}
+        assert {host for _, host in lab.kubelets.asked_for()} == {"ip-a:10250"}
         assert lab.usages.of("uid-sbx-theirs") is None
 
     story(tell())
@@ -154,7 +162,7 @@ def test_a_kubelet_is_asked_where_its_node_says() -> None:
 
         await lab.minutes(1.1)
 
-        assert lab.kubelets.asked[0][1] == "ip-a:11250"
+        assert lab.kubelets.asked_for()[0][1] == "ip-a:11250"
 
     story(tell())
 
@@ -225,9 +233,9 @@ def test_a_kubelet_that_is_slow_is_not_asked_again_meanwhile() -> None:
         lab.add_pod()
         lab.kubelets.slow.add("ip-a")
 
-        await lab.minutes(4)
+        await lab.minutes(8)
 
-        pauses = [after[0] - before[0] for before, after in pairwise(lab.kubelets.asked)]
+        pauses = [after[0] - before[0] for before, after in pairwise(lab.kubelets.asked_for())]
         assert pauses
         assert min(pauses) > SLOW
 
@@ -257,3 +265,55 @@ def test_where_nothing_is_to_be_measured_that_is_said() -> None:
 
     assert not usages.runs
     assert usages.trouble("a") == "The operator is set up not to measure how busy sandboxes are."
+
+
+def test_how_full_a_volume_is_becomes_known_and_wakes_when_it_is_full() -> None:
+    async def tell() -> None:
+        lab = Lab()
+        lab.add_node("a")
+        lab.add_pod()
+        claim = Key("team", "sbx-one")
+
+        await lab.minutes(2)
+        woken = len(lab.woken)
+        assert lab.usages.volume(claim) == VolumeUsage(100, 50)
+
+        lab.kubelets.volume[AVAILABLE] = 0.0
+        await lab.minutes(6)
+        found = lab.usages.volume(claim)
+        assert found
+        assert found.full
+        assert lab.woken[woken:] == [Key("team", "one")]
+        # The long page is read every five minutes.
+        assert len(lab.kubelets.asked_for("/metrics")) == 2
+
+    story(tell())
+
+
+def test_what_is_no_size_or_only_half_of_it_is_left_out() -> None:
+    async def tell() -> None:
+        lab = Lab()
+        lab.add_node("a")
+        lab.add_pod()
+        lab.kubelets.volume[AVAILABLE] = float("nan")
+
+        await lab.minutes(2)
+
+        assert lab.usages.volume(Key("team", "sbx-one")) is None
+
+    story(tell())
+
+
+def test_a_volume_of_a_sandbox_that_does_not_run_is_forgotten() -> None:
+    async def tell() -> None:
+        lab = Lab()
+        lab.add_node("a")
+        lab.add_pod()
+        await lab.minutes(2)
+
+        lab.cluster.store(PODS).remove(Key("team", "sbx-one"), "uid-sbx-one")
+        await lab.minutes(0.2)
+
+        assert lab.usages.volume(Key("team", "sbx-one")) is None
+
+    story(tell())
