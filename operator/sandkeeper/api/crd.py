@@ -83,6 +83,7 @@ SANDBOX = Kind(
         Column("Pod IP", ".status.podIP", wide=True),
         Column("Node", ".status.nodeName", wide=True),
         Column("Image", ".status.effective.image", wide=True),
+        Column("Sleeps", ".status.sleepsAt", wide=True),
     ),
 )
 KINDS = (SANDBOX,)

@@ -13,7 +13,7 @@ from .model import Model, checks, rule
 from .packages import Packages
 from .pod_template import PodTemplate
 from .security import Security
-from .workspace import WORKSPACE_RULES, EffectiveWorkspace, Workspace
+from .workspace import WORKSPACE_KEPT, WORKSPACE_RULES, EffectiveWorkspace, Workspace
 
 _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
 
@@ -21,7 +21,7 @@ _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
 class SandboxSpec(Model):
     """What the sandbox should be. Whatever is left out takes the default that its description names."""
 
-    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS))
+    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS, *WORKSPACE_KEPT))
 
     image: str | None = Field(
         default=None,

@@ -5,13 +5,12 @@ from typing import Final
 from pydantic import Field
 
 from .directories import WORKSPACE_PATH
-from .model import WHOLE_BYTES, Model, Quantity, checks, object_name, rule
+from .model import WHOLE_BYTES, JsonSchema, Model, Quantity, checks, object_name, rule
 
 PERSISTENT: Final = "Persistent"
 EPHEMERAL: Final = "Ephemeral"
 RETAIN: Final = "Retain"
 
-_UNCHANGED: Final = "!has(oldSelf.{name}) || !has(self.{name}) || self.{name} == oldSelf.{name}"
 _SMALLER: Final = (
     "!has(oldSelf.size) || !has(self.size) || !isQuantity(string(self.size)) || !isQuantity(string(oldSelf.size)) "
     "|| (has(self.type) && self.type == 'Ephemeral') "
@@ -19,37 +18,61 @@ _SMALLER: Final = (
 )
 
 
-def _fixed(name: str, why: str) -> dict[str, str]:
+def _persistent(name: str, check: str, why: str) -> JsonSchema:
+    """Build the rule of a field that makes no sense for a directory on the node's disk."""
     return rule(
-        _UNCHANGED.format(name=name), f"can't be changed: {why}", fieldPath=f".{name}", reason="FieldValueForbidden"
+        f"!has(self.type) || self.type != 'Ephemeral' || {check}",
+        f"{why}; leave it out, or make the type Persistent",
+        fieldPath=f".{name}",
+        reason="FieldValueForbidden",
     )
 
 
-def _persistent(name: str, check: str, what: str) -> dict[str, str]:
-    """Rule for a field that says nothing of a directory on the node's disk."""
+def _kept(name: str, why: str, unchanged: str) -> JsonSchema:
+    """Build the rule of the spec that a field of the workspace stays as it is, written or not."""
+    had, has = (f"(has({each}.workspace) && has({each}.workspace.{name}))" for each in ("oldSelf", "self"))
     return rule(
-        f"!has(self.type) || self.type != 'Ephemeral' || {check}",
-        f"{what} speaks of a Persistent workspace; leave it out, or the type",
-        fieldPath=f".{name}",
+        unchanged.format(had=had, has=has),
+        f"can't be changed: {why}",
+        fieldPath=f".workspace.{name}",
         reason="FieldValueForbidden",
     )
 
 
 WORKSPACE_RULES: Final = (
     rule(_SMALLER, "can't be made smaller: no volume shrinks", fieldPath=".size", reason="FieldValueForbidden"),
-    _fixed("path", "what the agent has set up there speaks of the old path"),
-    _fixed("type", "its content can't follow; make another sandbox"),
     rule(
-        "has(self.storageClassName) == has(oldSelf.storageClassName) && "
-        "(!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
-        "can't be changed: a volume stays in its class",
-        fieldPath=".storageClassName",
+        "!has(oldSelf.path) || !has(self.path) || self.path == oldSelf.path",
+        "can't be changed: what was set up there names files by the old path",
+        fieldPath=".path",
         reason="FieldValueForbidden",
     ),
-    _persistent("storageClassName", "!has(self.storageClassName)", "a StorageClass"),
-    _persistent("keepPackages", "!has(self.keepPackages) || !self.keepPackages", "keepPackages"),
-    _persistent("reclaimPolicy", "!has(self.reclaimPolicy) || self.reclaimPolicy == 'Delete'", "Retain"),
+    _persistent("storageClassName", "!has(self.storageClassName)", "an Ephemeral workspace has no volume"),
+    _persistent(
+        "keepPackages",
+        "!has(self.keepPackages) || !self.keepPackages",
+        "an Ephemeral workspace has no volume to keep them on",
+    ),
+    _persistent(
+        "reclaimPolicy",
+        "!has(self.reclaimPolicy) || self.reclaimPolicy == 'Delete'",
+        "an Ephemeral workspace can't be retained",
+    ),
 )
+"""Rules over the workspace."""
+WORKSPACE_KEPT: Final = (
+    _kept(
+        "type",
+        "what is in it can't follow; make another sandbox",
+        "({had} && oldSelf.workspace.type == 'Ephemeral') == ({has} && self.workspace.type == 'Ephemeral')",
+    ),
+    _kept(
+        "storageClassName",
+        "a volume stays in its class; make another sandbox",
+        "{had} == {has} && (!{has} || self.workspace.storageClassName == oldSelf.workspace.storageClassName)",
+    ),
+)
+"""Rules over the whole spec, since a workspace that was not written at all has a type and a class too."""
 
 
 class Workspace(Model):

@@ -65,7 +65,7 @@ def outdated_volume(claim: Json | None, environment: Environment, classes: Stora
         )
     error = _resize_error(claim)
     if error:
-        return "VolumeResizeFailed", f"The volume can't grow from {has} to {asked}: {error}"
+        return "VolumeResizeFailed", f"The volume can't grow from {has} to {asked}: {error.rstrip('.')}."
     if parsed(has) < parsed(wanted):
         return "VolumeResizing", f"The volume is growing from {has} to {wanted}."
     if parsed(asked) > parsed(wanted):
