@@ -25,6 +25,7 @@ from sandkeeper.controllers.metrics import UsageMetrics
 from sandkeeper.controllers.usage import Usages, kubelets_of
 from sandkeeper.plan.idle import IdleRule, Usage, idle_since
 from sandkeeper.runtime.client import ApiClient
+from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.connection import connect
 from sandkeeper.runtime.resource import Key
 from sandkeeper.settings import OperatorSettings
@@ -40,12 +41,12 @@ async def measuring(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncI
     monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
     settings = OperatorSettings(namespace=NAMESPACE, idle_account="sandkeeper-usage", idle_interval_seconds=2.0)
     connection = await connect("idle-test")
-    client = ApiClient(connection.session, connection.server)
+    clock = Clock()
+    client = ApiClient(connection.session, connection.server, clock=clock)
     cluster = Cluster(client, lambda _: None)
     kubelets = kubelets_of(settings, connection, client)
-    usages = Usages(
-        cluster, kubelets, UsageMetrics(CollectorRegistry()), lambda _: None, lambda _: True, settings.idle_rule
-    )
+    told = UsageMetrics(CollectorRegistry())
+    usages = Usages(cluster, kubelets, told, lambda _: None, lambda _: True, settings.idle_rule, clock)
     tasks = [asyncio.create_task(informer.run()) for informer in cluster.informers]
     await asyncio.gather(*(informer.synced.wait() for informer in cluster.informers))
     tasks.append(asyncio.create_task(usages.run()))
