@@ -3,6 +3,7 @@ package pack
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
 	"os"
@@ -16,26 +17,28 @@ const sealSize = int64(len(sealMark) + sha256.Size)
 
 var errDamaged = errors.New("the pack is damaged")
 
-// checkSeal reads a whole pack and compares it with its checksum.
-func checkSeal(pack *os.File) error {
+// checkSeal reads a whole pack, compares it with its checksum, and returns that.
+func checkSeal(pack *os.File) ([]byte, error) {
 	status, err := pack.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	body := status.Size() - sealSize
 	if !status.Mode().IsRegular() || body < 0 {
-		return errDamaged
+		return nil, errDamaged
 	}
 	seal := make([]byte, sealSize)
 	if _, err := pack.ReadAt(seal, body); err != nil {
-		return err
+		return nil, err
 	}
 	sum := sha256.New()
 	if _, err := io.CopyBuffer(sum, readerOnly{io.NewSectionReader(pack, 0, body)}, make([]byte, 1<<20)); err != nil {
-		return err
+		return nil, err
 	}
 	if !bytes.Equal(seal, sum.Sum([]byte(sealMark))) {
-		return errDamaged
+		return nil, errDamaged
 	}
-	return nil
+	return seal[len(sealMark):], nil
 }
+
+func digest(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }

@@ -37,10 +37,12 @@ func (s *Store) Unpack(say func(format string, words ...any)) (installed string,
 		return "", err
 	}
 	defer source.Close()
-	if err := checkSeal(source); errors.Is(err, errDamaged) {
+	sum, err := checkSeal(source)
+	if errors.Is(err, errDamaged) {
 		say("the pack is set aside: %v", err)
 		return "", s.setAside()
-	} else if err != nil {
+	}
+	if err != nil {
 		return "", err
 	}
 	label, result, err := s.unpack(source, say)
@@ -48,6 +50,10 @@ func (s *Store) Unpack(say func(format string, words ...any)) (installed string,
 		err = errors.Join(err, s.setAside())
 	}
 	if err != nil || label.Image != s.index.image {
+		return "", err
+	}
+	result.Digest = digest(sum)
+	if result.Bytes, err = source.Seek(0, io.SeekEnd); err != nil {
 		return "", err
 	}
 	return label.Installed, s.remember(label, result)

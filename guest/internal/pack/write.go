@@ -3,7 +3,6 @@ package pack
 import (
 	"archive/tar"
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"hash"
 	"io"
@@ -34,7 +33,7 @@ func writeFile(path string, root *Root, label Label, found *changes) (Result, er
 	if err := writer.write(io.MultiWriter(target, sum), label, found); err != nil {
 		return Result{}, err
 	}
-	writer.result.Digest = "sha256:" + hex.EncodeToString(sum.Sum(nil))
+	writer.result.Digest = digest(sum.Sum(nil))
 	if err := seal(target, sum); err != nil {
 		return Result{}, err
 	}
@@ -54,7 +53,8 @@ func seal(target *os.File, sum hash.Hash) error {
 	if err := unix.Fadvise(int(target.Fd()), 0, 0, unix.FADV_DONTNEED); err != nil {
 		return err
 	}
-	return checkSeal(target)
+	_, err := checkSeal(target)
+	return err
 }
 
 type writer struct {
