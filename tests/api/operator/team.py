@@ -43,6 +43,11 @@ class Team:
         """Names of all objects of a kind."""
         return sorted(each["metadata"]["name"] for each in self.api.list(resource, self.namespace)["items"])
 
+    def names_with(self, resource: Resource, label: str) -> list[str]:
+        """Names of the objects of a kind that carry a label."""
+        listed = self.api.list(resource, self.namespace, f"?labelSelector={label}")
+        return sorted(each["metadata"]["name"] for each in listed["items"])
+
     @property
     def children(self) -> dict[str, list[str]]:
         """Names of everything that the operator makes."""
