@@ -24,21 +24,39 @@ FIELD: workspace <Object>
 
 
 DESCRIPTION:
-    The directory that the agent works in. Default: 10Gi of the node's disk at
-    /workspace, lost with the pod.
+    The directory that the agent works in. Default: a volume of 10Gi at
+    /workspace, of the cluster's default StorageClass, which goes with the
+    sandbox.
 
 FIELDS:
+  keepPackages\t<boolean>
+    Whether what changed outside of the workspace, such as installed packages,
+    is kept on the volume through sleep and restarts. With false, packages and
+    setup are run anew at each start. Only where the sandbox is root and its
+    root file system writable. Default: true for a Persistent workspace.
+
   path\t<string>
     Absolute path that the workspace is mounted at, outside of the system's own
     directories. Default: /workspace.
 
+  reclaimPolicy\t<string>
+  enum: Delete, Retain
+    What becomes of the volume when the sandbox is deleted or expires. Delete:
+    it goes too. Retain: it stays, and the next sandbox of this name takes it
+    over. Default: Delete.
+
   size\t<Object>
-    Most that the workspace may hold; the pod is evicted when it grows beyond.
-    Default: 10Gi.
+    Size of the volume; it can grow where its StorageClass allows that, never
+    shrink. Of an Ephemeral workspace the most that it may hold: the pod is
+    evicted when it grows beyond. Default: 10Gi.
+
+  storageClassName\t<string>
+    StorageClass of the volume. Default: the cluster's default class.
 
   type\t<string>
-  enum: Ephemeral
-    Ephemeral: on the node's disk, and lost with the pod. Default: Ephemeral."""
+  enum: Persistent, Ephemeral
+    Persistent: on a volume of its own, which outlives the pod. Ephemeral: on
+    the node's disk, and lost with the pod. Default: Persistent."""
 PENDING = [
     {
         "type": "Ready",
@@ -100,6 +118,12 @@ def test_the_operator_can_write_every_field_of_the_status(kubectl: Kubectl, hell
         "userNamespace": True,
         "startedFrom": "Cold",
         "startupSeconds": 0.7,
+        "workspaceClaimName": "sbx-hello",
+        "pack": {"time": "2026-01-01T00:00:00Z", "entries": 3, "bytes": 4096},
+        "asleep": {"since": "2026-01-01T00:00:00Z", "cause": "Idle"},
+        "lastActivityTime": "2026-01-01T00:00:00Z",
+        "sleepsAt": "2026-01-01T00:15:00Z",
+        "expiresAt": "2026-01-02T00:00:00Z",
         "effective": {
             "image": "ubuntu:22.04",
             "resources": {"limits": {"cpu": "2"}, "requests": {"cpu": "500m"}},
@@ -111,10 +135,18 @@ def test_the_operator_can_write_every_field_of_the_status(kubectl: Kubectl, hell
 
     assert json.loads(kubectl("get", "sbx", "hello", "-o", "json"))["status"] == status
     assert kubectl("get", "sandboxes", "hello", "-o", "wide").splitlines()[0].split() == [
-        *("NAME", "STATUS", "READY", "AGE", "POD", "IP", "NODE", "IMAGE")
+        *("NAME", "STATUS", "READY", "AGE", "POD", "IP", "NODE", "IMAGE", "SLEEPS")
     ]
     row = kubectl("get", "sbx", "hello", "-o", "wide").splitlines()[1].split()
-    assert [*row[:3], *row[4:]] == ["hello", "Running", "True", "10.0.0.7", "node", "ubuntu:22.04"]
+    assert [*row[:3], *row[4:]] == [
+        "hello",
+        "Running",
+        "True",
+        "10.0.0.7",
+        "node",
+        "ubuntu:22.04",
+        "2026-01-01T00:15:00Z",
+    ]
 
 
 def test_the_first_columns_say_what_it_is_doing(kubectl: Kubectl, hello: object) -> None:
@@ -149,7 +181,10 @@ def test_explain_reads_like_documentation(kubectl: Kubectl) -> None:
         ("resources", "Default: limits of 2 CPUs, 4Gi of memory and 10Gi of ephemeral storage, and a quarter of that"),
         ("resources.limits", "default: cpu 2, memory 4Gi, ephemeral-storage 10Gi."),
         ("resources.requests", "Default: a quarter of the limit"),
-        ("workspace", "Default: 10Gi of the node's disk at /workspace, lost with the pod."),
+        ("workspace", "Default: a volume of 10Gi at /workspace, of the cluster's default StorageClass"),
+        ("packages", "Default: nothing."),
+        ("setup", "Default: none."),
+        ("lifecycle", "Default: it sleeps after 15 idle minutes."),
         ("security", "Default: by the container runtime's own means"),
         ("security.root", "Default: true."),
         ("security.userNamespace", "Default: Auto."),

@@ -8,12 +8,17 @@ import pytest
 from e2e.operator.sandboxes import Sandboxes, eventually
 
 SIZE = "64Mi"
-EXPANDABLE, FIXED = "sandkeeper-snapshots", "sandkeeper-plain"
 NO_ROOT: dict[str, Any] = {"root": False}
 
 
 def volume(**more: Any) -> dict[str, Any]:
     return {"type": "Persistent", "size": SIZE, **more}
+
+
+def class_that_grows(sandboxes: Sandboxes, grows: bool) -> str:
+    """Name of a StorageClass of the cluster whose volumes can, or can not, be made bigger."""
+    found = json.loads(sandboxes.kubectl("get", "storageclasses", "-o", "json"))["items"]
+    return str(next(each["metadata"]["name"] for each in found if each.get("allowVolumeExpansion", False) == grows))
 
 
 def claim(sandboxes: Sandboxes, name: str) -> dict[str, Any]:
@@ -111,11 +116,12 @@ def test_a_retained_workspace_waits_for_the_next_sandbox_of_its_name(sandboxes: 
 
 
 def test_a_workspace_grows_under_the_running_sandbox(sandboxes: Sandboxes) -> None:
-    sandboxes.apply("growing", workspace=volume(storageClassName=EXPANDABLE))
+    disk = volume(storageClassName=class_that_grows(sandboxes, True))
+    sandboxes.apply("growing", workspace=disk)
     sandboxes.wait("growing")
     first = uid(sandboxes, "growing")
 
-    sandboxes.apply("growing", workspace=volume(storageClassName=EXPANDABLE, size="128Mi"))
+    sandboxes.apply("growing", workspace={**disk, "size": "128Mi"})
 
     eventually(lambda: claim(sandboxes, "growing")["status"]["capacity"]["storage"], lambda seen: seen == "128Mi")
     eventually(lambda: up_to_date(sandboxes, "growing"), lambda seen: seen == ("True", "UpToDate"))
@@ -125,10 +131,11 @@ def test_a_workspace_grows_under_the_running_sandbox(sandboxes: Sandboxes) -> No
 
 
 def test_a_workspace_whose_class_lets_nothing_grow_says_so(sandboxes: Sandboxes) -> None:
-    sandboxes.apply("stuck", workspace=volume(storageClassName=FIXED))
+    disk = volume(storageClassName=class_that_grows(sandboxes, False))
+    sandboxes.apply("stuck", workspace=disk)
     sandboxes.wait("stuck")
 
-    sandboxes.apply("stuck", workspace=volume(storageClassName=FIXED, size="128Mi"))
+    sandboxes.apply("stuck", workspace={**disk, "size": "128Mi"})
 
     eventually(lambda: up_to_date(sandboxes, "stuck"), lambda seen: seen == ("False", "WorkspaceNotExpandable"))
     assert sandboxes.ready("stuck")["status"] == "True"
@@ -143,9 +150,10 @@ def test_a_class_that_is_not_there_heals_when_it_comes(sandboxes: Sandboxes) -> 
     name = f"late-{sandboxes.namespace}"
     sandboxes.apply("early", workspace=volume(storageClassName=name))
     told = eventually(lambda: sandboxes.ready("early"), lambda seen: seen.get("reason") == "StorageClassNotFound")
-    assert EXPANDABLE in told["message"]
+    known = class_that_grows(sandboxes, True)
+    assert known in told["message"]
 
-    late = sandboxes.get("storageclass", EXPANDABLE)
+    late = sandboxes.get("storageclass", known)
     late["metadata"] = {"name": name}
     sandboxes.kubectl("create", "-f", "-", given=json.dumps(late))
 
