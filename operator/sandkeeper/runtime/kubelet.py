@@ -104,10 +104,10 @@ class Kubelets:
     user_agent
         How we appear in their logs.
     limit
-        Most of them asked at the same time.
+        Most of them asked at the same time; enough that those that are gone do not keep the others waiting.
     """
 
-    def __init__(self, token: AccountToken, authority: Authority, user_agent: str, *, limit: int = 8) -> None:
+    def __init__(self, token: AccountToken, authority: Authority, user_agent: str, *, limit: int = 32) -> None:
         self._token = token
         self._authority = authority
         self._user_agent = user_agent

@@ -63,10 +63,10 @@ def scrapes(operator: OperatorProcess, result: str) -> float:
     return sum(value for labels, value in counted if labels["result"] == result)
 
 
-def may(api: Api, verb: str, resource: str, subresource: str = "", namespace: str = "") -> bool:
-    """Whether the account may do something."""
-    attributes: Json = {"verb": verb, "resource": resource, "subresource": subresource, "namespace": namespace}
-    review = api.create(ACCESS_REVIEWS, "", {"spec": {"user": ACCOUNT, "resourceAttributes": attributes}})
+def may(api: Api, verb: str, resource: str, subresource: str = "", *, user: str = ACCOUNT, **where: str) -> bool:
+    """Whether the account, or another, may do something."""
+    attributes: Json = {"verb": verb, "resource": resource, "subresource": subresource, **where}
+    review = api.create(ACCESS_REVIEWS, "", {"spec": {"user": user, "resourceAttributes": attributes}})
     return bool(review["status"]["allowed"])
 
 
@@ -90,6 +90,17 @@ def test_the_account_may_read_metrics_and_nothing_else(api: Api, operator: Opera
     assert not may(api, "create", "nodes", "metrics")
     for verb, resource in (("get", "pods"), ("list", "secrets"), ("get", "sandboxes"), ("list", "nodes")):
         assert not may(api, verb, resource, namespace=SYSTEM), resource
+
+
+def test_the_operator_gets_tokens_of_this_account_alone(api: Api, operator: OperatorProcess) -> None:
+    def token(account: str, namespace: str = SYSTEM) -> bool:
+        asked = {"namespace": namespace, "name": account, "user": f"system:serviceaccount:{SYSTEM}:sandkeeper-operator"}
+        return may(api, "create", "serviceaccounts", "token", **asked)
+
+    assert token("sandkeeper-usage")
+    assert not token("sandkeeper-operator")
+    assert not token("default")
+    assert not token("sandkeeper-usage", "kube-system")
 
 
 def test_a_kubelet_that_refuses_is_told_of_once_and_measured_again_later(

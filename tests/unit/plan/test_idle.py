@@ -1,5 +1,6 @@
 """Since when a sandbox is idle: told by measurements alone, over restarts, gaps, and clocks that were set."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -239,6 +240,16 @@ def test_a_record_stays_as_it_is_while_nothing_is_done() -> None:
     first = recorded_after(usage(measured=5.0), now=5.0)
 
     assert recorded_after(usage(measured=14.0), first, now=14.0) is first
+
+
+def test_a_record_in_whole_seconds_is_still_the_same() -> None:
+    for seen in (usage(first=0.9913), usage(busy=0.9913)):
+        noted = recorded_after(seen)
+        assert noted
+        written = replace(noted, since=noted.since.replace(microsecond=0))
+
+        assert written != noted
+        assert recorded_after(seen, written) is written
 
 
 def test_a_record_ends_with_idleness() -> None:
