@@ -4,7 +4,9 @@ A finished build is a folder in the cache; a build that was cut short leaves not
 """
 
 import hashlib
+import json
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import TextIO
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from localcluster.commands import run
 from localcluster.errors import ClusterError
 from localcluster.gotoolchain import go, go_environment
 from localcluster.locking import made_once
@@ -28,6 +31,25 @@ NETWORK_TROUBLE = re.compile(
 
 class RegistryUnreachableError(ClusterError):
     """The module registry did not answer; the next try may succeed."""
+
+
+@dataclass(frozen=True)
+class ModuleFile:
+    """A file that comes with a required module.
+
+    Parameters
+    ----------
+    module
+        The module's path.
+    path
+        Where it is in the module.
+    name
+        What it is called beside the programs.
+    """
+
+    module: str
+    path: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -52,6 +74,8 @@ class GoModule:
         Debian packages that the build needs. Where there are any, the programs are built with cgo.
     tests
         Packages whose tests are built, each as a program named by its last element and ``.test``.
+    files
+        Files that are put beside the programs.
     """
 
     name: str
@@ -62,6 +86,7 @@ class GoModule:
     stamps: tuple[str, ...] = ()
     debian: tuple[str, ...] = ()
     tests: tuple[str, ...] = ()
+    files: tuple[ModuleFile, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -95,7 +120,7 @@ class GoModule:
     @property
     def digest(self) -> str:
         """Return sixteen hexadecimal digits that change with anything that changes the result."""
-        inputs = (self.packages, self.aliases, self.flags, bool(self.debian), *self.tests)
+        inputs = (self.packages, self.aliases, self.flags, bool(self.debian), *self.tests, *self.files)
         sum_ = hashlib.sha256(repr(inputs).encode())
         for file in sorted(self.folder.iterdir()):
             sum_.update(file.name.encode() + b"\0" + file.read_bytes())
@@ -137,8 +162,16 @@ def _build(module: GoModule, target: Path) -> None:
         reraise=True,
     )
     again(_compile, module, target)
+    for file in module.files:
+        shutil.copyfile(_module_folder(module, file.module) / file.path, target / file.name)
     for alias in module.aliases:
         (target / alias).symlink_to(module.name)
+
+
+def _module_folder(module: GoModule, path: str) -> Path:
+    """Return where the files of a required module are."""
+    told = run(go(), "mod", "download", "-json", path, cwd=module.folder, environment=go_environment())
+    return Path(json.loads(told)["Dir"])
 
 
 def _compile(module: GoModule, target: Path) -> None:

@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 from localcluster.errors import ClusterError
-from localcluster.gobuild import GoModule, built
+from localcluster.gobuild import GoModule, ModuleFile, built
 
 KUBERNETES = GoModule(
     name="kubernetes",
@@ -80,11 +80,58 @@ CONFORMANCE = GoModule(
     stamps=KUBERNETES.stamps,
     tests=("k8s.io/kubernetes/test/e2e",),
 )
+# The programs that stand between claims and a CSI driver, with their rights and objects, and the languages that they
+# and the kubelet speak to it.
+SNAPSHOT_KINDS = ("volumesnapshots", "volumesnapshotcontents", "volumesnapshotclasses")
+STORAGE = GoModule(
+    name="storage",
+    source="github.com/kubernetes-csi/external-snapshotter/v8",
+    packages=(
+        "github.com/kubernetes-csi/external-provisioner/v6/cmd/csi-provisioner",
+        "github.com/kubernetes-csi/external-resizer/v2/cmd/csi-resizer",
+        "github.com/kubernetes-csi/external-snapshotter/v8/cmd/csi-snapshotter",
+        "github.com/kubernetes-csi/external-snapshotter/v8/cmd/snapshot-controller",
+    ),
+    files=(
+        ModuleFile("github.com/container-storage-interface/spec", "csi.proto", "csi.proto"),
+        ModuleFile("k8s.io/kubelet", "pkg/apis/pluginregistration/v1/api.proto", "registration.proto"),
+        *(
+            ModuleFile(f"github.com/kubernetes-csi/{module}", f"deploy/kubernetes/{path}", f"{name}.yaml")
+            for name, module, path in (
+                ("csi-provisioner", "external-provisioner/v6", "rbac.yaml"),
+                ("csi-resizer", "external-resizer/v2", "rbac.yaml"),
+                ("csi-snapshotter", "external-snapshotter/v8", "csi-snapshotter/rbac-csi-snapshotter.yaml"),
+                ("snapshot-controller", "external-snapshotter/v8", "snapshot-controller/rbac-snapshot-controller.yaml"),
+                (
+                    "snapshot-controller-deployment",
+                    "external-snapshotter/v8",
+                    "snapshot-controller/setup-snapshot-controller.yaml",
+                ),
+            )
+        ),
+        *(
+            ModuleFile(
+                "github.com/kubernetes-csi/external-snapshotter/client/v8",
+                f"config/crd/snapshot.storage.k8s.io_{kind}.yaml",
+                f"{kind}.yaml",
+            )
+            for kind in SNAPSHOT_KINDS
+        ),
+    ),
+)
+CSI_SANITY = GoModule(
+    name="csi-sanity",
+    source="github.com/kubernetes-csi/csi-test/v5",
+    packages=("github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity",),
+)
 
-MODULES = (KUBERNETES, HELM, HELM_UNITTEST, KUBECONFORM, KWOK, CONTAINERD, RUNC, CNI, COREDNS, KIND, CONFORMANCE)
+MODULES = (
+    *(KUBERNETES, HELM, HELM_UNITTEST, KUBECONFORM, KWOK, CONTAINERD, RUNC, CNI, COREDNS, STORAGE, KIND),
+    *(CONFORMANCE, CSI_SANITY),
+)
 # Built by the one command that runs them: minutes that nothing else has to wait for.
-ON_DEMAND = (CONFORMANCE,)
-NODE_MODULES = (KUBERNETES, CONTAINERD, RUNC, CNI, COREDNS)
+ON_DEMAND = (CONFORMANCE, CSI_SANITY)
+NODE_MODULES = (KUBERNETES, CONTAINERD, RUNC, CNI, COREDNS, STORAGE)
 PROGRAMS = {program: module for module in MODULES for program in module.programs}
 
 
