@@ -10,6 +10,8 @@ from localcluster.images.catalogue import COREDNS
 from localcluster.native.containerd import HANDLERS
 from localcluster.native.node import POLICY_USER
 from localcluster.native.plan import NodePlan
+from localcluster.native.storage import objects as storage
+from localcluster.native.storage.offers import OFFERS
 from localcluster.progress import step
 from localcluster.tools import tool
 
@@ -37,16 +39,20 @@ def install(kubeconfig: Path, plan: NodePlan) -> None:
     """Apply the objects and wait until the node is ready and names resolve."""
     kubectl: list[str | Path] = [tool("kubectl"), f"--kubeconfig={kubeconfig}"]
     with step("waiting for the node and the cluster DNS"):
-        objects = yaml.safe_dump_all([*runtime_classes(), *cluster_dns(plan.dns_address)])
+        classes = [*runtime_classes(), *storage.classes(), storage.snapshot_class()]
+        objects = yaml.safe_dump_all([*classes, *cluster_dns(plan.dns_address)])
         run(*kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=objects)
         run(*kubectl, "wait", "--for=create", f"node/{plan.name}", TIMEOUT)
         run(*kubectl, "wait", "--for=condition=Ready", f"node/{plan.name}", TIMEOUT)
+        for offer in OFFERS:
+            registered = f'{{.spec.drivers[?(@.name=="{offer.driver}")].nodeID}}={plan.name}'
+            run(*kubectl, "wait", f"--for=jsonpath={registered}", f"csinode/{plan.name}", TIMEOUT)
         run(*kubectl, "-n", "kube-system", "rollout", "status", "deployment/coredns", TIMEOUT)
 
 
 def grant(kubeconfig: Path) -> None:
     """Let the node's own programs read what they live by; who has a stock role needs none of it."""
-    rights = yaml.safe_dump_all(policy_rights())
+    rights = yaml.safe_dump_all([*policy_rights(), *storage.rights(), *storage.kinds()])
     apply = ["apply", "--server-side", "--force-conflicts", "-f", "-"]
     run(tool("kubectl"), f"--kubeconfig={kubeconfig}", *apply, stdin=rights)
 

@@ -20,13 +20,15 @@ from localcluster.native.image_store import image_store
 from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan, choose_link
 from localcluster.native.policy import report
+from localcluster.native.storage import pool
+from localcluster.native.storage.stubs import stubs
 from localcluster.packages import ensure_packages
 from localcluster.paths import path_id, state_home
 from localcluster.process import wait_until
 from localcluster.progress import say, step
 from localcluster.tools import NODE_MODULES
 
-PACKAGES = ("conntrack", "iproute2", "mount", "nftables", "util-linux")
+PACKAGES = ("btrfs-progs", "conntrack", "iproute2", "mount", "nftables", "util-linux")
 END_SECONDS = 10.0
 # What outlives a node in the state folder: images that were loaded, and the logs of the run before.
 KEPT = ("driver.json", "images", "logs.previous")
@@ -72,6 +74,7 @@ class NativeDriver:
         with self._lock():
             ensure_packages(PACKAGES, "the native cluster")
             store = image_store(catalogue.archives())
+            stubs()
             release = "+".join([*(built(module).name for module in NODE_MODULES), store.name, _own_digest()])
             if self._well(release):
                 say("the node is running already")
@@ -178,6 +181,7 @@ class NativeDriver:
         with contextlib.suppress(ClusterError):
             wait_until(lambda: not network.interface_exists(plan.host_interface), "end of the link", 5.0)
         network.disconnect(plan)
+        pool.detach(plan.state / pool.FILE_NAME)
         if left := cgroups.remove(plan.cgroup):
             raise ClusterError(f"these cgroups still hold processes: {', '.join(map(str, left))}")
 

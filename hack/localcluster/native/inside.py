@@ -17,6 +17,8 @@ from localcluster.native.phase import RUNNING
 from localcluster.native.plan import NodePlan
 from localcluster.native.policy import report
 from localcluster.native.policy.hooks import closed
+from localcluster.native.storage import pool
+from localcluster.native.storage import programs as storage
 from localcluster.native.supervisor import Supervisor
 from localcluster.process import wait_until
 
@@ -36,8 +38,8 @@ class InsideNode:
         self._plan = plan
         self._phase = "preparing mounts and network"
         self._control_plane = node.control_plane(plan)
-        files = node.write_files(plan, self._control_plane.layout)
-        self._supervisor = Supervisor(self._control_plane, node.programs(plan, files))
+        self._files = node.write_files(plan, self._control_plane.layout)
+        self._supervisor = Supervisor(self._control_plane, node.programs(plan, self._files))
 
     def start(self, images: list[Path]) -> None:
         """Start everything; the images go in while the control plane comes up."""
@@ -49,10 +51,11 @@ class InsideNode:
                 self._supervisor.start(name)
             self._control_plane.kubeconfig.rename(self._plan.kubeconfig)
             addons.grant(self._plan.kubeconfig)
-            self._supervisor.start("network-policy")
+            for name in ("network-policy", storage.DRIVER):
+                self._supervisor.start(name)
             self._phase = "importing the images that were loaded"
             imported.result()
-        for name in ("kubelet", "kube-proxy"):
+        for name in ("kubelet", "kube-proxy", *storage.commands(self._plan, self._files)):
             self._phase = f"starting {name}"
             self._supervisor.start(name)
         self._phase = "waiting for network policies to be enforced"
@@ -91,6 +94,7 @@ def main(plan_file: str) -> None:
     wait_until(lambda: network.interface_exists(network.NODE_INTERFACE), "the link to this machine", 30.0)
     socket.sethostname(plan.name)
     mounts.prepare(plan)
+    pool.prepare(plan.state / pool.FILE_NAME)
     # Before there is anything that could start a pod.
     run("nft", "-f", "-", stdin=closed(plan.pod_cidr))
     network.configure_inside(plan)

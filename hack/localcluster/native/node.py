@@ -9,6 +9,8 @@ from localcluster.controlplane import ControlPlane
 from localcluster.credentials import authority_of, write_credentials, write_user
 from localcluster.native import containerd, kubelet
 from localcluster.native.plan import NodePlan
+from localcluster.native.storage import programs as storage
+from localcluster.native.storage.stubs import stubs
 from localcluster.paths import SOURCES
 from localcluster.process import Program
 from localcluster.tools import tool
@@ -42,6 +44,7 @@ def write_files(plan: NodePlan, layout: Layout) -> Path:
     write_user(layout, files / "kubelet.kubeconfig", f"system:node:{plan.name}", ["system:nodes"])
     write_user(layout, files / "kube-proxy.kubeconfig", "system:kube-proxy", [])
     write_user(layout, files / "network-policy.kubeconfig", POLICY_USER, [])
+    storage.write_users(layout, files)
     (networks / "10-pods.conflist").write_text(containerd.network_list(plan.pod_cidr))
     (files / "containerd.toml").write_text(
         containerd.configuration(
@@ -87,8 +90,12 @@ def programs(plan: NodePlan, files: Path) -> dict[str, Program]:
             f"--node-ip={plan.address}",
         ],
         "kube-proxy": [tool("kube-proxy"), f"--config={files / 'kube-proxy.yaml'}"],
+        **storage.commands(plan, files),
     }
-    own = {"network-policy": {"PYTHONPATH": SOURCES, "KUBECONFIG": str(files / "network-policy.kubeconfig")}}
+    own = {
+        "network-policy": {"PYTHONPATH": SOURCES, "KUBECONFIG": str(files / "network-policy.kubeconfig")},
+        storage.DRIVER: {"PYTHONPATH": f"{SOURCES}:{stubs()}"},
+    }
     return {
         name: Program(name, [str(word) for word in words], plan.logs / f"{name}.log", environment | own.get(name, {}))
         for name, words in commands.items()

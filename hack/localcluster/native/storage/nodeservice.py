@@ -1,0 +1,92 @@
+"""CSI's Node service: volumes are bound to the paths of pods."""
+
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import csi_pb2 as csi
+
+from localcluster.native.storage import binds, subvolumes
+from localcluster.native.storage.capabilities import require_mountable
+from localcluster.native.storage.offers import TOPOLOGY_KEY
+from localcluster.native.storage.refusal import Refusal
+from localcluster.native.storage.shelf import Shelf
+
+RPC = csi.NodeServiceCapability.RPC
+# The kubelet asks for every volume of the node in turn, and one look tells of all.
+LOOK_SECONDS = 2.0
+
+
+class NodeService:
+    """The Node service.
+
+    Parameters
+    ----------
+    shelf
+        The driver's volumes.
+    node
+        The node's name.
+    """
+
+    def __init__(self, shelf: Shelf, node: str) -> None:
+        self._shelf = shelf
+        self._node = node
+        self._looked = 0.0
+        self._uses: dict[str, subvolumes.Use] = {}
+        self._lock = threading.Lock()
+
+    def node_get_info(self, _request: Any) -> Any:
+        """Return the node's name and place."""
+        return csi.NodeGetInfoResponse(
+            node_id=self._node, accessible_topology=csi.Topology(segments={TOPOLOGY_KEY: self._node})
+        )
+
+    def node_get_capabilities(self, _request: Any) -> Any:
+        """Say that use is measured; nothing is staged, and growth needs no help of the node."""
+        known = [csi.NodeServiceCapability(rpc=RPC(type=RPC.GET_VOLUME_STATS))]
+        return csi.NodeGetCapabilitiesResponse(capabilities=known)
+
+    def node_publish_volume(self, request: Any) -> Any:
+        """Bind a volume to a path."""
+        _require(request.volume_id, request.target_path)
+        require_mountable([request.volume_capability] if request.HasField("volume_capability") else [])
+        self._require_volume(request.volume_id)
+        data = self._shelf.data(request.volume_id)
+        root = f"/{data.relative_to(self._shelf.pool)}"
+        binds.bind(data, root, Path(request.target_path), read_only=request.readonly)
+        return csi.NodePublishVolumeResponse()
+
+    def node_unpublish_volume(self, request: Any) -> Any:
+        """Take a volume from a path."""
+        _require(request.volume_id, request.target_path)
+        binds.unbind(Path(request.target_path))
+        return csi.NodeUnpublishVolumeResponse()
+
+    def node_get_volume_stats(self, request: Any) -> Any:
+        """Return what a volume holds and has left: of its own size, and of what all volumes share."""
+        _require(request.volume_id, request.volume_path)
+        self._require_volume(request.volume_id)
+        if not Path(request.volume_path).is_mount():
+            raise Refusal.not_found(f"nothing is mounted at {request.volume_path}")
+        use = self._use(str(self._shelf.data(request.volume_id).relative_to(self._shelf.pool)))
+        limit = use.limit or shutil.disk_usage(self._shelf.pool).total
+        left = max(min(limit - use.used, shutil.disk_usage(self._shelf.pool).free), 0)
+        usage = csi.VolumeUsage(unit=csi.VolumeUsage.BYTES, total=limit, used=use.used, available=left)
+        return csi.NodeGetVolumeStatsResponse(usage=[usage])
+
+    def _require_volume(self, name: str) -> None:
+        if self._shelf.volume(name) is None:
+            raise Refusal.not_found(f"there is no volume {name}")
+
+    def _use(self, path: str) -> subvolumes.Use:
+        with self._lock:
+            if path not in self._uses or time.monotonic() - self._looked > LOOK_SECONDS:
+                self._uses, self._looked = subvolumes.uses(self._shelf.pool), time.monotonic()
+            return self._uses[path]
+
+
+def _require(volume: str, path: str) -> None:
+    if not volume or not path:
+        raise Refusal.invalid("a volume's id or the path is missing")
