@@ -11,8 +11,9 @@ from api.kubectl import Kubectl
 from localcluster.native.driver import NativeDriver
 from localcluster.selection import choose
 
-# Another cluster's network enforces by itself, and is no concern of these tests.
-collect_ignore = [] if isinstance(choose(), NativeDriver) else ["test_policy_daemon.py"]
+# Another cluster's network and volumes are its own, and no concern of these tests.
+NATIVE = ["test_policy_daemon.py", "test_storage.py", "test_csi_sanity.py"]
+collect_ignore = [] if isinstance(choose(), NativeDriver) else NATIVE
 BUSYBOX = "sandkeeper.local/busybox:1"
 
 
@@ -54,6 +55,10 @@ class Pods:
     def inside(self, name: str, *command: str) -> str:
         """Run a command in a pod and return what it prints."""
         return self("exec", name, "--", *command)
+
+    def refused(self, *arguments: str) -> str:
+        """Run kubectl in the namespace for what has to fail, and return what it says."""
+        return self._kubectl.refused("--namespace", self.namespace, *arguments)
 
     def __call__(self, *arguments: str, given: str | None = None) -> str:
         """Run kubectl in the namespace."""

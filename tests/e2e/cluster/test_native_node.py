@@ -120,6 +120,7 @@ def test_down_leaves_no_process_interface_or_cgroup(node: NativeNode) -> None:
     assert [tree for tree in cgroups.hierarchies() if (tree / plan.cgroup.strip("/")).exists()] == []
     assert "network_policy" not in run("nft", "list", "tables")
     assert str(node.state) not in Path("/proc/self/mountinfo").read_text()
+    assert str(node.state) not in run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
     assert not node.state.exists()
 
 
