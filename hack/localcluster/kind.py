@@ -5,6 +5,7 @@ from pathlib import Path
 
 import yaml
 
+from localcluster import kind_storage
 from localcluster.commands import run
 from localcluster.errors import ClusterError
 from localcluster.native.addons import runtime_classes
@@ -53,6 +54,8 @@ class KindDriver:
             run(*self.create_command(), stdin=yaml.safe_dump(cluster_configuration()))
             objects = yaml.safe_dump_all(runtime_classes())
             run(*self._kubectl(), "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=objects)
+        with step(f"installing the volumes' driver {kind_storage.DRIVER}"):
+            kind_storage.install(self.kubeconfig)
         with step(f"loading {BUSYBOX}"):
             run("docker", "pull", "-q", BUSYBOX_SOURCE)
             run("docker", "tag", BUSYBOX_SOURCE, BUSYBOX)

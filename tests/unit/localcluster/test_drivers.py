@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from localcluster import kind, selection
+from localcluster import kind, kind_storage, selection
 from localcluster.errors import ClusterError
 from localcluster.existing import ExistingCluster
 from localcluster.kind import KindDriver, cluster_configuration
 from localcluster.native.driver import NativeDriver
+from localcluster.native.storage.offers import SNAPSHOTS
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +88,14 @@ def test_kind_loads_an_archive_or_what_the_engine_has(tmp_path: Path) -> None:
 
     assert KindDriver().load_command(str(archive))[2] == "image-archive"
     assert KindDriver().load_command("sandkeeper/operator:1")[2] == "docker-image"
+
+
+def test_kinds_default_class_is_called_as_the_native_nodes_and_has_snapshots() -> None:
+    storage, snapshots = kind_storage.classes()
+
+    assert storage["metadata"]["name"] == SNAPSHOTS.storage_class
+    assert storage["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
+    assert storage["provisioner"] == snapshots["driver"]
 
 
 def test_kinds_node_has_the_second_runtime_handler_too() -> None:
