@@ -103,7 +103,9 @@ class SandboxSpec(Model):
 class Condition(Model):
     """One aspect of the sandbox's state, as metav1.Condition."""
 
-    type: str = Field(description="The aspect: Ready, Running, EgressEnforced, UpToDate, Reconciling, Stalled.")
+    type: str = Field(
+        description="The aspect: Ready, Running, EgressEnforced, UpToDate, WorkspaceFull, Reconciling, Stalled."
+    )
     status: str = Field(description="True, False or Unknown.")
     reason: str = Field(description="One word for programs and the first column.")
     message: str = Field(description="One sentence for people.")

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sandkeeper.api.names import claim_name
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
-from sandkeeper.plan.announcement import lost_workspace, newly_opened, worth_an_event
+from sandkeeper.plan.announcement import lost_workspace, newly_full, newly_opened, worth_an_event
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
@@ -159,10 +160,9 @@ class SandboxController:
             raise
 
     def _observe(self, key: Key, raw: Json, now: datetime) -> Observed:
-        pod = self._cluster.pod(key)
-        uid = raw["metadata"]["uid"]
+        uid, pod = raw["metadata"]["uid"], self._cluster.pod(key)
         sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})})
-        return Observed(
+        observed = Observed(
             sandbox=sandbox,
             status=raw.get("status", {}),
             settings=self._settings,
@@ -179,10 +179,18 @@ class SandboxController:
             cluster_verdict=self._proof.cluster,
             namespace_verdict=self._proof.namespace(key.namespace),
             policies=self._cluster.foreign_policies(key.namespace),
-            packing=pod is not None and self._packer.running(pod["metadata"]["uid"]),
-            pack_result=self._packer.result(pod["metadata"]["uid"]) if pod is not None else None,
-            usage=self._usages.of(pod["metadata"]["uid"]) if pod else None,
             used_at=self._uses.last(sandbox, raw, now),
+        )
+        return self._with_measurements(observed, pod, key) if pod else observed
+
+    def _with_measurements(self, observed: Observed, pod: Json, key: Key) -> Observed:
+        uid = pod["metadata"]["uid"]
+        return replace(
+            observed,
+            packing=self._packer.running(uid),
+            pack_result=self._packer.result(uid),
+            usage=self._usages.of(uid),
+            volume=self._usages.volume(Key(key.namespace, claim_name(key.name))),
         )
 
     async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:
@@ -243,6 +251,9 @@ class SandboxController:
         opened = newly_opened(observed.status, answer["status"])
         if opened:
             self._events.record(SANDBOXES, answer, "Warning", "Widened", "Reconcile", opened)
+        full = newly_full(observed.status, answer["status"])
+        if full:
+            self._events.record(SANDBOXES, answer, "Warning", "WorkspaceFull", "Reconcile", full)
 
     async def _clean_up(self, key: Key, raw: Json | None) -> None:
         """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""

@@ -49,6 +49,18 @@ def newly_opened(before: Json, after: Json) -> str:
     return str(now["message"]) if now.get("reason") == "Widened" != was.get("reason") and not told else ""
 
 
+def newly_full(before: Json, after: Json) -> str:
+    """Sentence about a workspace that has become full just now; empty where it was, or is not.
+
+    Parameters
+    ----------
+    before, after
+        The whole status.
+    """
+    was, now = (condition({"status": each}, "WorkspaceFull") for each in (before, after))
+    return "" if was else str(now.get("message", ""))
+
+
 def lost_workspace(before: Json, write: Write) -> str:
     """Sentence about a write that makes a workspace anew; empty where it does not.
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sandkeeper.plan.packing import PackResult
     from sandkeeper.plan.storage_classes import StorageClasses
     from sandkeeper.plan.user_namespace import NodeSupport
+    from sandkeeper.plan.volume_usage import VolumeUsage
 
 Json = dict[str, Any]
 
@@ -131,6 +132,8 @@ class Observed:
         What became of the last pack of this pod in this process.
     usage
         What measurements of the pod say; None where there are none.
+    volume
+        How full the workspace's volume is; None where nobody measured it.
     used_at
         When a client last used the sandbox, as its annotation says; at most when that was first seen.
     """
@@ -156,3 +159,4 @@ class Observed:
     pack_result: PackResult | None = None
     usage: Usage | None = None
     used_at: datetime | None = None
+    volume: VolumeUsage | None = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS
-from sandkeeper.plan.pod_state import PodState, condition
+from sandkeeper.plan.pod_state import PodState, is_lost
 from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.writes import Pack
 
@@ -163,8 +163,7 @@ def before_replacement(
         None where the pod may go.
     """
     same_image = pod["spec"]["containers"][0]["image"] == desired["spec"]["containers"][0]["image"]
-    lost = observed.node is not None and condition(observed.node, "Ready").get("status") not in {"True", None}
-    if not worth_packing(pod) or not keeps(desired) or not same_image or lost:
+    if not worth_packing(pod) or not keeps(desired) or not same_image or is_lost(observed.node):
         return None
     return packed_first(observed, pod, f"The pod is to be replaced: {cause}.", now)
 

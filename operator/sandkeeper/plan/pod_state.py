@@ -71,6 +71,11 @@ def is_ready(pod: Json) -> bool:
     return condition(pod, "Ready").get("status") == "True" and "deletionTimestamp" not in pod["metadata"]
 
 
+def is_lost(node: Json | None) -> bool:
+    """Whether a node does not answer."""
+    return node is not None and condition(node, "Ready").get("status") not in {"True", None}
+
+
 def has_failed(pod: Json) -> bool:
     """Whether the pod has ended for good; with restartPolicy Always only the node ends it: eviction, shutdown."""
     return pod.get("status", {}).get("phase") in {"Failed", "Succeeded"}
@@ -112,7 +117,7 @@ def state_of(pod: Json, node: Json | None) -> PodState:
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") == "False":
         return PodState("Unschedulable", _sentence(scheduled.get("message", "No node takes the pod.")), wrong=True)
-    if node is not None and condition(node, "Ready").get("status") not in {"True", None}:
+    if is_lost(node):
         return PodState("NodeLost", f"Node {node_name} is not ready; the pod can't be reached.", wrong=True)
     return _container_state(pod) or PodState("Starting", _progress(pod, node_name))
 

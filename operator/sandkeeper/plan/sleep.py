@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.plan.lifecycle import EXPIRED, asleep_since
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.packing import packed_first, worth_packing
-from sandkeeper.plan.pod_state import PodState, ending, state_of
+from sandkeeper.plan.pod_state import PodState, ending, is_lost, state_of
+from sandkeeper.plan.volume import must_stay
 from sandkeeper.plan.writes import Delete, Write
 
 if TYPE_CHECKING:
@@ -37,7 +38,19 @@ def fall_asleep(observed: Observed, life: Life, now: datetime) -> Decision:
     if "deletionTimestamp" in pod["metadata"]:
         end = ending(pod, now)
         return (end if end.wrong else replace(resting, look_again=end.look_again)), ()
-    if ownership(pod, observed.sandbox) is Ownership.FORMER or since:
+    if ownership(pod, observed.sandbox) is Ownership.FORMER:
+        return resting, (Delete(pod),)
+    return _put_to_sleep(observed, pod, life, resting, now)
+
+
+def _put_to_sleep(observed: Observed, pod: Json, life: Life, resting: PodState, now: datetime) -> Decision:
+    if is_lost(observed.node):
+        # Nobody can be asked to pack, and nobody would know whether the pod has ended.
+        return state_of(pod, observed.node), ()
+    lost = must_stay(observed)
+    if lost:
+        return PodState("WorkspaceDeleting", f"It is to sleep, {_CAUSES[life.cause]}. {lost}", wrong=True), ()
+    if asleep_since(observed.status):
         return resting, (Delete(pod),)
     if not worth_packing(pod):
         return replace(resting, look_again=now), ()

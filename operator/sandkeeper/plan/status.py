@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.names import claim_name, pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
+from sandkeeper.plan.lifecycle import Life, Phase
 from sandkeeper.plan.pod import pod_labels
 from sandkeeper.plan.pod_state import PodState, condition
+from sandkeeper.plan.volume_usage import full_volume
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
-    from sandkeeper.plan.lifecycle import Life
     from sandkeeper.plan.observed import Observed
 
 Json = dict[str, Any]
@@ -54,7 +55,7 @@ def status_of(
         "conditions": _conditions(observed, environment, state, late, now),
         "podName": pod_name(observed.sandbox.metadata.name) if observed.pod and not state.at_rest else None,
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
-        "workspaceClaimName": _claim_name(observed, environment),
+        "workspaceClaimName": None if life.phase is Phase.ENDED else _claim_name(observed, environment),
         "effective": environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
@@ -110,6 +111,8 @@ def _conditions(
     if (state.ready and not state.at_rest) or late:
         reason, message = late or ("UpToDate", "The pod has all that spec and settings ask for.")
         wanted.append(("UpToDate", _truth(late is None), reason, message))
+    if observed.volume is not None and observed.volume.full:
+        wanted.append(("WorkspaceFull", "True", "VolumeFull", full_volume(environment)))
     if state.stalled:
         wanted.append(("Stalled", "True", state.reason, state.message))
     elif not state.ready:

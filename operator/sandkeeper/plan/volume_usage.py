@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
 
 _FULL: Final = 0.01
 """Part of a volume that file systems keep for themselves or need to go on; less than this is of no use to anybody."""
+
+
+def full_volume(environment: Environment) -> str:
+    """Sentence about a full workspace."""
+    workspace = environment.workspace
+    return (
+        f"Nothing more fits on the volume of {workspace.size} that the workspace {workspace.path} is on: delete "
+        "something there, or raise spec.workspace.size."
+    )
 
 
 @dataclass(frozen=True)

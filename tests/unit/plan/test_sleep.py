@@ -10,7 +10,7 @@ from sandkeeper.plan.lifecycle import written
 from sandkeeper.plan.packing import PackResult
 from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.writes import Create, Delete, Pack
-from unit.fakes.objects import NOW, Json, claim_of, plan, pod_of, ports_policy_of, sandbox, service_of, told
+from unit.fakes.objects import NOW, Json, claim_of, node, plan, pod_of, ports_policy_of, sandbox, service_of, told
 
 HTTP = [{"name": "http", "port": 8080}]
 SLEEPY = sandbox(workspace={"type": "Persistent"}, ports=HTTP, lifecycle={"state": "Sleeping"})
@@ -236,3 +236,20 @@ def test_one_that_is_to_be_deleted_is_deleted_and_nothing_else_is_written() -> N
     assert isinstance(write, Delete)
     assert (write.child["kind"], write.child["metadata"]["uid"]) == ("Sandbox", "uid-a")
     assert found.status == {}
+
+
+def test_nobody_is_asked_to_pack_on_a_node_that_does_not_answer() -> None:
+    pod = keeping()
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    found = decide(pod=pod, node=node(ready="Unknown"))
+
+    assert found.writes == ()
+    assert told(found)["Ready"] == ("False", "NodeLost")
+
+
+def test_a_pod_whose_claim_was_deleted_does_not_take_it_along_into_sleep() -> None:
+    going = claim_of(SLEEPY, deletionTimestamp=written(NOW))
+    found = decide(pod=keeping(), claim=going)
+
+    assert found.writes == ()
+    assert told(found)["Ready"] == ("False", "WorkspaceDeleting")

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from sandkeeper.controllers.volume_news import last_word
+from sandkeeper.plan.announcement import newly_full
 from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.volume import worth_asking
+from sandkeeper.plan.volume_usage import VolumeUsage
 from sandkeeper.plan.writes import Delete, Patch
 from unit.fakes.objects import CREATED, NOW, RUNNING, Json, claim_of, classes, observe, plan, pod_of, sandbox, told
 
@@ -241,3 +243,15 @@ def test_a_volume_of_more_than_was_asked_for_is_up_to_date() -> None:
     rounded = claim_of(SMALL, {"capacity": {"storage": "11Gi"}})
 
     assert told(plan(SMALL, pod=pod_of(SMALL, RUNNING), claim=rounded))["UpToDate"] == ("True", "UpToDate")
+
+
+def test_a_full_workspace_is_told_beside_what_the_sandbox_does_and_once() -> None:
+    pod = pod_of(sandbox(), RUNNING)
+    full = plan(sandbox(), pod=pod, volume=VolumeUsage(10 * 2**30, 0))
+    roomy = plan(sandbox(), pod=pod, volume=VolumeUsage(10 * 2**30, 2**30), status=full.status)
+
+    assert told(full)["Ready"] == ("True", "Running")
+    assert told(full)["WorkspaceFull"] == ("True", "VolumeFull")
+    assert newly_full({}, full.status).startswith("Nothing more fits on the volume of 10Gi")
+    assert newly_full(full.status, full.status) == newly_full(full.status, {}) == ""
+    assert "WorkspaceFull" not in told(roomy)
