@@ -128,6 +128,7 @@ func TestAFailureIsToldByTheLineThatTellsWhy(t *testing.T) {
 		{"apk", "ERROR: unable to select packages:\n  nope (no such package):\n    required by: world[nope]", "nope (no such package):"},
 		{"pip", "ERROR: Could not find a version\nERROR: No matching distribution found for nope\nnotice", "ERROR: No matching distribution found for nope"},
 		{"npm", "npm error code E404\nnpm error 404 Not Found - GET\nnpm error 404  'nope@*' is not in this registry.", "npm error 404  'nope@*' is not in this registry."},
+		{"npm", "npm error code E404\nnpm error 404 Gone - GET http://a/b", "npm error 404 Gone - GET http://a/b"},
 		{"npm", "npm ERR! code ETARGET\nnpm ERR! notarget No matching version found for a@9.", "npm ERR! notarget No matching version found for a@9."},
 		{"npm", "something else\nthe end", "the end"},
 	} {

@@ -66,9 +66,9 @@ class Machine:
     def begin(self, setup: str = "", **packages: list[str]) -> None:
         """Begin an installation in a session of its own, whose number is in ``/tmp/session``."""
         program = f"echo $$ > /tmp/session; exec /tmp/trial /tmp/failure {quoted(json.dumps(packages))} {quoted(setup)}"
-        self.sh(
-            f"rm -f /tmp/failure /tmp/code; (setsid sh -c {quoted(program)} > /tmp/log 2>&1; echo $? > /tmp/code) &"
-        )
+        whole = f"setsid sh -c {quoted(program)} > /tmp/log 2>&1; echo $? > /tmp/code"
+        # Whoever holds the output of what kubectl runs is waited for.
+        self.sh(f"rm -f /tmp/failure /tmp/code; sh -c {quoted(whole)} > /dev/null 2>&1 &")
 
     def outcome(self) -> Outcome:
         """Wait for the end of what was begun."""
@@ -152,8 +152,7 @@ def test_every_manager_installs_and_then_setup_runs(start: Start) -> None:
         "tool 2.0.0",
     ]
     # Nothing that was only downloaded is left, and root was nobody on the node.
-    assert machine.sh("ls /var/lib/apt/lists /root/.npm /root/.cache 2>/dev/null || true; ls /tmp").split() == [
-        "/var/lib/apt/lists:", "code", "log", "session", "trial"]  # fmt: skip
+    assert machine.sh("ls -A /var/lib/apt/lists; ls -d /root/.npm /root/.cache 2>/dev/null || true") == ""
     assert machine.sh("ls /var/cache/apt/archives | grep -c deb$ || true").strip() == "0"
     assert machine.sh("cat /proc/self/uid_map").split()[1] != "0"
 
