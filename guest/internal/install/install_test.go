@@ -111,10 +111,11 @@ func TestAptRepairsUpdatesAndInstallsWithoutQuestions(t *testing.T) {
 
 func TestWhatDpkgFindsBrokenIsFixedFirst(t *testing.T) {
 	broken := `[ "$1" != --audit ] || echo "The following packages are only half installed"`
-	s := newSandbox(t, map[string]string{"apt-get": "", "dpkg": broken})
+	s := newSandbox(t, map[string]string{"apt-get": "", "dpkg": broken, "dpkg-query": `echo "ii |whole"; echo "iHR|torn"`})
 	s.install(Packages{Apt: []string{"git"}}, "")
 	calls := s.called()
-	if !strings.HasSuffix(calls[3], " install --fix-broken") || !strings.HasSuffix(calls[4], " -- git") {
+	if !strings.HasSuffix(calls[4], " install --reinstall --no-install-recommends -- torn") ||
+		!strings.HasSuffix(calls[5], " install --fix-broken") || !strings.HasSuffix(calls[6], " -- git") {
 		t.Error(calls)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 )
 
 const (
@@ -72,13 +73,34 @@ func (r *run) prepareApt() error {
 	if err := r.aptGet("update"); err != nil {
 		return err
 	}
-	if broken, _ := r.quiet("dpkg", "--audit"); broken != "" {
-		if err := r.aptGet("install", "--fix-broken"); err != nil {
-			return err
-		}
+	if err := r.repairApt(); err != nil {
+		return err
 	}
 	r.aptReady = true
 	return nil
+}
+
+// repairApt brings in again what was cut short while it was unpacked, which apt itself takes for installed, and what
+// others need and is not there.
+func (r *run) repairApt() error {
+	if broken, _ := r.quiet("dpkg", "--audit"); broken == "" {
+		return nil
+	}
+	states, _ := r.quiet("dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}|${binary:Package}\n")
+	words := []string{"install", "--reinstall", "--no-install-recommends", "--"}
+	torn := len(words)
+	for line := range strings.Lines(states) {
+		// The third letter is R for a package that has to be unpacked anew.
+		if state, name, ok := strings.Cut(strings.TrimSpace(line), "|"); ok && strings.HasSuffix(state, "R") {
+			words = append(words, name)
+		}
+	}
+	if len(words) > torn {
+		if err := r.aptGet(words...); err != nil {
+			return err
+		}
+	}
+	return r.aptGet("install", "--fix-broken")
 }
 
 func (r *run) aptGet(words ...string) error {

@@ -114,10 +114,10 @@ def start(kubectl: Kubectl, own_namespace: str, repository: Repository, program:
     """Start pods in a user namespace, with the rights that the operator gives to a sandbox."""
     names = []
 
-    def start(**security: Any) -> Machine:
+    def start(*env: dict[str, str], **security: Any) -> Machine:
         name = f"machine-{uuid.uuid4().hex[:8]}"
         container = {"name": "main", "image": repository.image, "command": ["sleep", "100000"],
-                     "env": repository.environment, "securityContext": ROOT | security}  # fmt: skip
+                     "env": [*repository.environment, *env], "securityContext": ROOT | security}  # fmt: skip
         spec = {"containers": [container], "hostUsers": False, "terminationGracePeriodSeconds": 0,
                 "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
                 "automountServiceAccountToken": False}  # fmt: skip
@@ -243,10 +243,10 @@ def test_a_repository_that_is_not_there_is_told(start: Start) -> None:
 
 
 def test_an_image_whose_user_is_not_root_gets_pips_packages_but_not_apts(start: Start) -> None:
-    machine = start(runAsUser=1000)
+    machine = start({"name": "HOME", "value": "/tmp"}, runAsUser=1000)
 
     failed = machine.install(apt=["greeter"])
-    done = machine.install(setup="$HOME/.local/bin/greeting", pip=["greeting"])
+    done = machine.install(setup="/tmp/.local/bin/greeting", pip=["greeting"])
 
     assert failed.lines == ["apt needs root, and the container runs as user 1000, as its image says"]
     assert done.code == 0, done.log
