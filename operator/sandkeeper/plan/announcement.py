@@ -33,6 +33,10 @@ def worth_an_event(before: Json, state: PodState) -> Literal["Normal", "Warning"
         return None
     if state.wrong:
         return "Warning"
+    if state.at_rest:
+        return "Normal"
+    if state.reason == "Packing":
+        return None
     return None if was in _PROGRESS else "Normal"
 
 

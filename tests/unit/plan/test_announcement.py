@@ -7,6 +7,8 @@ from sandkeeper.plan.pod_state import PodState
 
 RUNNING = PodState("Running", "Running on node n1.", running=True)
 STARTING = PodState("Starting", "The pod is being replaced.")
+PACKING = PodState("Packing", "What changed in it is being packed first.")
+ASLEEP = PodState("Sleeping", "It sleeps.", at_rest=True)
 TROUBLE = PodState("ImagePullFailed", "Image a can't be pulled.", wrong=True)
 
 
@@ -20,6 +22,10 @@ TROUBLE = PodState("ImagePullFailed", "Image a can't be pulled.", wrong=True)
         ("ImagePullFailed", RUNNING, "Normal"),
         ("Running", STARTING, "Normal"),
         ("Running", TROUBLE, "Warning"),
+        ("Running", PACKING, None),
+        ("Packing", ASLEEP, "Normal"),
+        ("Running", ASLEEP, "Normal"),
+        ("Waking", RUNNING, None),
     ],
 )
 def test_a_change_of_state_is_announced(was: str, state: PodState, kind: str | None) -> None:
