@@ -17,47 +17,52 @@ from prometheus_client import CollectorRegistry
 
 from api.kubectl import Kubectl
 from api.operator.kubernetes_api import credentials
+from benchmark.connection import connected
 from e2e.operator.idle_cases import IDLE, LIGHT, PYTHON, WORK, python
 from e2e.operator.sandboxes import SMALL, Sandboxes, eventually
 from installation import NAMESPACE, Installation
 from sandkeeper.controllers.cluster import Cluster
 from sandkeeper.controllers.metrics import UsageMetrics
-from sandkeeper.controllers.usage import Usages, kubelets_of
+from sandkeeper.controllers.usage import Usages
 from sandkeeper.plan.idle import IdleRule, Usage, idle_since
-from sandkeeper.runtime.client import ApiClient
+from sandkeeper.runtime.account_token import AccountToken
 from sandkeeper.runtime.clock import Clock
-from sandkeeper.runtime.connection import connect
+from sandkeeper.runtime.kubelet import Authority, Kubelets
 from sandkeeper.runtime.resource import Key
-from sandkeeper.settings import OperatorSettings
 
 RULE = IdleRule(interval=timedelta(seconds=2))
 TIMEOUT = timedelta(minutes=15)
 PAGE = re.compile(r'^pod_cpu_usage_seconds_total\{[^}]*pod="sbx-(case-[^"]+)"\} (\S+) (\d+)$', re.MULTILINE)
 
 
+@pytest.fixture
+def authority(kubeconfig: Path, tmp_path: Path) -> Authority:
+    """The cluster's own, which signed the kubelet's certificate too."""
+    _, context = credentials(kubeconfig)
+    file = tmp_path / "ca.crt"
+    file.write_text("".join(map(ssl.DER_cert_to_PEM_cert, context.get_ca_certs(binary_form=True))))
+    return Authority(str(file))
+
+
 @asynccontextmanager
-async def measuring(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Cluster, Usages]]:
+async def measuring(kubeconfig: Path, authority: Authority) -> AsyncIterator[tuple[Cluster, Usages]]:
     """Measure as the operator does, with tokens of its account, but every two seconds."""
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    settings = OperatorSettings(namespace=NAMESPACE, idle_account="sandkeeper-usage", idle_interval_seconds=2.0)
-    connection = await connect("idle-test")
-    clock = Clock()
-    client = ApiClient(connection.session, connection.server, clock=clock)
-    cluster = Cluster(client, lambda _: None)
-    kubelets = kubelets_of(settings, connection, client)
-    told = UsageMetrics(CollectorRegistry())
-    usages = Usages(cluster, kubelets, told, lambda _: None, lambda _: True, settings.idle_rule, clock)
-    tasks = [asyncio.create_task(informer.run()) for informer in cluster.informers]
-    await asyncio.gather(*(informer.synced.wait() for informer in cluster.informers))
-    tasks.append(asyncio.create_task(usages.run()))
-    try:
-        yield cluster, usages
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await usages.close()
-        await connection.close()
+    # The operator's own way of connecting reads the variable KUBECONFIG, and that when it is imported.
+    async with connected(kubeconfig) as client:
+        cluster = Cluster(client, lambda _: None)
+        kubelets = Kubelets(AccountToken(client, NAMESPACE, "sandkeeper-usage"), authority, "idle-test")
+        told = UsageMetrics(CollectorRegistry())
+        usages = Usages(cluster, kubelets, told, lambda _: None, lambda _: True, RULE, Clock())
+        tasks = [asyncio.create_task(informer.run()) for informer in cluster.informers]
+        await asyncio.gather(*(informer.synced.wait() for informer in cluster.informers))
+        tasks.append(asyncio.create_task(usages.run()))
+        try:
+            yield cluster, usages
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await usages.close()
 
 
 async def measured(usages: Usages, uid: str, times: int = 3) -> Usage:
@@ -75,14 +80,14 @@ async def measured(usages: Usages, uid: str, times: int = 3) -> Usage:
 
 
 async def test_a_sandbox_at_work_and_one_that_waits_are_told_apart(
-    kubeconfig: Path, sandboxes: Sandboxes, monkeypatch: pytest.MonkeyPatch
+    kubeconfig: Path, sandboxes: Sandboxes, authority: Authority
 ) -> None:
     sandboxes.apply("waiting")
     sandboxes.apply("working", image=PYTHON, command=python("while True: pass"))
     sandboxes.wait("waiting")
     sandboxes.wait("working")
 
-    async with measuring(kubeconfig, monkeypatch) as (cluster, usages):
+    async with measuring(kubeconfig, authority) as (cluster, usages):
         pods = {name: cluster.pod(Key(sandboxes.namespace, name)) for name in ("waiting", "working")}
         uids = {name: pod["metadata"]["uid"] for name, pod in pods.items() if pod}
         seen = dict(zip(uids, await asyncio.gather(*(measured(usages, uid) for uid in uids.values())), strict=True))
@@ -121,8 +126,7 @@ def test_a_token_of_the_account_reads_metrics_and_nothing_else(
     node = json.loads(kubectl("get", "nodes", "-o", "json"))["items"][0]["status"]["addresses"][0]["address"]
     _, context = credentials(installation.kubeconfig)
     # The CA alone: who asks is told by the token.
-    alone = ssl.create_default_context()
-    alone.load_verify_locations(cadata=b"".join(context.get_ca_certs(binary_form=True)))
+    alone = ssl.create_default_context(cadata=b"".join(context.get_ca_certs(binary_form=True)))
 
     with urllib3.PoolManager(ssl_context=alone, headers={"Authorization": f"Bearer {token}"}) as pool:
         answer = pool.request("GET", f"https://{node}:10250{path}")
