@@ -7,7 +7,8 @@ import contextlib
 from random import Random
 from typing import TYPE_CHECKING
 
-from sandkeeper.api.resolve import resolve
+from sandkeeper.api.names import claim_name
+from sandkeeper.api.resolve import resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.plan.claim import workspace_claim
@@ -46,6 +47,8 @@ SPECS: list[Json] = [
     {"resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}},
     {"security": {"root": False, "userNamespace": "Required", "writablePaths": ["/srv"]}},
     {"workspace": {"reclaimPolicy": "Retain"}},
+    {"lifecycle": {"state": "Sleeping"}},
+    {"workspace": {"reclaimPolicy": "Retain"}, "lifecycle": {"state": "Sleeping"}, "image": "debian:12"},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
@@ -187,11 +190,17 @@ class World:
             environment = resolve(sandbox.spec)
             pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True)
             pod["spec"]["nodeName"] = NODE
-            if environment.workspace.persistent:
+            sleeps = resolve_lifecycle(sandbox.spec).state == "Sleeping"
+            # One that never was awake has no workspace yet.
+            if environment.workspace.persistent and not (sleeps and self._lacks_claim(sandbox)):
                 wanted.append(workspace_claim(sandbox, environment))
-            wanted += [pod, sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
+            wanted.append(None if sleeps else pod)
+            wanted += [sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
             wanted.append(fence_policy(NAMESPACE))
         return {(each["kind"], each["metadata"]["name"]): _essence(each) for each in wanted if each}
+
+    def _lacks_claim(self, sandbox: Sandbox) -> bool:
+        return self.server.find(CLAIMS, NAMESPACE, claim_name(sandbox.metadata.name)) is None
 
     def stories(self) -> dict[str, tuple[str, str, bool]]:
         """What each sandbox says of itself: Ready, its reason, and whether that is of the newest spec."""
