@@ -105,7 +105,7 @@ class ChildWriter:
         resource, key, uid = RESOURCES[child["kind"]], key_of(child), child["metadata"]["uid"]
         store = self._cluster.store(resource)
         try:
-            answer = await self._client.delete(resource, *key, uid=uid)
+            answer = await self._client.delete(resource, *key, uid=uid, version=_version(child))
         except ApiError as error:
             self._forget_if_gone(child, error)
             raise
@@ -124,3 +124,8 @@ class ChildWriter:
 
 def _whose(existing: Json, sandbox: Sandbox) -> Ownership:
     return (claim_ownership if existing["kind"] == CLAIMS.kind else ownership)(existing, sandbox)
+
+
+def _version(child: Json) -> str:
+    """Version that a deletion is for, where what is deleted can't be made again; empty for any."""
+    return str(child["metadata"]["resourceVersion"]) if child["kind"] in {"Sandbox", "PersistentVolumeClaim"} else ""

@@ -111,6 +111,10 @@ class Packer:
             async with self._turn(pod["spec"].get("nodeName", "")):
                 result = await self._packed(key, pod)
             self._results[uid] = self._counted(result)
+        except Exception as error:
+            # Whatever it was, the sandbox must not wait for ever.
+            self._log.exception("packing failed", key=str(key))
+            self._results[uid] = self._counted(unreachable(uid, repr(error), self._clock.now()))
         finally:
             del self._tasks[uid]
         self._wake(key)

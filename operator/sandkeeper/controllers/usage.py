@@ -157,6 +157,10 @@ class Usages:
                 samples = await kubelets.samples(host, port, _PAGE, (_METRIC,), _OURS)
         except KubeletError as error:
             self._tell(node, pods, f"Node {node} does not tell how busy its sandboxes are: its kubelet {error}.")
+        except Exception as error:
+            # One node's answer must not end the measuring of all others.
+            self._log.exception("measuring failed", node=node)
+            self._tell(node, pods, f"What node {node} tells of its sandboxes can't be read: {error!r}.")
         else:
             self._tell(node, pods, "")
             self._take(pods, samples)

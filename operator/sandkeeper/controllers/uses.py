@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.plan.lifecycle import activity_annotation, time_of_use
+from sandkeeper.plan.tenant_text import harmless
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,8 +37,9 @@ class Uses:
             first = now
             self._seen[uid] = (said, first)
             if said and used is None:
+                quoted = harmless(said, _LONGEST_QUOTE)
                 message = (
-                    f'Annotation sandkeeper.dev/last-activity: "{said[:_LONGEST_QUOTE]}" is not a time such as '
+                    f'Annotation sandkeeper.dev/last-activity: "{quoted}" is not a time such as '
                     f"{now:%Y-%m-%dT%H:%M:%SZ}, and counts for nothing."
                 )
                 self._events.record(SANDBOXES, raw, "Warning", "ActivityUnreadable", "Reconcile", message)

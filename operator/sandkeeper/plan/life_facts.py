@@ -21,9 +21,10 @@ def life_facts(observed: Observed, life: Life, state: PodState, now: datetime) -
     return {
         "asleep": _asleep(observed, life, state, now),
         "startedFrom": _started_from(observed, life),
-        "pack": pack_status(observed),
+        # With the volume goes what was packed on it.
+        "pack": None if life.phase is Phase.ENDED or observed.claim is None else pack_status(observed),
         "expiresAt": written(life.expires_at) if life.expires_at else None,
-        **_idleness(observed, life),
+        **_idleness(observed, life, state),
     }
 
 
@@ -50,9 +51,9 @@ def _started_from(observed: Observed, life: Life) -> str | None:
     return "Wake" if observed.status.get("asleep") else observed.status.get("startedFrom")
 
 
-def _idleness(observed: Observed, life: Life) -> Json:
+def _idleness(observed: Observed, life: Life, state: PodState) -> Json:
     """Since when it is idle, once that has lasted; where nothing is measured for a while, what was told last stays."""
-    if life.recorded is None:
+    if life.recorded is None or state.at_rest:
         return {}
     idle = {"since": written(life.recorded.since), "cpuSeconds": life.recorded.cpu_seconds}
     if life.quiet_since is None or life.sleeps_at is None:

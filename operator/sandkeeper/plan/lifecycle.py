@@ -22,6 +22,7 @@ Json = dict[str, Any]
 Cause = Literal["Requested", "Idle"]
 
 EXPIRED: Final = "Expired"
+WAKING: Final = "Waking"
 LONGEST_WAIT: Final = timedelta(minutes=10)
 """How long a deadline is relied on before it is looked at again: the cluster's clock may have been set meanwhile."""
 
@@ -96,6 +97,9 @@ def _awake(observed: Observed, lifecycle: EffectiveLifecycle, expires_at: dateti
         _started(pod, now),
     )
     idle = idle_since(usage, before, started, now, rule=rule, timeout=timeout)
+    if before is not None and before.since >= started and _is_packs_own(observed, now):
+        # What is measured meanwhile is the pack's own work, and must not undo what it was made for.
+        idle = before.since
     life = replace(life, recorded=record(usage, idle, before, started, now, rule=rule, timeout=timeout))
     if idle is None:
         # A measurement that changes this wakes the sandbox.
@@ -105,6 +109,17 @@ def _awake(observed: Observed, lifecycle: EffectiveLifecycle, expires_at: dateti
     if now >= since + timeout:
         return _looked_at(replace(life, phase=Phase.ASLEEP, cause="Idle"), now)
     return _looked_at(life, now, look_again(since, life.recorded, timeout))
+
+
+def _is_packs_own(observed: Observed, now: datetime) -> bool:
+    """Whether a pod that is seen to work may do so because it packs, or did just now."""
+    result, usage = observed.pack_result, observed.usage
+    if observed.packing:
+        return True
+    if result is None:
+        return False
+    seen = result.finished + 2 * observed.settings.idle.interval
+    return now <= seen or (usage is not None and usage.busy_at is not None and usage.busy_at <= seen)
 
 
 def _looked_at(life: Life, now: datetime, *moments: datetime) -> Life:
@@ -145,8 +160,8 @@ def _stays_asleep(observed: Observed, lifecycle: EffectiveLifecycle) -> bool:
     if not asleep or asleep["cause"] != "Idle" or lifecycle.idle_timeout is None:
         return False
     said = activity_annotation(observed.sandbox)
-    used = time_of_use(said)
-    if used and said != asleep.get("activity") and used >= parse_time(asleep["since"]):
+    # A new word wakes it, whatever its time: that is its client's, whose clock may be behind.
+    if time_of_use(said) and said != asleep.get("activity", ""):
         return False
     # An edited spec that asks for Running in so many words is a wish, an untouched one is not.
     own = observed.sandbox.spec.lifecycle

@@ -13,7 +13,7 @@ from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state
-from sandkeeper.plan.lifecycle import EXPIRED, Life, Phase, life_of
+from sandkeeper.plan.lifecycle import EXPIRED, WAKING, Life, Phase, life_of
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import sandbox_pod
@@ -121,14 +121,22 @@ def finish(
 def _waking(observed: Observed, life: Life, state: PodState) -> PodState:
     """Tell of a start after sleep as such, in one sentence: each other one would cost a write."""
     was = condition({"status": observed.status}, "Ready").get("reason")
-    if life.phase is not Phase.AWAKE or state.reason != "Starting" or was not in {SLEEPING, EXPIRED, "Waking"}:
+    if life.phase is not Phase.AWAKE or state.reason != "Starting" or was not in {SLEEPING, EXPIRED, WAKING}:
         return state
-    return replace(state, reason="Waking", message="Its pod is being started again.")
+    return replace(state, reason=WAKING, message="Its pod is being started again.")
 
 
 def _runs(observed: Observed) -> bool:
     pod = observed.pod
     return pod is not None and ownership(pod, observed.sandbox) is Ownership.OURS and is_ready(pod)
+
+
+def irrevocable(plan: Plan) -> bool:
+    """Whether a plan deletes what can't be made again: a sandbox, or its workspace."""
+    return any(
+        isinstance(write, Delete) and write.child["kind"] in {"Sandbox", "PersistentVolumeClaim"}
+        for write in plan.writes
+    )
 
 
 def revives(observed: Observed, plan: Plan) -> bool:
@@ -162,14 +170,14 @@ def _decide(
     observed: Observed, environment: Environment, desired: Json, life: Life, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
     if life.phase is Phase.ENDED:
-        return end(observed, life, now)
+        return end(observed, environment, life, now)
     if observed.fence is not None and not is_managed(observed.fence):
         return conflict_state(observed.fence), ()
     # The fence stands before the first pod, whatever is the matter with this one sandbox.
     fence = _converge(observed, observed.fence, fence_policy(observed.sandbox.metadata.namespace))
     obstacle = _conflict(observed, environment) or denial(environment, observed.settings)
     if obstacle:
-        return obstacle, fence
+        return obstacle, (*fence, *keep_claim(observed, environment))
     if life.phase is Phase.ASLEEP:
         state, pod_writes = fall_asleep(observed, life, now)
     else:

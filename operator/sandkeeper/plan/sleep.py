@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from sandkeeper.api.workspace import RETAIN
+from sandkeeper.plan.claim import keep_claim
 from sandkeeper.plan.lifecycle import EXPIRED, asleep_since
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.packing import packed_first, worth_packing
@@ -15,6 +17,7 @@ from sandkeeper.plan.writes import Delete, Write
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sandkeeper.api.environment import Environment
     from sandkeeper.plan.lifecycle import Life
     from sandkeeper.plan.observed import Observed
 
@@ -66,21 +69,25 @@ def _packed(observed: Observed, pod: Json, life: Life, resting: PodState, now: d
     return (state_of(pod, observed.node) if life.cause == "Idle" and not state.wrong else state), writes
 
 
-def end(observed: Observed, life: Life, now: datetime) -> Decision:
-    """Decide how a sandbox that has expired loses all that it has."""
+def end(observed: Observed, environment: Environment, life: Life, now: datetime) -> Decision:
+    """Decide how a sandbox that has expired loses all that it has, but for a workspace that is to be retained."""
     if life.deletes:
-        metadata = observed.sandbox.metadata
-        itself = {"name": metadata.name, "namespace": metadata.namespace, "uid": metadata.uid}
-        return PodState("Expired", "It is being deleted."), (Delete({"kind": "Sandbox", "metadata": itself}),)
+        return PodState("Expired", "It is being deleted."), (Delete(_itself(observed)),)
     resting = PodState(EXPIRED, "It has lived as long as its spec allows, and all that it had is gone.", at_rest=True)
     pod = observed.pod
     if pod is not None and "deletionTimestamp" in pod["metadata"]:
         going = ending(pod, now)
         resting = going if going.wrong else replace(resting, look_again=going.look_again)
-    # A claim that is to be retained has no owner, and stays for the next sandbox of this name.
-    children = (pod, observed.service, observed.ports_policy, observed.claim)
-    gone = (child for child in children if child is not None and _is_to_go(child, observed))
-    return resting, tuple(Delete(child) for child in gone)
+    retained = environment.workspace.reclaim_policy == RETAIN
+    children = (pod, observed.service, observed.ports_policy, None if retained else observed.claim)
+    gone = [Delete(child) for child in children if child is not None and _is_to_go(child, observed)]
+    return resting, (*gone, *(keep_claim(observed, environment) if retained else ()))
+
+
+def _itself(observed: Observed) -> Json:
+    metadata = observed.sandbox.metadata
+    known = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
+    return {"kind": "Sandbox", "metadata": {"name": metadata.name, "namespace": metadata.namespace, **known}}
 
 
 def _is_to_go(child: Json, observed: Observed) -> bool:

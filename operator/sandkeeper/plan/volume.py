@@ -40,7 +40,7 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
     if is_going(claim):
         return _deleting(claim, state)
     if claim["status"].get("phase") == "Lost":
-        return replace(state, reason="VolumeLost", message=_without_volume(claim), wrong=True)
+        return replace(state, reason="VolumeLost", message=_without_volume(claim), wrong=True, at_rest=False)
     if is_ready(pod):
         return state
     return _awaited(observed, claim, pod, state, now)
@@ -48,10 +48,16 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
 
 def must_stay(observed: Observed) -> str:
     """Why a running pod must not be ended by the operator: its end would lose the workspace; empty where it may be."""
-    claim = observed.claim
-    if claim is None or not is_going(claim):
-        return ""
-    return f"PersistentVolumeClaim {claim['metadata']['name']} was deleted, and goes with the pod."
+    claim, pod = observed.claim, observed.pod
+    if claim is None:
+        mounted = pod is not None and bool(pod["spec"].get("nodeName"))
+        known = observed.status.get("workspaceClaimName") if mounted else None
+        return f"PersistentVolumeClaim {known} is gone, and what was on it goes with the pod." if known else ""
+    name = claim["metadata"]["name"]
+    if is_going(claim):
+        return f"PersistentVolumeClaim {name} was deleted, and goes with the pod."
+    lost = claim["status"].get("phase") == "Lost"
+    return f"The volume of PersistentVolumeClaim {name} is gone, and what was on it goes with the pod." if lost else ""
 
 
 def outdated_volume(claim: Json | None, environment: Environment, classes: StorageClasses) -> tuple[str, str] | None:
@@ -139,7 +145,7 @@ def _lost(observed: Observed, state: PodState) -> PodState:
         f"PersistentVolumeClaim {claim_name(observed.sandbox.metadata.name)} is gone while the pod uses its volume: "
         "copy what you need out of the sandbox, for its next start makes a new, empty workspace."
     )
-    return replace(state, reason="WorkspaceLost", message=text, wrong=True)
+    return replace(state, reason="WorkspaceLost", message=text, wrong=True, at_rest=False)
 
 
 def _deleting(claim: Json, state: PodState) -> PodState:
@@ -147,7 +153,7 @@ def _deleting(claim: Json, state: PodState) -> PodState:
         f"PersistentVolumeClaim {claim['metadata']['name']} was deleted, and goes as soon as the pod ends: copy what "
         "you need out of the sandbox, then delete its pod to start with a new, empty workspace."
     )
-    return replace(state, reason="WorkspaceDeleting", message=text, wrong=True)
+    return replace(state, reason="WorkspaceDeleting", message=text, wrong=True, at_rest=False)
 
 
 def _without_volume(claim: Json) -> str:

@@ -103,12 +103,20 @@ class ApiClient:
         return await self._call("patch", resource, path, where(resource, namespace, name), patch, _CONTENT_TYPES[kind])
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, *, uid: str = "", grace_seconds: int | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str = "",
+        version: str = "",
+        grace_seconds: int | None = None,
     ) -> Json:
-        """DELETE one object, only that incarnation where a uid is given."""
+        """DELETE one object: only that incarnation where a uid, and only that state of it where a version is given."""
         options: Json = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        conditions = {"uid": uid, "resourceVersion": version}
+        if uid or version:
+            options["preconditions"] = {name: value for name, value in conditions.items() if value}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         path = resource.path(namespace, name)
@@ -182,10 +190,10 @@ class ApiClient:
                 _METHODS[verb], self._server + path, params=query, data=data, headers=headers
             ) as response:
                 code = response.status
-                self._clock.hear(response.headers.get("Date", ""))
                 answer = await response.read()
                 if code >= 400:
                     raise error_from(verb, subject, code, response.headers, answer)
+                self._clock.hear(response.headers.get("Date", ""))
         finally:
             self._observe(verb, resource.plural, code, time.perf_counter() - started)
         parsed: Json = orjson.loads(answer)

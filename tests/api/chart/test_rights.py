@@ -78,7 +78,8 @@ def metrics_port(cluster: ControlPlane, tmp_path: Path) -> Iterator[int]:
 def test_the_operator_is_never_refused(cluster: ControlPlane, metrics_port: int, tmp_path: Path) -> None:
     kubectl = Kubectl(cluster.kubeconfig, tmp_path / "kubectl")
     sandbox = {"apiVersion": "sandkeeper.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": "hello"}}
-    kubectl("apply", "-f", "-", given=json.dumps({**sandbox, "spec": {"ports": [{"name": "web", "port": 8080}]}}))
+    spec = {"ports": [{"name": "web", "port": 8080}], "workspace": {"type": "Ephemeral"}}
+    kubectl("apply", "-f", "-", given=json.dumps({**sandbox, "spec": spec}))
     for child in ("pod/sbx-hello", "service/hello", "networkpolicy/sbx-hello", "networkpolicy/sandkeeper-fence"):
         kubectl("wait", "--for=create", child, "--timeout=30s")
 

@@ -120,7 +120,7 @@ def test_the_operator_can_write_every_field_of_the_status(kubectl: Kubectl, hell
         "startupSeconds": 0.7,
         "workspaceClaimName": "sbx-hello",
         "pack": {"time": "2026-01-01T00:00:00Z", "entries": 3, "bytes": 4096},
-        "asleep": {"since": "2026-01-01T00:00:00Z", "cause": "Idle"},
+        "asleep": {"since": "2026-01-01T00:00:00Z", "cause": "Idle", "generation": 1},
         "lastActivityTime": "2026-01-01T00:00:00Z",
         "sleepsAt": "2026-01-01T00:15:00Z",
         "expiresAt": "2026-01-02T00:00:00Z",

@@ -120,7 +120,9 @@ class FakeApiServer:
                 after["status"] = kept
         return self._update(resource, before, after)
 
-    def delete(self, resource: Resource, namespace: str, name: str, uid: str = "", grace: int = 30) -> Json:
+    def delete(
+        self, resource: Resource, namespace: str, name: str, uid: str = "", grace: int = 30, version: str = ""
+    ) -> Json:
         """Delete an object, or for a pod that runs ask its kubelet to end it."""
         found = self.get(resource, namespace, name)
         if uid and found["metadata"]["uid"] != uid:
@@ -128,6 +130,9 @@ class FakeApiServer:
                 f'Operation cannot be fulfilled on {resource.plural} "{name}": Precondition failed: '
                 f"UID in precondition: {uid}, UID in object meta: {found['metadata']['uid']}"
             )
+            raise _error("delete", resource, namespace, name, 409, "Conflict", message)
+        if version and found["metadata"]["resourceVersion"] != version:
+            message = "Precondition failed: ResourceVersion in precondition differs"
             raise _error("delete", resource, namespace, name, 409, "Conflict", message)
         terminal = found.get("status", {}).get("phase") in {"Failed", "Succeeded"}
         if resource == PODS and found["spec"].get("nodeName") and not terminal and grace:

@@ -124,11 +124,18 @@ class FakeClient(ApiClient):
         return self.guest
 
     async def delete(
-        self, resource: Resource, namespace: str, name: str, *, uid: str = "", grace_seconds: int | None = None
+        self,
+        resource: Resource,
+        namespace: str,
+        name: str,
+        *,
+        uid: str = "",
+        version: str = "",
+        grace_seconds: int | None = None,
     ) -> Json:
         grace = 30 if grace_seconds is None else grace_seconds
         return await self._write(
-            "delete", resource, namespace, lambda: self._fake.delete(resource, namespace, name, uid, grace)
+            "delete", resource, namespace, lambda: self._fake.delete(resource, namespace, name, uid, grace, version)
         )
 
     async def list_page(

@@ -119,7 +119,7 @@ SAID: list[tuple[str, str, Phase]] = [
     ("a later use", written(NOW - MINUTE), Phase.AWAKE),
     ("a use in the second of falling asleep", written(NOW - HOUR), Phase.AWAKE),
     ("a time to come", written(NOW + HOUR), Phase.AWAKE),
-    ("an earlier use", written(NOW - 2 * HOUR), Phase.ASLEEP),
+    ("a use by a clock that is behind", written(NOW - 2 * HOUR), Phase.AWAKE),
     ("no time", "now", Phase.ASLEEP),
     ("no zone", "2026-03-01T12:00:00", Phase.ASLEEP),
 ]

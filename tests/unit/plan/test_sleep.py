@@ -9,7 +9,7 @@ from sandkeeper.plan.idle import Usage
 from sandkeeper.plan.lifecycle import written
 from sandkeeper.plan.packing import PackResult
 from sandkeeper.plan.sandbox import Plan
-from sandkeeper.plan.writes import Create, Delete, Pack
+from sandkeeper.plan.writes import Create, Delete, Pack, Patch
 from unit.fakes.objects import NOW, Json, claim_of, node, plan, pod_of, ports_policy_of, sandbox, service_of, told
 
 HTTP = [{"name": "http", "port": 8080}]
@@ -253,3 +253,40 @@ def test_a_pod_whose_claim_was_deleted_does_not_take_it_along_into_sleep() -> No
 
     assert found.writes == ()
     assert told(found)["Ready"] == ("False", "WorkspaceDeleting")
+
+
+def test_a_pod_whose_claim_is_gone_is_the_last_copy_and_stays() -> None:
+    found = decide(pod=keeping(), claim=None, status={"workspaceClaimName": "sbx-a"})
+
+    assert found.writes == ()
+    assert told(found)["Ready"][0] == "False"
+
+
+def test_a_sandbox_that_is_made_asleep_says_so_at_once_and_is_not_looked_at_over_and_over() -> None:
+    made = plan(SLEEPY, claim=None)
+
+    assert told(made)["Ready"] == ("True", "Sleeping")
+    again = plan(
+        SLEEPY, claim=None, status=made.status, service=service_of(SLEEPY), ports_policy=ports_policy_of(SLEEPY)
+    )
+    assert again.look_again is None
+
+
+def test_the_work_of_packing_does_not_keep_it_awake() -> None:
+    pod, before = keeping(), Usage(NOW, 9.0, NOW - timedelta(hours=1), 9.0)
+    told_before = decide(AWAKE, pod=pod, usage=before).status
+    busy = Usage(NOW, 30.0, NOW - timedelta(hours=1), 9.0, NOW, 30.0)
+
+    assert decide(AWAKE, pod=pod, usage=busy, status=told_before, packing=True).writes == ()
+    done = decide(AWAKE, pod=pod, usage=busy, status=told_before, pack_result=packed(entries=1))
+    assert told(done)["Ready"] == ("True", "Sleeping")
+    assert "asleep" not in decide(AWAKE, pod=pod, usage=busy, status=told_before).status
+
+
+def test_a_workspace_that_is_to_be_retained_from_now_on_is_let_go_and_not_deleted() -> None:
+    keeps: Json = EXPIRING | {"workspace": {"type": "Persistent", "reclaimPolicy": "Retain"}}
+    found = decide(sandbox(**keeps), claim=claim_of(AWAKE), service=None, ports_policy=None)
+
+    (write,) = found.writes
+    assert isinstance(write, Patch)
+    assert write.patch["metadata"]["ownerReferences"] == []
