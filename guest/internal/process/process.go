@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -26,19 +27,23 @@ const usualPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 type Signals chan os.Signal
 
 // Receive begins to receive signals; before that, the kernel keeps the first process of a container from all of them.
+//
+// None is ignored: children would inherit that.
 func Receive() Signals {
 	signals := make(Signals, 64)
 	signal.Notify(signals)
 	// The Go runtime interrupts its own threads by SIGURG.
 	signal.Reset(unix.SIGURG)
-	signal.Ignore(unix.SIGPIPE)
 	return signals
 }
+
+// What images name as the signal that stops them: the runtime sends that instead of SIGTERM.
+var stopping = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT}
 
 // Ends says whether a signal asks for the end, and the exit code that stands for it.
 func Ends(received os.Signal) (int, bool) {
 	number, ok := received.(syscall.Signal)
-	return bySignal + int(number), ok && (number == unix.SIGTERM || number == unix.SIGINT)
+	return bySignal + int(number), ok && slices.Contains(stopping, received)
 }
 
 // Run starts a command, forwards signals to it, and returns its exit code when it has ended, with an error where it could
@@ -55,13 +60,13 @@ func Run(command []string, signals Signals) (int, error) {
 	code, ended := reap(child)
 	for !ended {
 		received := <-signals
-		switch received {
-		case unix.SIGCHLD:
-			code, ended = reap(child)
-		default:
+		// A pipe that is broken is our own: whoever wrote to another one has got the signal for it.
+		if received != unix.SIGCHLD && received != unix.SIGPIPE {
 			// A child that has ended and was not reaped yet is still there to be signalled: nobody else gets it.
 			_ = unix.Kill(child, received.(syscall.Signal))
 		}
+		// After any signal: in a flood of others, that of a child may have been dropped.
+		code, ended = reap(child)
 	}
 	return code, nil
 }
@@ -72,9 +77,7 @@ func stay(signals Signals) int {
 		if code, ends := Ends(received); ends {
 			return code
 		}
-		if received == unix.SIGCHLD {
-			reap(0)
-		}
+		reap(0)
 	}
 	return 0
 }

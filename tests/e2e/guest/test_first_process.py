@@ -32,6 +32,10 @@ def test_a_command_that_cannot_start_is_told_by_one_line(guests: Guests, command
     assert guests("logs", "once").strip() == said
 
 
+def test_its_command_ignores_no_signal_that_it_would_not_ignore_alone(guests: Guests) -> None:
+    assert ends(guests, "grep", "-q", "^SigIgn:.0*$", "/proc/self/status") == 0
+
+
 @pytest.mark.parametrize("by_init", [False, True], ids=["image volume", "init container"])
 def test_it_keeps_a_sandbox_without_a_command_in_an_image_without_a_shell(guests: Guests, by_init: bool) -> None:
     guests.run("still", image=guests.guest_image, by_init=by_init, once=True)
