@@ -30,8 +30,9 @@ type Sandbox struct {
 	// Out and Log take what installers print, and what the guest itself has to say.
 	Out, Log io.Writer
 
-	keeper *keeper
-	ready  atomic.Bool
+	keeper     *keeper
+	installing atomic.Bool
+	ready      atomic.Bool
 }
 
 // Run lives the life, and returns the exit code.
@@ -42,7 +43,7 @@ func (s *Sandbox) Run() int {
 		return s.fail("guest", err)
 	}
 	defer listener.Close()
-	if code, ended := s.prepare(signals); ended {
+	if code, ended := s.prepare(signals, s.fill); ended {
 		return code
 	}
 	s.ready.Store(true)
@@ -72,12 +73,12 @@ func (s *Sandbox) answer(word string) any {
 }
 
 // prepare does what stands before the command, and tells whether and how the sandbox ends with it.
-func (s *Sandbox) prepare(signals process.Signals) (code int, ended bool) {
+func (s *Sandbox) prepare(signals process.Signals, fill func(context.Context, *string) error) (code int, ended bool) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	done := make(chan error, 1)
 	step := "unpack"
-	go func() { done <- s.fill(ctx, &step) }()
+	go func() { done <- fill(ctx, &step) }()
 	for {
 		select {
 		case err := <-done:
@@ -89,7 +90,12 @@ func (s *Sandbox) prepare(signals process.Signals) (code int, ended bool) {
 			}
 			return 0, false
 		case received := <-signals:
-			if number, ends := process.Ends(received); ends {
+			number, ends := process.Ends(received)
+			// Nothing but an installer has to end well: half a root file system goes, and half a pack is never used.
+			if ends && !s.installing.Load() {
+				return number, true
+			}
+			if ends {
 				code, ended = number, true
 				cancel()
 			}
@@ -110,14 +116,17 @@ func (s *Sandbox) fill(ctx context.Context, step *string) error {
 		return ctx.Err()
 	}
 	*step = "install"
-	if err := install.Run(ctx, s.Settings.Packages, s.Settings.Setup, s.Out); err != nil {
+	s.installing.Store(true)
+	err := install.Run(ctx, s.Settings.Packages, s.Settings.Setup, s.Out)
+	s.installing.Store(false)
+	if err != nil {
 		return err
 	}
-	if s.keeper == nil {
+	if s.keeper == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
 	*step = "pack"
-	_, err := s.keeper.pack()
+	_, err = s.keeper.pack()
 	return err
 }
 
