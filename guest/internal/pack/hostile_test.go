@@ -29,7 +29,7 @@ func (t *tree) forge(folder string, entries ...tar.Header) {
 		must(t.t, err)
 	}
 	must(t.t, archive.Close())
-	sealed(t.t, folder, plain.Bytes())
+	sealed(t.t, folder, plain.Bytes(), zstd.WithWindowSize(window))
 }
 
 func sealed(t *testing.T, folder string, plain []byte, options ...zstd.EOption) {
@@ -62,38 +62,35 @@ func TestAHostilePackIsSetAsideAndDoesNothingOutside(t *testing.T) {
 		return tar.Header{Name: name, Linkname: target, Typeflag: tar.TypeSymlink}
 	}
 	for name, entries := range map[string][]tar.Header{
-		"a path upwards":                 {reg("../outside/file")},
-		"a path upwards in the middle":   {reg("etc/../../outside/file")},
-		"an absolute path":               {reg("/file")},
-		"a path of dots":                 {reg("./file")},
-		"an empty step":                  {reg("etc//file")},
-		"through a link upwards":         {symlink("way", "../outside"), reg("way/file")},
-		"through an absolute link":       {symlink("way", "/"), reg("way/file")},
-		"a folder where a link is":       {symlink("way", "../outside"), {Name: "way", Typeflag: tar.TypeDir}, reg("way/file")},
-		"a hard link upwards":            {link("mine", "../outside/secret")},
-		"a hard link far upwards":        {link("mine", up+"etc/passwd")},
-		"a hard link through a link":     {symlink("way", "../outside"), link("mine", "way/secret")},
-		"a hard link to a link":          {symlink("way", "../outside/secret"), link("mine", "way")},
-		"a hard link to nothing":         {link("mine", "nothing")},
-		"a character device":             {{Name: "null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}},
-		"a block device":                 {{Name: "disk", Typeflag: tar.TypeBlock, Devmajor: 8}},
-		"a deletion upwards":             {{Name: "../outside/secret", Typeflag: tar.TypeReg, PAXRecords: map[string]string{deletedRecord: "1"}}},
-		"pieces that overlap":            sparse("100 0+2 1+2"),
-		"pieces beyond the end":          sparse("100 98+4"),
-		"pieces of a negative length":    sparse("100 0+8 10+-4"),
-		"pieces that overflow":           sparse("100 9223372036854775807+4"),
-		"pieces of more than there is":   sparse("100 0+8"),
-		"a file larger than any":         sparse("9223372036854775807 0+4"),
-		"pieces that are none":           sparse("many few"),
-		"a file where a full folder is":  {reg("etc")},
-		"a name longer than any":         {reg(strings.Repeat("x", 300))},
-		"more than the limit":            {{Name: "bomb", Typeflag: tar.TypeReg, Size: 4 << 20}},
-		"more entries than there may be": {reg("1"), reg("2"), reg("3"), reg("4"), reg("5")},
+		"a path upwards":                {reg("../outside/file")},
+		"a path upwards in the middle":  {reg("etc/../../outside/file")},
+		"an absolute path":              {reg("/file")},
+		"a path of dots":                {reg("./file")},
+		"an empty step":                 {reg("etc//file")},
+		"through a link upwards":        {symlink("way", "../outside"), reg("way/file")},
+		"through an absolute link":      {symlink("way", "/"), reg("way/file")},
+		"a folder where a link is":      {symlink("way", "../outside"), {Name: "way", Typeflag: tar.TypeDir}, reg("way/file")},
+		"a hard link upwards":           {link("mine", "../outside/secret")},
+		"a hard link far upwards":       {link("mine", up+"etc/passwd")},
+		"a hard link through a link":    {symlink("way", "../outside"), link("mine", "way/secret")},
+		"a hard link to a link":         {symlink("way", "../outside/secret"), link("mine", "way")},
+		"a hard link to nothing":        {link("mine", "nothing")},
+		"a character device":            {{Name: "null", Typeflag: tar.TypeChar, Devmajor: 1, Devminor: 3}},
+		"a block device":                {{Name: "disk", Typeflag: tar.TypeBlock, Devmajor: 8}},
+		"a deletion upwards":            {{Name: "../outside/secret", Typeflag: tar.TypeReg, PAXRecords: map[string]string{deletedRecord: "1"}}},
+		"pieces that overlap":           sparse("100 0+2 1+2"),
+		"pieces beyond the end":         sparse("100 98+4"),
+		"pieces of a negative length":   sparse("100 0+8 10+-4"),
+		"pieces that overflow":          sparse("100 9223372036854775807+4"),
+		"pieces of more than there is":  sparse("100 0+8"),
+		"a file larger than any":        sparse("9223372036854775807 0+4"),
+		"pieces that are none":          sparse("many few"),
+		"a file where a full folder is": {reg("etc")},
+		"a name longer than any":        {reg(strings.Repeat("x", 300))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			tree := newTree(t, aFewFiles(t), folder, 1<<20)
-			tree.store.most = 4
 			outside := filepath.Join(filepath.Dir(tree.path), "outside")
 			must(t, os.Mkdir(outside, 0o755))
 			must(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600))
@@ -105,6 +102,52 @@ func TestAHostilePackIsSetAsideAndDoesNothingOutside(t *testing.T) {
 			}
 			mustBeUntouched(t, outside)
 			mustBeSetAside(t, folder)
+		})
+	}
+}
+
+func TestAPackBeyondTheLimitIsNotUnpackedAndStaysForAHigherOne(t *testing.T) {
+	for name, entries := range map[string][]tar.Header{
+		"of bytes":   {{Name: "bomb", Typeflag: tar.TypeReg, Size: 4 << 20}},
+		"of entries": {reg("1"), reg("2"), reg("3"), reg("4"), reg("5")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			tree := newTree(t, aFewFiles(t), folder, 1<<20)
+			tree.store.most = 4
+			tree.forge(folder, entries...)
+
+			if _, err := tree.store.Unpack(t.Logf); !errors.Is(err, errTooMuch) {
+				t.Errorf("it says %v", err)
+			}
+			if _, err := os.Lstat(filepath.Join(folder, file)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWhatIsNoFileIsSetAside(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"a symbolic link": func(path string) error { return os.Symlink("/etc/passwd", path) },
+		"a pipe":          func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"a full folder":   func(path string) error { return os.MkdirAll(filepath.Join(path, "full"), 0o700) },
+		"a socket":        func(path string) error { return unix.Mknod(path, unix.S_IFSOCK|0o600, 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			for _, each := range []string{file, refused, unfinished} {
+				must(t, make(filepath.Join(folder, each)))
+			}
+			tree := newTree(t, aFewFiles(t), folder, 0)
+
+			if installed := tree.unpack(); installed != "" {
+				t.Errorf("%q is said to be installed", installed)
+			}
+			mustBeSetAside(t, folder)
+			must(t, make(filepath.Join(folder, unfinished)))
+			tree.write("opt/file", "new")
+			tree.pack()
 		})
 	}
 }

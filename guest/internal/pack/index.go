@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -54,6 +55,8 @@ type changes struct {
 	deleted []string
 	changed []change
 	bytes   int64
+	// foreign is something that changed and that we, without root, could not make again.
+	foreign string
 	// state changes with everything that happens to what changed.
 	state string
 }
@@ -83,6 +86,9 @@ func (i *Index) compare(root *Root) (*changes, error) {
 				counted[now.inode()] = true
 			}
 		}
+		if i.foreign(now) {
+			found.foreign = now.path
+		}
 		found.changed = append(found.changed, next)
 		found.bytes += next.size
 		state.text(now.path)
@@ -107,6 +113,14 @@ func (i *Index) same(now *entry) bool {
 	before.round = i.round
 	i.marks[now.path] = before
 	return same
+}
+
+// foreign says whether something belongs to another user; what lies in a folder of the image changes that one's times
+// alone.
+func (i *Index) foreign(now *entry) bool {
+	user := os.Geteuid()
+	before, known := i.marks[now.path]
+	return user != 0 && int(now.status.Uid) != user && !(known && now.isDir() && before.kind == now.kind())
 }
 
 // missing returns what the last comparison did not find, or found as something else; children before their folders.

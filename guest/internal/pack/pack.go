@@ -79,7 +79,7 @@ type Store struct {
 // Parameters are the folder, the path of the root file system, its index, and the limit of a pack's bytes before
 // compression, 0 for none.
 func OpenStore(folder, root string, index *Index, limit int64) (*Store, error) {
-	if err := os.Remove(filepath.Join(folder, unfinished)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.RemoveAll(filepath.Join(folder, unfinished)); err != nil {
 		return nil, err
 	}
 	return &Store{folder: folder, limit: limit, most: mostEntries, index: index, path: root}, nil
@@ -117,6 +117,9 @@ func (s *Store) pack(label Label) (Result, error) {
 	if s.limit > 0 && found.bytes > s.limit {
 		return Result{}, tooLarge(found, s.limit)
 	}
+	if found.foreign != "" {
+		return Result{}, &Failure{Reason: Failed, Message: foreign(found.foreign)}
+	}
 	result, err := s.replace(root, label, found)
 	if err != nil {
 		return Result{}, s.explained(err, found)
@@ -134,7 +137,10 @@ func (s *Store) replace(root *Root, label Label, found *changes) (Result, error)
 		return Result{}, err
 	}
 	temporary := filepath.Join(s.folder, unfinished)
-	result, err := writeFile(temporary, root, label, found)
+	if err := os.RemoveAll(temporary); err != nil {
+		return Result{}, err
+	}
+	result, err := writeFile(temporary, root, label, found, s.bounds())
 	if err == nil {
 		err = os.Rename(temporary, filepath.Join(s.folder, file))
 	}
@@ -156,6 +162,10 @@ func syncFolder(path string) error {
 
 // Packing only reads from the root file system: where room is missing, it is on the volume.
 func (s *Store) explained(err error, found *changes) error {
+	// What grew since, or has too many holes to tell, counts only here.
+	if errors.Is(err, errTooMuch) {
+		return &Failure{Reason: TooLarge, Message: err.Error(), Largest: largest(found)}
+	}
 	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
 		return err
 	}
@@ -175,6 +185,10 @@ func largest(found *changes) []Size {
 		sizes = append(sizes, Size{Path: "/" + change.path, Bytes: change.size})
 	}
 	return sizes
+}
+
+func foreign(path string) string {
+	return fmt.Sprintf("/%s was changed, and belongs to another user than the image runs as, who can't bring it back", path)
 }
 
 func size(bytes int64) string {

@@ -148,6 +148,22 @@ func TestTooMuchIsRefusedWithTheBiggestFilesAndTheFormerPackStays(t *testing.T) 
 	}
 }
 
+func TestAPackNeverHasMoreThanCanBeUnpacked(t *testing.T) {
+	tree := newTree(t, aFewFiles(t), t.TempDir(), 64<<20)
+	sparse, err := os.Create(tree.at("sparse"))
+	must(t, err)
+	defer sparse.Close()
+	for at := range int64(mostPieces + 1) {
+		_, err := sparse.WriteAt([]byte("data"), at*8192)
+		must(t, err)
+	}
+
+	_, err = tree.store.Pack("wanted")
+	if failure := failureOf(t, err); failure.Reason != TooLarge || failure.Largest[0].Path != "/sparse" {
+		t.Errorf("it says %+v", failure)
+	}
+}
+
 func failureOf(t *testing.T, err error) *Failure {
 	t.Helper()
 	var failure *Failure

@@ -41,7 +41,7 @@ func (r *reader) remove(path string) error {
 	if err == nil {
 		err = clearPlace(parent, name)
 	}
-	for _, harmless := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENOTEMPTY, unix.EBUSY} {
+	for _, harmless := range []error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENOTEMPTY, unix.EBUSY, unix.EACCES} {
 		if errors.Is(err, harmless) {
 			return nil
 		}
@@ -97,16 +97,21 @@ func (r *reader) file(parent int, name string, header *tar.Header) error {
 }
 
 func (r *reader) folder(parent int, name string, header *tar.Header) error {
-	err := unix.Mkdirat(parent, name, 0o700)
-	if err != nil && err != unix.EEXIST {
-		return err
+	made := unix.Mkdirat(parent, name, 0o700)
+	if made != nil && made != unix.EEXIST {
+		return made
 	}
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	return dress(fd, parent, name, header)
+	err = dress(fd, parent, name, header)
+	if err == unix.EPERM && made == unix.EEXIST {
+		// Without root, a folder of the image that belongs to another user is as it was but for its time.
+		return nil
+	}
+	return err
 }
 
 // dress gives an open file or folder what its header says. The owner comes first: a change of it takes away rights.

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"strconv"
@@ -101,7 +102,8 @@ func (e *entry) inode() uint64 { return e.status.Ino }
 
 // walk visits everything in the root, each folder after its content and names in order, and not the root itself.
 //
-// What vanishes meanwhile is not visited. An entry is only valid during its visit.
+// What vanishes meanwhile is not visited, nor what is in a folder that we may not read: whoever runs as another user
+// than root has some of those in any image. An entry is only valid during its visit.
 func (r *Root) walk(visit func(*entry) error) error {
 	return r.walkFolder(r.fd, "", visit)
 }
@@ -128,7 +130,7 @@ func (r *Root) walkFolder(fd int, folder string, visit func(*entry) error) error
 
 func (r *Root) visitOne(parent int, name string, found *entry, visit func(*entry) error) error {
 	err := unix.Fstatat(parent, name, &found.status, unix.AT_SYMLINK_NOFOLLOW)
-	if err == unix.ENOENT {
+	if err == unix.ENOENT || err == unix.EACCES {
 		return nil
 	}
 	if err != nil {
@@ -141,8 +143,11 @@ func (r *Root) visitOne(parent int, name string, found *entry, visit func(*entry
 		return nil
 	}
 	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT || err == unix.ENOTDIR || err == unix.ELOOP {
+	if vanished(err) {
 		return nil
+	}
+	if err == unix.EACCES {
+		return visit(found)
 	}
 	if err != nil {
 		return &os.PathError{Op: "open", Path: "/" + found.path, Err: err}
@@ -152,6 +157,13 @@ func (r *Root) visitOne(parent int, name string, found *entry, visit func(*entry
 		return err
 	}
 	return visit(found)
+}
+
+// vanished says whether something is not there any more, or something else is there, or on the way to it.
+func vanished(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.ENXIO}, func(one error) bool {
+		return errors.Is(err, one)
+	})
 }
 
 func namesIn(fd int) ([]string, error) {

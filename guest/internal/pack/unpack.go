@@ -19,6 +19,28 @@ const (
 	mostBytes   = 1 << 40
 )
 
+// bounds are what a pack may have at most.
+type bounds struct {
+	bytes   int64
+	entries int
+}
+
+// account counts an entry against the bounds.
+func (r *Result) account(header *tar.Header, most bounds) error {
+	r.Entries++
+	r.UnpackedBytes += header.Size
+	if r.UnpackedBytes > most.bytes {
+		return fmt.Errorf("%w of %s", errTooMuch, size(most.bytes))
+	}
+	if r.Entries > most.entries {
+		return fmt.Errorf("%w of %d entries", errTooMuch, most.entries)
+	}
+	return nil
+}
+
+// errTooMuch is a pack beyond the bounds, which somebody may have lowered since it was made.
+var errTooMuch = errors.New("the pack has more than the limit")
+
 // errContent is a pack that no guest wrote, or whose bytes went wrong.
 var errContent = errors.New("the pack is not to be used")
 
@@ -32,6 +54,10 @@ func (s *Store) Unpack(say func(format string, words ...any)) (installed string,
 	source, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
+	}
+	if vanished(err) {
+		say("the pack is set aside: it is no file")
+		return "", s.setAside()
 	}
 	if err != nil {
 		return "", err
@@ -59,7 +85,12 @@ func (s *Store) Unpack(say func(format string, words ...any)) (installed string,
 	return label.Installed, s.remember(label, result)
 }
 
+func (s *Store) bounds() bounds { return bounds{bytes: cmp.Or(s.limit, mostBytes), entries: s.most} }
+
 func (s *Store) setAside() error {
+	if err := os.RemoveAll(filepath.Join(s.folder, refused)); err != nil {
+		return err
+	}
 	return os.Rename(filepath.Join(s.folder, file), filepath.Join(s.folder, refused))
 }
 
@@ -95,8 +126,7 @@ func (s *Store) unpack(source *os.File, say func(string, ...any)) (Label, Result
 	reader := &reader{
 		tar:    tar.NewReader(plain),
 		places: places{root: root, making: true},
-		bytes:  cmp.Or(s.limit, mostBytes),
-		most:   s.most,
+		most:   s.bounds(),
 		buffer: make([]byte, 256<<10),
 	}
 	defer reader.places.leave(0)
@@ -114,8 +144,7 @@ func (s *Store) unpack(source *os.File, say func(string, ...any)) (Label, Result
 type reader struct {
 	tar     *tar.Reader
 	places  places
-	bytes   int64
-	most    int
+	most    bounds
 	buffer  []byte
 	skipped int
 	result  Result
@@ -141,7 +170,7 @@ func (r *reader) entries() error {
 		if err != nil {
 			return judged(err)
 		}
-		if err := r.account(header); err != nil {
+		if err := r.result.account(header, r.most); err != nil {
 			return err
 		}
 		err = r.entry(header)
@@ -151,19 +180,6 @@ func (r *reader) entries() error {
 			return fmt.Errorf("unpacking %q: %w", "/"+header.Name, judged(err))
 		}
 	}
-}
-
-// account counts an entry against the bounds.
-func (r *reader) account(header *tar.Header) error {
-	r.result.Entries++
-	r.result.UnpackedBytes += header.Size
-	if r.result.UnpackedBytes > r.bytes {
-		return fmt.Errorf("%w: it has more than the limit of %s", errContent, size(r.bytes))
-	}
-	if r.result.Entries > r.most {
-		return fmt.Errorf("%w: it has more than %d entries", errContent, r.most)
-	}
-	return nil
 }
 
 // judged tells a wrong pack from what may go well another time, or elsewhere.

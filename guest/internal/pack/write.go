@@ -3,7 +3,6 @@ package pack
 import (
 	"archive/tar"
 	"crypto/sha256"
-	"errors"
 	"hash"
 	"io"
 	"os"
@@ -21,14 +20,16 @@ const (
 )
 
 // writeFile writes a pack, makes sure that it is on the disk, and reads it back.
-func writeFile(path string, root *Root, label Label, found *changes) (Result, error) {
-	target, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+//
+// It has no more than may be unpacked, whatever grew since its size was taken.
+func writeFile(path string, root *Root, label Label, found *changes, most bounds) (Result, error) {
+	target, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return Result{}, err
 	}
 	defer target.Close()
 	sum := sha256.New()
-	writer := &writer{places: places{root: root}, links: map[uint64]string{}, buffer: make([]byte, 256<<10)}
+	writer := &writer{places: places{root: root}, links: map[uint64]string{}, buffer: make([]byte, 256<<10), most: most}
 	defer writer.places.leave(0)
 	if err := writer.write(io.MultiWriter(target, sum), label, found); err != nil {
 		return Result{}, err
@@ -62,6 +63,7 @@ type writer struct {
 	tar    *tar.Writer
 	links  map[uint64]string
 	buffer []byte
+	most   bounds
 	result Result
 }
 
@@ -98,7 +100,7 @@ func (w *writer) entries(found *changes) error {
 	}
 	for _, change := range found.changed {
 		err := w.entry(change.path)
-		if err != nil && !errors.Is(err, unix.ENOENT) {
+		if err != nil && !vanished(err) {
 			return &os.PathError{Op: "pack", Path: "/" + change.path, Err: err}
 		}
 	}
@@ -106,8 +108,9 @@ func (w *writer) entries(found *changes) error {
 }
 
 func (w *writer) header(header *tar.Header) error {
-	w.result.Entries++
-	w.result.UnpackedBytes += header.Size
+	if err := w.result.account(header, w.most); err != nil {
+		return err
+	}
 	return w.tar.WriteHeader(header)
 }
 
