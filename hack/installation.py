@@ -23,11 +23,14 @@ class Installation:
         Of the cluster's administrator.
     image, guest
         ``repository:tag`` of the operator's and the guest's image, which the cluster has.
+    settings
+        Values, as ``name=value``, that every installation has.
     """
 
     kubeconfig: Path
     image: str
     guest: str
+    settings: tuple[str, ...] = ()
 
     def install(self, *settings: str) -> None:
         """Install or upgrade, and wait until the operator is ready.
@@ -37,7 +40,7 @@ class Installation:
         settings
             Further values as ``name=value``.
         """
-        values = [*_named("image", self.image), *_named("guest.image", self.guest), *settings]
+        values = [*_named("image", self.image), *_named("guest.image", self.guest), *self.settings, *settings]
         self._helm(
             "upgrade", "--install", RELEASE, str(CHECKOUT / "charts" / "sandkeeper"), "--create-namespace",
             "--wait", "--timeout", "3m", *(word for value in values for word in ("--set", value)),

@@ -13,6 +13,8 @@ from installation import Installation
 from localcluster.images.packages import packages_image
 
 CHECKOUT = Path(__file__).parents[2]
+SETTINGS = ("idle.intervalSeconds=5", "guest.packLimit=64Mi")
+"""Nobody waits for minutes until a sandbox is idle, nor until gigabytes are too much."""
 
 
 def hack_cluster(*arguments: str) -> str:
@@ -40,7 +42,7 @@ def kubectl(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubec
 def installation(kubeconfig: Path) -> Installation:
     """The operator of this checkout, installed by its chart from its image."""
     operator, guest = (hack_cluster("load", image).strip() for image in ("operator", "guest"))
-    installation = Installation(kubeconfig, operator, guest)
+    installation = Installation(kubeconfig, operator, guest, SETTINGS)
     installation.install()
     return installation
 

@@ -12,6 +12,7 @@ T = TypeVar("T")
 SMALL = {"limits": {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "1Gi"}, "requests": {"cpu": "20m"}}
 """Several fit on the two cores that a test machine has."""
 EPHEMERAL = {"type": "Ephemeral"}
+PERSISTENT = {"type": "Persistent", "size": "64Mi"}
 
 
 class Sandboxes:
@@ -65,9 +66,43 @@ class Sandboxes:
         conditions = self.get("sandbox", name).get("status", {}).get("conditions", [])
         return next((each for each in conditions if each["type"] == "Ready"), {})
 
+    def change(self, name: str, **spec: Any) -> None:
+        """Change the spec of a sandbox."""
+        self.kubectl("patch", "sandbox", name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+    def reaches(self, name: str, reason: str) -> dict[str, Any]:
+        """Wait until a sandbox, of its present generation, is Ready or not for a reason, and return its status."""
+
+        def read() -> dict[str, Any]:
+            sandbox = self.get("sandbox", name)
+            status: dict[str, Any] = sandbox.get("status", {})
+            current = status.get("observedGeneration") == sandbox["metadata"]["generation"]
+            return status if current else {}
+
+        def has_reason(status: dict[str, Any]) -> bool:
+            return any(each["type"] == "Ready" and each["reason"] == reason for each in status.get("conditions", []))
+
+        return eventually(read, has_reason)
+
+    def sleep(self, name: str) -> dict[str, Any]:
+        """Put a sandbox to sleep, wait until it sleeps without a pod, and return its status."""
+        self.change(name, lifecycle={"state": "Sleeping"})
+        status = self.reaches(name, "Sleeping")
+        eventually(lambda: self.pod(name), lambda pod: not pod)
+        return status
+
+    def wake(self, name: str) -> dict[str, Any]:
+        """Wake a sandbox, wait until it runs, and return its status."""
+        self.change(name, lifecycle={"state": "Running"})
+        return self.reaches(name, "Running")
+
     def exec(self, name: str, *command: str) -> str:
         """Run a command in a sandbox."""
         return self.kubectl("exec", f"sbx-{name}", "--", *command)
+
+    def sh(self, name: str, script: str) -> str:
+        """Run a shell script that has to succeed in a sandbox."""
+        return self.exec(name, "sh", "-ec", script)
 
     def run(self, name: str, image: str, *command: str) -> str:
         """Run a command in an ordinary pod of the namespace to its end and return what it printed.
