@@ -142,8 +142,7 @@ def test_one_that_is_to_be_deleted_goes_and_a_retained_workspace_stays(sandboxes
     sandboxes.apply("mayfly", workspace=PERSISTENT, lifecycle=ends)
     sandboxes.apply("testator", workspace=PERSISTENT | {"reclaimPolicy": "Retain"}, lifecycle=ends)
 
-    for name in ("mayfly", "testator"):
-        eventually(lambda name=name: sandboxes.get("sandbox", name), lambda found: not found)
+    eventually(lambda: sandboxes.kubectl("get", "sandboxes", "-o", "name"), lambda found: not found)
 
     eventually(lambda: [sandboxes.pod("mayfly"), claim(sandboxes, "mayfly")], lambda found: found == [{}, {}])
     assert claim(sandboxes, "testator")["status"]["phase"] == "Bound"

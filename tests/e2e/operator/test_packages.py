@@ -1,4 +1,4 @@
-"""Packages and setup in real sandboxes: installed once, before they are ready, and kept whatever happens to their pods."""
+"""Packages and setup in real sandboxes: installed once, before they are ready, and kept whatever befalls their pods."""
 
 from typing import Any
 
