@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"time"
 
 	"sandkeeper.dev/guest/internal/control"
 	"sandkeeper.dev/guest/internal/sandbox"
@@ -17,8 +18,11 @@ import (
 const usage = `usage:
   guest run [--settings JSON] [-- PROGRAM ARGUMENT…]   be the first process of a sandbox
   guest ready                                          exit with 0 once the sandbox is ready
+  guest await                                          end once the sandbox is ready
   guest pack                                           keep what changed in the root file system
   guest install FOLDER                                 put this program into a folder`
+
+const pause = 10 * time.Millisecond
 
 func main() {
 	os.Exit(run(os.Args[1:]))
@@ -31,6 +35,8 @@ func run(arguments []string) int {
 			return live(rest)
 		case "ready":
 			return ready()
+		case "await":
+			return await()
 		case "pack":
 			return pack()
 		case "install":
@@ -67,6 +73,14 @@ func ready() int {
 	var answer control.Answer
 	if err := control.Ask(control.Ready, &answer); err != nil || !answer.Ready {
 		return 1
+	}
+	return 0
+}
+
+// await has no limit of its own: it ends with the container.
+func await() int {
+	for ready() != 0 {
+		time.Sleep(pause)
 	}
 	return 0
 }

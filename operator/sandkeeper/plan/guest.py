@@ -23,6 +23,9 @@ _PROGRAMS: Final = "/.sandkeeper/bin"
 _SYSTEM: Final = "/.sandkeeper/system"
 _GUEST: Final = f"{_PROGRAMS}/guest"
 PACK_COMMAND: Final = (_GUEST, "pack")
+_AWAITED: Final = {"postStart": {"exec": {"command": [_GUEST, "await"]}}}
+"""Keeps a container from being running until its guest knows what the image had: what changes before can't be told from
+that. A probe would come up to a second later."""
 _TINY: Final = {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
 """Less than any sandbox asks for, so that it adds nothing to the pod; limits as requests, which keep any QoS class."""
 
@@ -95,6 +98,8 @@ def bring_guest(
         return
     if work_first:
         spec["containers"][0]["startupProbe"] = _ready_probe(settings)
+    elif environment.workspace.keep_packages:
+        spec["containers"][0]["lifecycle"] = _AWAITED
     if image_volume:
         source: Json = {"image": {"reference": settings.image, "pullPolicy": settings.pull_policy}}
     else:

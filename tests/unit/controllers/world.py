@@ -217,5 +217,6 @@ def _essence(obj: Json) -> Json:
     spec = obj["spec"]
     if obj["kind"] == "Pod":
         # Whether it has to wait for its guest depends on what came before it.
-        spec = {**spec, "containers": [{**each, "startupProbe": None} for each in spec["containers"]]}
+        either = {"startupProbe": None, "lifecycle": None}
+        spec = {**spec, "containers": [each | either for each in spec["containers"]]}
     return {**metadata, "spec": spec}

@@ -190,6 +190,18 @@ def test_a_pod_waits_for_a_guest_that_has_something_to_do(spec: Json, status: Js
     assert ("startupProbe" in created(status, **spec)["spec"]["containers"][0]) is waits
 
 
+@pytest.mark.parametrize(
+    ("spec", "awaited"),
+    [(KEPT, True), ({}, True), (LOST, False), (INSTALLS, False)],
+    ids=["kept", "bare", "lost", "work"],
+)
+def test_a_guest_that_keeps_knows_what_was_there_before_anybody_comes(spec: Json, awaited: bool) -> None:
+    container = created(**spec)["spec"]["containers"][0]
+
+    assert ("lifecycle" in container) is awaited
+    assert not awaited or container["lifecycle"] == {"postStart": {"exec": {"command": [GUEST, "await"]}}}
+
+
 def test_a_guest_gets_as_long_as_the_installation_allows() -> None:
     probe = created(**INSTALLS)["spec"]["containers"][0]["startupProbe"]
 
