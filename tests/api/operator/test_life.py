@@ -1,5 +1,7 @@
 """Sandboxes sleep, wake and end as their specs say, whatever befalls the operator meanwhile."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -74,6 +76,28 @@ def test_many_states_in_a_row_end_in_the_last_one(operator: OperatorProcess, tea
     await_no_pod(team)
     team.change(**WAKE)
     team.await_running()
+
+
+def test_two_hundred_fall_asleep_and_wake_at_once(operator: OperatorProcess, team: Team) -> None:
+    names = [f"agent-{number}" for number in range(200)]
+    for name in names:
+        team.create(name)
+    team.await_running(names)
+    before = len(operator.proxy.writes(team.namespace))
+
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(lambda name: team.change(name, **SLEEP), names))
+        for name in names:
+            team.await_reason("Sleeping", name)
+        await_no_pod(team)
+        list(clients.map(lambda name: team.change(name, **WAKE), names))
+    awake = team.await_running(names)
+
+    assert {each["status"]["startedFrom"] for each in awake} == {"Wake"}
+    done = Counter(operator.proxy.writes(team.namespace)[before:])
+    assert (done["delete pods"], done["create pods"]) == (200, 200)
+    # One that is made anew in the same moment tells no intermediate state.
+    assert 400 <= done["patch sandboxes/status"] <= 600
 
 
 def test_it_expires_and_tells_so_until_it_is_to_live_longer(operator: OperatorProcess, team: Team) -> None:
