@@ -32,6 +32,15 @@ kind: NetworkPolicy
 metadata: {name: open-everything}
 spec: {podSelector: {}, policyTypes: [Egress], egress: [{}]}
 """
+CHANGE = """\
+echo "listen = 8080" > /etc/agent.conf
+rm /etc/issue
+echo "half a report" > /workspace/report
+"""
+LOOK = """\
+cat /etc/motd /etc/agent.conf /workspace/report; id agent
+test -e /etc/issue && echo "/etc/issue is back" || echo "/etc/issue is still deleted"
+"""
 CONNECT = """\
 try() {{ timeout 3 bash -c "exec 3<>/dev/tcp/$2" 2>/dev/null && echo "$1: reached" || echo "$1: no answer"; }}
 try neighbour {neighbour}/8080
@@ -67,6 +76,7 @@ def tell(driver: Driver, stage: Stage) -> None:
     _agent(stage)
     _closed(stage)
     _comes_back(stage)
+    _sleeps(stage)
     _refused(stage)
     _nothing_left(stage)
     stage.chapter("Your turn", BY_HAND.format(kubeconfig=driver.kubeconfig, bin=_kubectl_folder()))
@@ -135,6 +145,29 @@ def _comes_back(stage: Stage) -> None:
     _ready(stage, "hello")
 
 
+def _sleeps(stage: Stage) -> None:
+    stage.chapter("Sleep", "What an agent made of its machine outlives the pod: workspace and system.")
+    stage.say((CHECKOUT / EXAMPLES / "workbench.yaml").read_text())
+    _apply(stage, "workbench.yaml")
+    _ready(stage, "workbench")
+    stage.say("Setup has run. Now its agent changes the system and the workspace, and it is put to sleep:")
+    stage.kubectl("-n", NAMESPACE, "exec", "sbx-workbench", "--", "sh", "-c", CHANGE)
+    _state(stage, "Sleeping")
+    started = time.monotonic()
+    stage.kubectl("-n", NAMESPACE, "wait", "pod/sbx-workbench", "--for=delete", "--timeout=2m")
+    stage.say(f"Its pod was gone after {time.monotonic() - started:.1f} s, and its claim is there:")
+    stage.kubectl("-n", NAMESPACE, "get", "sandbox/workbench,pvc/sbx-workbench")
+    _state(stage, "Running")
+    _ready(stage, "workbench", "Running")
+    stage.say("Everything is still there, and setup has not run again:")
+    stage.kubectl("-n", NAMESPACE, "exec", "sbx-workbench", "--", "sh", "-c", LOOK)
+
+
+def _state(stage: Stage, state: str) -> None:
+    patch = f'{{"spec": {{"lifecycle": {{"state": "{state}"}}}}}}'
+    stage.kubectl("-n", NAMESPACE, "patch", "sandbox", "workbench", "--type=merge", "--patch", patch)
+
+
 def _refused(stage: Stage) -> None:
     stage.chapter("A wrong YAML", "It is refused at once, with a sentence for each mistake.")
     stage.say(WRONG)
@@ -144,10 +177,10 @@ def _refused(stage: Stage) -> None:
 def _nothing_left(stage: Stage) -> None:
     stage.chapter("The end", "Deleting sandboxes leaves nothing of them.")
     stage.kubectl("-n", NAMESPACE, "delete", "sandboxes", "--all")
-    children = ("pods,services,networkpolicies", "-o", "name")
+    children = ("pods,services,networkpolicies,persistentvolumeclaims", "-o", "name")
     seconds = stage.wait_until_empty("-n", NAMESPACE, "get", *children)
-    stage.say(f"Pods, Services and NetworkPolicies were gone {seconds:.1f} s later:")
-    stage.kubectl("-n", NAMESPACE, "get", "pods,services,networkpolicies")
+    stage.say(f"Pods, claims, Services and NetworkPolicies were gone {seconds:.1f} s later:")
+    stage.kubectl("-n", NAMESPACE, "get", "pods,services,networkpolicies,persistentvolumeclaims")
     stage.kubectl("delete", "namespace", NAMESPACE, show=False)
 
 
@@ -155,10 +188,10 @@ def _apply(stage: Stage, example: str) -> None:
     stage.kubectl("-n", NAMESPACE, "apply", "-f", f"{CHECKOUT}/{EXAMPLES}/{example}")
 
 
-def _ready(stage: Stage, name: str) -> None:
+def _ready(stage: Stage, name: str, condition: str = "Ready") -> None:
     started = time.monotonic()
-    stage.kubectl("-n", NAMESPACE, "wait", f"sandbox/{name}", "--for=condition=Ready", "--timeout=3m")
-    stage.say(f"Ready after {time.monotonic() - started:.1f} s.")
+    stage.kubectl("-n", NAMESPACE, "wait", f"sandbox/{name}", f"--for=condition={condition}", "--timeout=3m")
+    stage.say(f"{condition} after {time.monotonic() - started:.1f} s.")
     stage.kubectl("-n", NAMESPACE, "get", "sandbox", name)
 
 
