@@ -156,7 +156,7 @@ def _sleeps(stage: Stage) -> None:
     started = time.monotonic()
     stage.kubectl("-n", NAMESPACE, "wait", "pod/sbx-workbench", "--for=delete", "--timeout=2m")
     stage.say(f"Its pod was gone after {time.monotonic() - started:.1f} s, and its claim is there:")
-    stage.kubectl("-n", NAMESPACE, "get", "sandbox/workbench,pvc/sbx-workbench")
+    stage.kubectl("-n", NAMESPACE, "get", "sandbox/workbench", "pvc/sbx-workbench")
     _state(stage, "Running")
     _ready(stage, "workbench", "Running")
     stage.say("Everything is still there, and setup has not run again:")
