@@ -14,7 +14,6 @@ _NAME = Annotated[
                 r"self.matches('^[^-\\s\\pC][^\\s\\pC]*$')",
                 "must be the name of a package as its manager writes it, without blanks and with no '-' in front",
             ),
-            minLength=1,
             maxLength=256,
         )
     ),
