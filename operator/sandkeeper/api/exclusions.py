@@ -12,7 +12,9 @@ _KEEPS: Final = "has(self.workspace) && has(self.workspace.keepPackages) && self
 _IDLES: Final = (
     "has(self.lifecycle) && has(self.lifecycle.idleTimeout) && !self.lifecycle.idleTimeout.matches('^(0+(h|m|s|ms))+$')"
 )
-_BEFORE_THE_COMMAND: Final = "before the command, and args alone leave that to the image; write its entry point as command"
+_BEFORE_THE_COMMAND: Final = (
+    "before the command, and args alone leave that to the image; write its entry point as command"
+)
 
 
 def _exclusion(field: str, asked: str, other: str, message: str) -> JsonSchema:

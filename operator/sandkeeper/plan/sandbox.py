@@ -18,10 +18,10 @@ from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
-from sandkeeper.plan.pod_state import PodState, condition, ending, failed, has_failed, is_ready
+from sandkeeper.plan.pod_state import PodState, condition, ending, failed, has_failed, is_ready, parse_time
 from sandkeeper.plan.service import sandbox_service
 from sandkeeper.plan.sleep import SLEEPING, end, fall_asleep
-from sandkeeper.plan.status import postponed, status_of
+from sandkeeper.plan.status import SLOW_AFTER, postponed, status_of
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.volume import must_stay, outdated_volume, volume_state
 from sandkeeper.plan.writes import Create, Delete, Patch, Write, merge_patch
@@ -109,7 +109,7 @@ def finish(
     if state.wrong and _runs(observed):
         # Clients wait for a ready pod, whatever is the matter beside it.
         state = replace(state, running=True)
-    state = _waking(observed, life, state)
+    state = _waking(observed, life, state, now)
     wait = postponed(observed, state, now)
     look_again = min(filter(None, (wait, state.look_again, life.look_again)), default=None)
     if wait or (life.phase is Phase.ENDED and life.deletes):
@@ -118,12 +118,17 @@ def finish(
     return Plan(state, writes, merge_patch(observed.status, status), look_again)
 
 
-def _waking(observed: Observed, life: Life, state: PodState) -> PodState:
+def _waking(observed: Observed, life: Life, state: PodState, now: datetime) -> PodState:
     """Tell of a start after sleep as such, in one sentence: each other one would cost a write."""
     was = condition({"status": observed.status}, "Ready").get("reason")
-    if life.phase is not Phase.AWAKE or state.reason != "Starting" or was not in {SLEEPING, EXPIRED, WAKING}:
+    if life.phase is not Phase.AWAKE or was not in {SLEEPING, EXPIRED, WAKING}:
         return state
-    return replace(state, reason=WAKING, message="Its pod is being started again.")
+    waking = replace(state, reason=WAKING, message="Its pod is being started again.")
+    if state.reason == "Installing" and "pack" in observed.status and observed.pod is not None:
+        # What was installed is being unpacked, unless it takes long: then something else was asked for meanwhile.
+        slow = parse_time(observed.pod["status"]["startTime"]) + SLOW_AFTER
+        return replace(waking, look_again=slow) if now < slow else state
+    return waking if state.reason == "Starting" else state
 
 
 def _runs(observed: Observed) -> bool:

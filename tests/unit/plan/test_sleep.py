@@ -9,6 +9,7 @@ from sandkeeper.plan.idle import Usage
 from sandkeeper.plan.lifecycle import written
 from sandkeeper.plan.packing import PackResult
 from sandkeeper.plan.sandbox import Plan
+from sandkeeper.plan.status import SLOW_AFTER
 from sandkeeper.plan.writes import Create, Delete, Pack, Patch
 from unit.fakes.objects import NOW, Json, claim_of, node, plan, pod_of, ports_policy_of, sandbox, service_of, told
 
@@ -186,6 +187,27 @@ def test_a_waking_sandbox_says_the_same_until_it_runs() -> None:
     runs = decide(AWAKE, pod=pod_of(AWAKE, RUNS), status=status)
     assert told(runs)["Ready"] == ("True", "Running")
     assert "startedFrom" not in runs.status
+
+
+@pytest.mark.parametrize(
+    ("age", "kept", "reason"),
+    [
+        pytest.param(timedelta(seconds=2), True, "Waking", id="unpacks"),
+        pytest.param(SLOW_AFTER, True, "Installing", id="something else was asked for meanwhile"),
+        pytest.param(timedelta(seconds=2), False, "Installing", id="nothing was kept"),
+    ],
+)
+def test_one_that_wakes_tells_of_an_installation_only_where_there_is_one(
+    age: timedelta, *, kept: bool, reason: str
+) -> None:
+    owner = sandbox(setup="make", workspace={"type": "Persistent"})
+    at_work = {"name": "sandbox", "image": "i", "restartCount": 0, "state": {"running": {}}, "started": False}
+    pod = pod_of(owner, {"phase": "Running", "startTime": written(NOW - age), "containerStatuses": [at_work]})
+    status = {**ASLEEP, **decide(status=ASLEEP).status}
+    if kept:
+        status["pack"] = {"time": SINCE, "entries": 1, "bytes": 1}
+
+    assert told(decide(owner, pod=pod, status=status))["Ready"] == ("False", reason)
 
 
 def test_one_that_wakes_while_its_pod_still_ends_waits_for_that() -> None:
