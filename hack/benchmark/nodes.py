@@ -7,7 +7,7 @@ POD_RANGE = "10.128.0.0/10"
 _CAPACITY = {"cpu": "1000", "memory": "4Ti", "ephemeral-storage": "64Ti", "pods": "10000"}
 
 
-def node(index: int) -> Json:
+def node(index: int, address: str = ADDRESS, port: int = 10250) -> Json:
     """Return a node as its kubelet would register it; kwok makes it ready."""
     name = f"simulated-{index:03d}"
     return {
@@ -17,7 +17,8 @@ def node(index: int) -> Json:
         "status": {
             "capacity": _CAPACITY,
             "allocatable": _CAPACITY,
-            "addresses": [{"type": "InternalIP", "address": ADDRESS}, {"type": "Hostname", "address": name}],
+            "addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
         },
     }
 

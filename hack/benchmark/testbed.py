@@ -13,6 +13,7 @@ import yaml
 
 from benchmark import audit, chart
 from benchmark.errors import BenchmarkError
+from benchmark.kubelets import KubeletStandIns
 from benchmark.nodes import ADDRESS, POD_RANGE, namespace, node
 from benchmark.scenarios import SPREAD
 from benchmark.scenarios import namespace as namespace_name
@@ -32,6 +33,8 @@ _UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=10000")
 _POLICY_SECONDS = 1.0
 # The simulated nodes send no heartbeats.
 _PATIENT = ("--node-monitor-grace-period=24h",)
+# The simulated nodes' address is nobody's.
+_NOBODY_ASKED = {"SANDKEEPER_IDLE_ACCOUNT": ""}
 # kwok fills in no defaults for what a configuration of one's own leaves out.
 _KWOK_OPTIONS = {
     "manageAllNodes": True,
@@ -57,14 +60,23 @@ class Testbed:
         Whether the apiserver writes an audit log, which costs it time.
     operator
         The operator's command; none for raw pods alone.
+    kubelets
+        Who tells how busy sandboxes are; without them nobody is asked.
     """
 
     def __init__(
-        self, folder: Path, *, nodes: int = 100, counted: bool = False, operator: Sequence[str] | None = OPERATOR
+        self,
+        folder: Path,
+        *,
+        nodes: int = 100,
+        counted: bool = False,
+        operator: Sequence[str] | None = OPERATOR,
+        kubelets: KubeletStandIns | None = None,
     ) -> None:
         self.plane = ControlPlane(folder, COMPONENTS, audit_policy=audit.POLICY if counted else None)
         self._folder = folder
         self._nodes = nodes
+        self._kubelets = kubelets
         self._command = list(operator or ())
         self._programs: dict[str, Program] = {}
         self._installation: chart.Installation | None = None
@@ -114,11 +126,15 @@ class Testbed:
         self.plane.programs["kube-controller-manager"].command.extend(_PATIENT)
         self.plane.start()
         self._run("kwok", self._kwok_command(), {})
-        self._apply(node(index) for index in range(self._nodes))
+        self._apply(self._node(index) for index in range(self._nodes))
         self._make_namespaces([namespace_name(index) for index in range(SPREAD)])
         if self.has_operator:
             self._install()
             self.start_operator()
+
+    def _node(self, index: int) -> Json:
+        kubelets = self._kubelets
+        return node(index, kubelets.address(index), kubelets.port) if kubelets else node(index)
 
     def _make_namespaces(self, names: Sequence[str]) -> None:
         self._apply(namespace(name) for name in names)
@@ -200,7 +216,8 @@ class Testbed:
 
     def _operator_environment(self, installed: chart.Installation) -> dict[str, str]:
         ports = free_ports("127.0.0.1")
-        return installed.settings | {
+        asked = {"SANDKEEPER_IDLE_KUBELET_CA": str(self._kubelets.ca)} if self._kubelets else _NOBODY_ASKED
+        return installed.settings | asked | {
             "SANDKEEPER_NAMESPACE": chart.NAMESPACE,
             "SANDKEEPER_POD_NAME": "benchmark",
             "SANDKEEPER_METRICS_PORT": str(ports.apiserver),

@@ -1,0 +1,112 @@
+"""A thousand sandboxes with workspaces that do nothing, on simulated nodes whose kubelets are asked: what that costs."""
+
+import asyncio
+from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
+from pathlib import Path
+
+from benchmark import generator
+from benchmark.connection import connected
+from benchmark.errors import BenchmarkError
+from benchmark.kubelets import KubeletStandIns
+from benchmark.objects import sandboxes
+from benchmark.scenarios import SPREAD, Scenario
+from benchmark.testbed import Testbed
+from benchmark.usage import CpuSeconds, cpu_seconds, difference, forget_peak, peak_memory
+from localcluster.progress import say, step
+from sandkeeper.api.names import MANAGED_LABEL, MANAGED_VALUE, claim_name
+from sandkeeper.runtime.client import ApiClient
+from sandkeeper.runtime.resource import PODS, STORAGE_CLASSES, Json, Key, Resource
+
+IDLE = Scenario("idle-1000", "idle with workspaces", 1000, namespaces=SPREAD)
+SETTLE_SECONDS = 60.0
+_VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
+_CLASS: Json = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "benchmark", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+    "provisioner": "kubernetes.io/no-provisioner",
+}
+
+
+@dataclass
+class Idling:
+    """What was measured.
+
+    Attributes
+    ----------
+    minutes
+        CPU seconds of each minute, by process.
+    memory
+        The operator's peak resident memory meanwhile, in bytes.
+    answers
+        Pages that were asked of kubelets in all minutes together.
+    """
+
+    count: int
+    nodes: int
+    minutes: list[CpuSeconds] = field(default_factory=list)
+    memory: int = 0
+    answers: int = 0
+
+    def share(self, process: str) -> float:
+        """Return the part of a core that a process used."""
+        return sum(minute[process] for minute in self.minutes) / len(self.minutes) / 60
+
+
+async def measure_idling(folder: Path, nodes: int, minutes: int) -> Idling:
+    """Create the sandboxes, wait until they rest, and see what goes on."""
+    async with KubeletStandIns(folder / "kubelets", nodes) as kubelets:
+        with step(f"starting a testbed of {nodes} simulated nodes with kubelets to ask"):
+            bed = Testbed(folder / "idle", nodes=nodes, kubelets=kubelets)
+            bed.__enter__()
+        try:
+            async with connected(bed.client) as client:
+                with step(f"creating {IDLE.count} sandboxes with workspaces"):
+                    await _create(client, kubelets)
+                return await _watched(bed, kubelets, Idling(IDLE.count, nodes), minutes)
+        finally:
+            bed.__exit__(None, None, None)
+
+
+async def _create(client: ApiClient, kubelets: KubeletStandIns) -> None:
+    await client.create(STORAGE_CLASSES, "", _CLASS)
+    keys = IDLE.keys(0)
+    await generator.burst(keys, lambda key: _offer(client, key))
+    plain = sandboxes()
+    target = with_changes(plain, template=plain.template | {"spec": {}})
+    timing = await generator.create(client, target, IDLE, keys)
+    if not timing.complete:
+        raise BenchmarkError(f"{len(timing.latencies)} of {timing.expected} sandboxes with workspaces became Running")
+    selector = {"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"}
+    kubelets.run([pod async for page in client.list_pages(PODS, params=selector) for pod in page["items"]])
+
+
+async def _offer(client: ApiClient, key: Key) -> None:
+    """Make the volume that a sandbox's claim will be bound to; simulated nodes need nothing behind it."""
+    claim = {"namespace": key.namespace, "name": claim_name(key.name)}
+    spec = {
+        "storageClassName": "benchmark",
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Ti"},
+        "claimRef": claim,
+        "hostPath": {"path": "/nowhere"},
+    }
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": key.name}, "spec": spec}
+    await client.create(_VOLUMES, "", volume)
+
+
+async def _watched(bed: Testbed, kubelets: KubeletStandIns, idling: Idling, minutes: int) -> Idling:
+    await asyncio.sleep(SETTLE_SECONDS)
+    operator = bed.pids["operator"]
+    forget_peak(operator)
+    asked = kubelets.answers
+    for minute in range(minutes):
+        before = cpu_seconds(bed.pids)
+        await asyncio.sleep(60)
+        bed.check()
+        idling.minutes.append(difference(before, cpu_seconds(bed.pids)))
+        idling.memory = peak_memory(operator)
+        say(f"idle, minute {minute + 1}: the operator used {idling.minutes[-1]['operator'] / 60:.2%} of a core")
+    idling.answers = kubelets.answers - asked
+    return idling
