@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 import uvloop
 
-from benchmark import measurement, report
+from benchmark import measurement, report, state
 from benchmark.errors import BenchmarkError
 from benchmark.machine import environment
 from benchmark.measurement import Setup
@@ -27,14 +27,21 @@ from sandkeeper.runtime.errors import ApiError
 
 NOT_CONVERGED = 1
 FAILED = 2
+_SCENARIOS_HELP = (
+    f"Of {', '.join(NAMES)}; by default all. Or of {', '.join(state.NAMES)}: workspaces, sleep and packs, "
+    "the first two on this checkout's cluster (`hack/cluster`)."
+)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def known(names: list[str] | None) -> list[str] | None:
-    """Refuse a scenario that there is not."""
-    if unknown := sorted(set(names or ()) - set(NAMES)):
-        raise typer.BadParameter(f"there is no scenario {', '.join(unknown)}; there are {', '.join(NAMES)}")
+    """Refuse a scenario that there is not, and those together that make different reports."""
+    every = (*NAMES, *state.NAMES)
+    if unknown := sorted(set(names or ()) - set(every)):
+        raise typer.BadParameter(f"there is no scenario {', '.join(unknown)}; there are {', '.join(every)}")
+    if 0 < len(set(names or ()) & set(state.NAMES)) < len(set(names or ())):
+        raise typer.BadParameter(f"{', '.join(state.NAMES)} are measured in runs of their own")
     return names
 
 
@@ -42,10 +49,13 @@ def known(names: list[str] | None) -> list[str] | None:
 def bench(
     scenarios: Annotated[
         list[str] | None,
-        typer.Argument(callback=known, metavar="[SCENARIO]...", help=f"Of {', '.join(NAMES)}; by default all."),
+        typer.Argument(callback=known, metavar="[SCENARIO]...", help=_SCENARIOS_HELP),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help=f"Two minutes instead of ten: {', '.join(QUICK)}.")] = False,
-    rounds: Annotated[int | None, typer.Option(min=1, max=20, help="Rounds per scenario; 3, with --quick 1.")] = None,
+    rounds: Annotated[
+        int | None,
+        typer.Option(min=1, max=20, help="Rounds per scenario; 3, with --quick 1; of life 20, of packs and minutes 5."),
+    ] = None,
     nodes: Annotated[int, typer.Option(min=1, max=1000, help="Simulated nodes.")] = 100,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the results here too.")] = None,
     profile: Annotated[Path | None, typer.Option(help="Folder for profiles of operator and apiserver.")] = None,
@@ -69,6 +79,10 @@ def bench(
     if profile:
         profile.mkdir(parents=True, exist_ok=True)
     with told_plainly(), workspace() as folder:
+        if set(scenarios or ()) & set(state.NAMES):
+            for part in state.measured(scenarios or [], folder, nodes, rounds):
+                sys.stdout.write(part)
+            return
         setup = Setup(folder, nodes, command, without_policies)
         results = Results(environment())
         wanted = chosen(scenarios or [], quick=quick)

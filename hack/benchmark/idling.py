@@ -1,4 +1,4 @@
-"""A thousand sandboxes with workspaces that do nothing, on simulated nodes whose kubelets are asked: what that costs."""
+"""What a thousand idle sandboxes with workspaces cost, on simulated nodes whose kubelets are asked."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -14,12 +14,14 @@ from benchmark.scenarios import SPREAD, Scenario
 from benchmark.testbed import Testbed
 from benchmark.usage import CpuSeconds, cpu_seconds, difference, forget_peak, peak_memory
 from localcluster.progress import say, step
-from sandkeeper.api.names import MANAGED_LABEL, MANAGED_VALUE, claim_name
+from sandkeeper.api.names import MANAGED_LABEL, MANAGED_VALUE
 from sandkeeper.runtime.client import ApiClient
-from sandkeeper.runtime.resource import PODS, STORAGE_CLASSES, Json, Key, Resource
+from sandkeeper.runtime.resource import CLAIMS, PODS, STORAGE_CLASSES, Json, Resource
 
 IDLE = Scenario("idle-1000", "idle with workspaces", 1000, namespaces=SPREAD)
 SETTLE_SECONDS = 60.0
+_OURS = {"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"}
+_BOUND = {"pv.kubernetes.io/bind-completed": "yes"}
 _VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 _CLASS: Json = {
     "apiVersion": "storage.k8s.io/v1",
@@ -71,29 +73,38 @@ async def measure_idling(folder: Path, nodes: int, minutes: int) -> Idling:
 
 async def _create(client: ApiClient, kubelets: KubeletStandIns) -> None:
     await client.create(STORAGE_CLASSES, "", _CLASS)
-    keys = IDLE.keys(0)
-    await generator.burst(keys, lambda key: _offer(client, key))
     plain = sandboxes()
     target = with_changes(plain, template=plain.template | {"spec": {}})
-    timing = await generator.create(client, target, IDLE, keys)
+    async with asyncio.TaskGroup() as tasks:
+        binder = tasks.create_task(_bind_all(client))
+        timing = await generator.create(client, target, IDLE, IDLE.keys(0))
+        binder.cancel()
     if not timing.complete:
         raise BenchmarkError(f"{len(timing.latencies)} of {timing.expected} sandboxes with workspaces became Running")
-    selector = {"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"}
-    kubelets.run([pod async for page in client.list_pages(PODS, params=selector) for pod in page["items"]])
+    kubelets.run([pod async for page in client.list_pages(PODS, params=_OURS) for pod in page["items"]])
 
 
-async def _offer(client: ApiClient, key: Key) -> None:
-    """Make the volume that a sandbox's claim will be bound to; simulated nodes need nothing behind it."""
-    claim = {"namespace": key.namespace, "name": claim_name(key.name)}
-    spec = {
-        "storageClassName": "benchmark",
-        "accessModes": ["ReadWriteOnce"],
-        "capacity": {"storage": "1Ti"},
-        "claimRef": claim,
-        "hostPath": {"path": "/nowhere"},
-    }
-    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": key.name}, "spec": spec}
-    await client.create(_VOLUMES, "", volume)
+async def _bind_all(client: ApiClient) -> None:
+    """Bind every claim from now on as Kubernetes' own controller would, which takes minutes for so many at once."""
+    page = await client.list_page(CLAIMS, params=_OURS)
+    async with asyncio.TaskGroup() as tasks:
+        async for event in client.watch(CLAIMS, page["metadata"]["resourceVersion"], _OURS):
+            if event["type"] == "ADDED":
+                tasks.create_task(_bind(client, event["object"]))
+
+
+async def _bind(client: ApiClient, claim: Json) -> None:
+    """Make a volume for a claim; simulated nodes need nothing behind it."""
+    namespace, name, uid = (claim["metadata"][field] for field in ("namespace", "name", "uid"))
+    holds = {"capacity": claim["spec"]["resources"]["requests"], "accessModes": claim["spec"]["accessModes"]}
+    reference = {"apiVersion": "v1", "kind": CLAIMS.kind, "namespace": namespace, "name": name, "uid": uid}
+    spec = {"storageClassName": "benchmark", **holds, "claimRef": reference, "hostPath": {"path": "/nowhere"}}
+    await client.create(
+        _VOLUMES, "", {"apiVersion": "v1", "kind": _VOLUMES.kind, "metadata": {"name": uid}, "spec": spec}
+    )
+    bound = {"metadata": {"annotations": _BOUND}, "spec": {"volumeName": uid}}
+    await client.patch(CLAIMS, namespace, name, bound)
+    await client.patch(CLAIMS, namespace, name, {"status": {"phase": "Bound", **holds}}, subresource="status")
 
 
 async def _watched(bed: Testbed, kubelets: KubeletStandIns, idling: Idling, minutes: int) -> Idling:

@@ -1,4 +1,4 @@
-"""What of kubelets the operator asks: their pages of measurements, behind TLS, each on a loopback address of its own."""
+"""The kubelets' pages of measurements that the operator reads, behind TLS, each on a loopback address of its own."""
 
 import ssl
 import time

@@ -98,8 +98,9 @@ class RawPods(Side):
         if step == "sleep":
             deletion = self._client.delete(PODS, self._namespace, name)
             return await self._seen([_RAW_PODS], name, _gone, deletion)
-        pod = self._client.create(PODS, self._namespace, self._pod_named(name))
-        asked = (pod,) if step == "wake" else (self._client.create(CLAIMS, self._namespace, self._claim_named(name)), pod)
+        asked = [self._client.create(PODS, self._namespace, self._pod_named(name))]
+        if step == "start":
+            asked.insert(0, self._client.create(CLAIMS, self._namespace, self._claim_named(name)))
         return await self._seen([_RAW_PODS], name, lambda _, obj: is_true(obj, "Ready"), *asked)
 
     async def end(self, name: str) -> None:
@@ -127,8 +128,10 @@ class SandboxesOfNamespace(Side):
         """Create one, send it to sleep, or wake it."""
         if step == "sleep":
             return await self._seen([_OURS, _PODS], name, _asleep, self._asked(name, "Sleeping"))
-        sandbox = small_sandbox(name, self._namespace)
-        asked = self._asked(name, "Running") if step == "wake" else self._client.create(SANDBOXES, self._namespace, sandbox)
+        if step == "wake":
+            asked = self._asked(name, "Running")
+        else:
+            asked = self._client.create(SANDBOXES, self._namespace, small_sandbox(name, self._namespace))
         return await self._seen([_OURS], name, lambda _, obj: is_true(obj, "Running"), asked)
 
     async def end(self, name: str) -> None:

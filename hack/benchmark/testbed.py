@@ -33,6 +33,7 @@ _UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=10000")
 _POLICY_SECONDS = 1.0
 # The simulated nodes send no heartbeats.
 _PATIENT = ("--node-monitor-grace-period=24h",)
+_NO_BINDER = "--controllers=*,-persistentvolume-binder-controller"
 # The simulated nodes' address is nobody's.
 _NOBODY_ASKED = {"SANDKEEPER_IDLE_ACCOUNT": ""}
 # kwok fills in no defaults for what a configuration of one's own leaves out.
@@ -124,6 +125,9 @@ class Testbed:
         for name in ("kube-controller-manager", "kube-scheduler"):
             self.plane.programs[name].command.extend(_UNLIMITED)
         self.plane.programs["kube-controller-manager"].command.extend(_PATIENT)
+        if self._kubelets:
+            # Whoever brings kubelets binds claims as well.
+            self.plane.programs["kube-controller-manager"].command.append(_NO_BINDER)
         self.plane.start()
         self._run("kwok", self._kwok_command(), {})
         self._apply(self._node(index) for index in range(self._nodes))
@@ -217,14 +221,18 @@ class Testbed:
     def _operator_environment(self, installed: chart.Installation) -> dict[str, str]:
         ports = free_ports("127.0.0.1")
         asked = {"SANDKEEPER_IDLE_KUBELET_CA": str(self._kubelets.ca)} if self._kubelets else _NOBODY_ASKED
-        return installed.settings | asked | {
-            "SANDKEEPER_NAMESPACE": chart.NAMESPACE,
-            "SANDKEEPER_POD_NAME": "benchmark",
-            "SANDKEEPER_METRICS_PORT": str(ports.apiserver),
-            "SANDKEEPER_PROBES_PORT": str(ports.etcd),
-            "KUBECONFIG": str(self._token_kubeconfig(installed)),
-            "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "operator"), str(CHECKOUT / "hack")]),
-        }
+        return (
+            installed.settings
+            | asked
+            | {
+                "SANDKEEPER_NAMESPACE": chart.NAMESPACE,
+                "SANDKEEPER_POD_NAME": "benchmark",
+                "SANDKEEPER_METRICS_PORT": str(ports.apiserver),
+                "SANDKEEPER_PROBES_PORT": str(ports.etcd),
+                "KUBECONFIG": str(self._token_kubeconfig(installed)),
+                "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "operator"), str(CHECKOUT / "hack")]),
+            }
+        )
 
     def _token_kubeconfig(self, installed: chart.Installation) -> Path:
         # With a token, as a pod has it: the apiserver verifies a certificate anew with every request, a token rarely.

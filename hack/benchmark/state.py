@@ -1,0 +1,44 @@
+"""The runs that have reports of their own: life of real pods, their packs, and idleness of simulated ones."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import uvloop
+
+from benchmark import life, packs, state_report
+from benchmark.idling import measure_idling
+from benchmark.machine import environment
+from benchmark.real import real_cluster
+
+NAMES = ("life", "packs", "idle")
+IDLE_MINUTES = 5
+
+
+def measured(names: Sequence[str], folder: Path, nodes: int, rounds: int | None) -> Iterator[str]:
+    """Measure what is named, and give each part of the report as soon as it is there.
+
+    Parameters
+    ----------
+    folder
+        For what the runs need.
+    nodes
+        Simulated nodes that idle sandboxes are on.
+    rounds
+        For idle sandboxes, minutes; None for each run's own.
+    """
+    yield state_report.heading(environment())
+    if "life" in names or "packs" in names:
+        yield from _on_real_nodes(names, rounds)
+    if "idle" in names:
+        idling = uvloop.run(measure_idling(folder, nodes, rounds or IDLE_MINUTES))
+        yield f"\n{state_report.idle_table(idling)}\n"
+
+
+def _on_real_nodes(names: Sequence[str], rounds: int | None) -> Iterator[str]:
+    with real_cluster() as cluster:
+        if "life" in names:
+            lived = uvloop.run(life.measure_life(cluster, rounds or life.ROUNDS))
+            yield f"\n{state_report.life_table(lived)}\n"
+        if "packs" in names:
+            packed = packs.measure_packs(cluster, rounds or packs.ROUNDS)
+            yield f"\n{state_report.packs_table(packed)}\n"
