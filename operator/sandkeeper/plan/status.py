@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.names import claim_name, pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
-from sandkeeper.plan.lifecycle import WAKING, Life, Phase
+from sandkeeper.plan.lifecycle import Life, Phase
 from sandkeeper.plan.pod import pod_labels
 from sandkeeper.plan.pod_state import PodState, condition
 from sandkeeper.plan.volume_usage import full_volume
@@ -50,10 +50,12 @@ def status_of(
         Of the present status only times of unchanged conditions and facts about the first start are kept.
     """
     pod = observed.pod if state.running else None
+    # One that wakes has its pod a moment later; to say so then would be a write of its own.
+    has_pod = observed.pod is not None or state.reason == "Waking"
     status: Json = {
         "observedGeneration": observed.sandbox.metadata.generation,
         "conditions": _conditions(observed, environment, state, late, now),
-        "podName": pod_name(observed.sandbox.metadata.name) if _shows_pod(observed, state) else None,
+        "podName": pod_name(observed.sandbox.metadata.name) if has_pod and not state.at_rest else None,
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
         "workspaceClaimName": None if life.phase is Phase.ENDED else _claim_name(observed, environment),
         "effective": environment.status().to_json(),
@@ -65,11 +67,6 @@ def status_of(
         status |= _running_facts(observed, pod, now)
         status["startedFrom"] = status["startedFrom"] or "Cold"
     return {name: value for name, value in status.items() if value is not None}
-
-
-def _shows_pod(observed: Observed, state: PodState) -> bool:
-    """Whether there is a pod to tell of; while one wakes this alone would cost a write."""
-    return observed.pod is not None and not state.at_rest and state.reason != WAKING
 
 
 def _claim_name(observed: Observed, environment: Environment) -> str | None:

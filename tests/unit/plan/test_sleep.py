@@ -210,6 +210,15 @@ def test_one_that_wakes_tells_of_an_installation_only_where_there_is_one(
     assert told(decide(owner, pod=pod, status=status))["Ready"] == ("False", reason)
 
 
+def test_the_word_that_it_wakes_names_the_pod_so_that_its_coming_costs_none() -> None:
+    asleep = {**ASLEEP, **decide(status=ASLEEP).status}
+    waking = decide(AWAKE, status=asleep).status
+    status = {name: value for name, value in {**asleep, **waking}.items() if value is not None}
+
+    assert waking["podName"] == "sbx-a"
+    assert decide(AWAKE, pod=pod_of(AWAKE, {"phase": "Pending"}), status=status).status == {}
+
+
 def test_one_that_wakes_while_its_pod_still_ends_waits_for_that() -> None:
     pod = keeping(deletionTimestamp=written(NOW + timedelta(seconds=20)))
     found = decide(AWAKE, pod=pod, status={**ASLEEP, **decide(status=ASLEEP).status})
