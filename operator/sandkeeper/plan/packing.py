@@ -115,7 +115,7 @@ def unreachable(pod_uid: str, error: str, now: datetime) -> PackResult:
 def _told(refusal: _Refusal) -> str:
     message = harmless(refusal.message, _LONGEST_SENTENCE) or "The guest gave no reason."
     biggest = [f"{harmless(each.path, _LONGEST_PATH)} ({_size(each.bytes)})" for each in refusal.largest]
-    return f"{message} The biggest: {', '.join(biggest)}." if biggest else message
+    return f"{message.rstrip('.')}. The biggest: {', '.join(biggest)}." if biggest else message
 
 
 def _size(count: int) -> str:

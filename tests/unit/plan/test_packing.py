@@ -124,7 +124,7 @@ def test_a_guests_answer_is_read() -> None:
 
 def test_the_biggest_paths_are_told() -> None:
     largest = [{"path": "/opt/model\n.bin", "bytes": 3 * 1024**3}, {"path": "/a", "bytes": 700}]
-    said = answer(error={"reason": "TooLarge", "message": "The pack is larger than 1 GiB.", "largest": largest})
+    said = answer(error={"reason": "TooLarge", "message": "The pack is larger than 1 GiB", "largest": largest})
 
     result = pack_result("u", 1, said, NOW)
 
