@@ -15,13 +15,14 @@ from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
 from sandkeeper.plan.announcement import lost_workspace, newly_full, newly_opened, worth_an_event
+from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.ownership import owner_of
 from sandkeeper.plan.pod_state import condition, failed, has_failed
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
-from sandkeeper.plan.sandbox import Plan, conflict_state, irrevocable, plan_sandbox, refused, revives
+from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
 from sandkeeper.plan.volume import worth_asking
 from sandkeeper.plan.writes import Create, Delete, Pack, Write
@@ -119,7 +120,7 @@ class SandboxController:
             observed = replace(observed, volume_news=await self._news.of(late))
         plan = plan_sandbox(observed, now)
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
-        if revives(observed, plan) or irrevocable(plan):
+        if needs_confirmation(observed, plan):
             await self._confirm(observed)
         try:
             for write in plan.writes:
@@ -131,13 +132,16 @@ class SandboxController:
             await self._tell_refusal(observed, write, error, now)
             raise
         await self._write_status(observed, plan)
-        if observed.pod and plan.state.ready and plan.state.running and not observed.packing:
-            # It runs on: what was packed is not all that it does.
-            self._packer.forget(observed.pod["metadata"]["uid"])
+        self._forget_pack(observed, plan)
         if any(isinstance(write, Delete) and self._cluster.lacks(write.child) for write in plan.writes):
             # It ended at once, and its event is no news to a store that knew it from the answer.
             return 0.0
         return max(0.0, (plan.look_again - now).total_seconds()) if plan.look_again else None
+
+    def _forget_pack(self, observed: Observed, plan: Plan) -> None:
+        """Drop the result of packing a pod that runs on: what was packed is soon not all that it did."""
+        if observed.pod and plan.state.ready and plan.state.running and not observed.packing:
+            self._packer.forget(observed.pod["metadata"]["uid"])
 
     async def _confirm(self, observed: Observed) -> None:
         """Make sure that a sandbox is as it is known before what it lost is made again, or what is lost is deleted.

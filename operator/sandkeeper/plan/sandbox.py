@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.resolve import resolve
-from sandkeeper.plan.claim import claim_ownership, create_claim, keep_claim, takes_over
+from sandkeeper.plan.claim import claim_ownership, create_claim, keep_claim
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
-from sandkeeper.plan.fence import fence_policy, is_fence, ports_policy
+from sandkeeper.plan.fence import fence_policy, ports_policy
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state
 from sandkeeper.plan.lifecycle import EXPIRED, WAKING, Life, Phase, life_of
@@ -134,28 +134,6 @@ def _waking(observed: Observed, life: Life, state: PodState, now: datetime) -> P
 def _runs(observed: Observed) -> bool:
     pod = observed.pod
     return pod is not None and ownership(pod, observed.sandbox) is Ownership.OURS and is_ready(pod)
-
-
-def irrevocable(plan: Plan) -> bool:
-    """Whether a plan deletes what can't be made again: a sandbox, or its workspace."""
-    return any(
-        isinstance(write, Delete) and write.child["kind"] in {"Sandbox", "PersistentVolumeClaim"}
-        for write in plan.writes
-    )
-
-
-def revives(observed: Observed, plan: Plan) -> bool:
-    """Whether a plan makes anew what a sandbox once had, rather than what it never had."""
-    if any(isinstance(write, Patch) and _takes_over(write) for write in plan.writes):
-        # With a sandbox that is gone already, a claim would go that was to be kept.
-        return True
-    return "observedGeneration" in observed.status and any(
-        isinstance(write, Create) and not is_fence(write.obj) for write in plan.writes
-    )
-
-
-def _takes_over(patch: Patch) -> bool:
-    return patch.child["kind"] == "PersistentVolumeClaim" and takes_over(patch.patch)
 
 
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.announcement import lost_workspace
 from sandkeeper.plan.claim import workspace_claim
-from sandkeeper.plan.sandbox import Plan, revives
+from sandkeeper.plan.confirmation import needs_confirmation
+from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.writes import Create, Delete, Patch
 from unit.fakes.merge import apply_merge_patch
@@ -100,8 +101,8 @@ def test_taking_it_over_for_good_is_done_only_for_a_sandbox_that_is_surely_there
     seen = plan(heir, claim=claim_of(KEEPING))
 
     assert [owner["uid"] for owner in patched(seen)["metadata"]["ownerReferences"]] == ["uid-heir"]
-    assert revives(observe(heir), seen)
-    assert not revives(observe(heir), plan(heir, claim=None))
+    assert needs_confirmation(observe(heir), seen)
+    assert not needs_confirmation(observe(heir), plan(heir, claim=None))
 
 
 def test_the_claim_of_a_deleted_sandbox_is_waited_for_and_never_used_again() -> None:
