@@ -43,7 +43,7 @@ def written(counts: Counter[str], kind: str, sandboxes: int) -> str:
 
 def packs_table(packs: Packs) -> str:
     """Return packing and unpacking beside tar and zstd."""
-    by_hand, ours = median(packs.by_hand[1]), median(packs.packed)
+    by_hand, ours = median(packs.by_hand[3]), median(packs.packed)
     rows = [
         ["pack: guest", number(ours, 2), number(ours / by_hand, 2), size(packs, "guest")],
         *(

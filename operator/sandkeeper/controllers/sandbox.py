@@ -133,6 +133,10 @@ class SandboxController:
             raise
         await self._write_status(observed, plan)
         self._forget_pack(observed, plan)
+        return self._next_pass(plan, now)
+
+    def _next_pass(self, plan: Plan, now: datetime) -> float | None:
+        """Seconds until time alone may change something; None for never."""
         if any(isinstance(write, Delete) and self._cluster.lacks(write.child) for write in plan.writes):
             # It ended at once, and its event is no news to a store that knew it from the answer.
             return 0.0

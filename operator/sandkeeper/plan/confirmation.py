@@ -27,7 +27,7 @@ def _revives(observed: Observed, plan: Plan) -> bool:
 
 
 def _is_irrevocable(write: Write) -> bool:
-    """Whether a write ends what can't be made again, a sandbox or a workspace, at once or with a sandbox that is gone."""
+    """Whether a write ends what can't be made again: a sandbox or a workspace, at once or with one that is gone."""
     match write:
         case Delete(child):
             return child["kind"] in {"Sandbox", "PersistentVolumeClaim"}

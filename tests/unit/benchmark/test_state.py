@@ -40,7 +40,7 @@ def test_a_step_is_told_by_its_medians() -> None:
 
 
 def test_packs_are_told_beside_those_by_hand() -> None:
-    packs = Packs([3.0], {1: [2.0], 3: [4.0]}, [1.0], [2.0], {"guest": 2_000_000, "zstd -1": 1, "zstd -3": 1})
+    packs = Packs([3.0], {1: [4.0], 3: [2.0]}, [1.0], [2.0], {"guest": 2_000_000, "zstd -1": 1, "zstd -3": 1})
     lines = state_report.packs_table(packs).splitlines()
 
     assert "| pack: guest | 3.00 | 1.50 | 2 |" in lines
