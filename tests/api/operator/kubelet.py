@@ -105,7 +105,9 @@ class Kubelet:
         if not node and "deletionTimestamp" not in pod["metadata"]:
             self.bind(pod)
         elif node == self._node and "deletionTimestamp" in pod["metadata"]:
-            self._api.delete(PODS, pod["metadata"]["namespace"], pod["metadata"]["name"], grace=0)
+            # What it heard may be old, and a successor of the same name be there.
+            metadata = pod["metadata"]
+            self._api.delete(PODS, metadata["namespace"], metadata["name"], grace=0, uid=metadata["uid"])
         elif node == self._node and pod["status"]["phase"] == "Pending":
             self._start(pod)
 

@@ -77,10 +77,14 @@ class Api:
         """PATCH an object by a merge patch."""
         return self._call("PATCH", resource.path(namespace, name, sub), patch, "application/merge-patch+json")
 
-    def delete(self, resource: Resource, namespace: str, name: str, *, grace: int | None = None) -> None:
-        """DELETE an object; one that is gone already is as good."""
+    def delete(
+        self, resource: Resource, namespace: str, name: str, *, grace: int | None = None, uid: str | None = None
+    ) -> None:
+        """DELETE an object, only that of a uid where one is given; one that is gone already is as good."""
+        options: Json = {} if grace is None else {"gracePeriodSeconds": grace}
+        options |= {} if uid is None else {"preconditions": {"uid": uid}}
         try:
-            self._call("DELETE", resource.path(namespace, name), {} if grace is None else {"gracePeriodSeconds": grace})
+            self._call("DELETE", resource.path(namespace, name), options)
         except RefusedError as error:
             if error.status != 404:
                 raise

@@ -85,7 +85,7 @@ def test_two_hundred_fall_asleep_and_wake_at_once(operator: OperatorProcess, tea
     team.await_running(names)
     before = len(operator.proxy.writes(team.namespace))
 
-    with ThreadPoolExecutor(8) as clients:
+    with ThreadPoolExecutor(4) as clients:
         list(clients.map(lambda name: team.change(name, **SLEEP), names))
         for name in names:
             team.await_reason("Sleeping", name)
@@ -96,7 +96,6 @@ def test_two_hundred_fall_asleep_and_wake_at_once(operator: OperatorProcess, tea
     assert {each["status"]["startedFrom"] for each in awake} == {"Wake"}
     done = Counter(operator.proxy.writes(team.namespace)[before:])
     assert (done["delete pods"], done["create pods"]) == (200, 200)
-    # One that is made anew in the same moment tells no intermediate state.
     assert 400 <= done["patch sandboxes/status"] <= 600
 
 
