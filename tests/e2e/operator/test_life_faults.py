@@ -179,8 +179,12 @@ def test_a_disk_limit_that_is_too_small_to_unpack_is_told_and_heals(sandboxes: S
 def test_a_claim_deleted_while_it_sleeps_is_told_and_made_anew(sandboxes: Sandboxes) -> None:
     started(sandboxes, "robbed", setup="echo made > /etc/made")
     sandboxes.sleep("robbed")
+    by_hand = ("-n", sandboxes.namespace, "delete", "pvc", "sbx-robbed")
+    assert "set its spec.workspace.reclaimPolicy to Retain first" in sandboxes._kubectl.refused(*by_hand)
 
-    sandboxes.kubectl("delete", "pvc", "sbx-robbed")
+    sandboxes.change("robbed", workspace={"reclaimPolicy": "Retain"})
+    eventually(lambda: sandboxes.get("pvc", "sbx-robbed")["metadata"].get("ownerReferences"), lambda owners: not owners)
+    sandboxes._kubectl(*by_hand)
     sandboxes.wake("robbed")
 
     assert sandboxes.sh("robbed", "cat /etc/made; ls -A /workspace; ls /etc/changed 2>/dev/null || true") == "made\n"
