@@ -37,6 +37,8 @@ class Idling:
 
     Attributes
     ----------
+    nodes
+        Those that sandboxes run on: the others are not asked.
     minutes
         CPU seconds of each minute, by process.
     memory
@@ -66,7 +68,7 @@ async def measure_idling(folder: Path, nodes: int, minutes: int) -> Idling:
             async with connected(bed.client) as client:
                 with step(f"creating {IDLE.count} sandboxes with workspaces"):
                     await _create(client, kubelets)
-                return await _watched(bed, kubelets, Idling(IDLE.count, nodes), minutes)
+                return await _watched(bed, kubelets, Idling(IDLE.count, kubelets.busy), minutes)
         finally:
             bed.__exit__(None, None, None)
 

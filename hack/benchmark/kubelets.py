@@ -83,6 +83,11 @@ class KubeletStandIns:
         """Return where the n-th node's listens."""
         return self._addresses[index]
 
+    @property
+    def busy(self) -> int:
+        """Number of nodes that pods run on."""
+        return len(self._pods)
+
     def run(self, pods: Iterable[Json]) -> None:
         """Take pods for those that run, each on its node."""
         self._pods.clear()
@@ -93,7 +98,7 @@ class KubeletStandIns:
     def _asked(self, request: web.Request) -> list[tuple[str, str]]:
         self.answers += 1
         transport = request.transport
-        return self._pods[transport.get_extra_info("sockname")[0]] if transport else []
+        return self._pods.get(transport.get_extra_info("sockname")[0], []) if transport else []
 
     async def _resources(self, request: web.Request) -> web.Response:
         now = time.time()

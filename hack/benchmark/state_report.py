@@ -77,4 +77,4 @@ def idle_table(idling: Idling) -> str:
         ["kubelet pages a minute", number(idling.answers / len(idling.minutes), 0)],
         ["apiserver CPU, of a core", f"{idling.share('apiserver'):.2%}"],
     ]
-    return table([f"{idling.count:,} idle sandboxes, {idling.nodes} nodes", ""], rows, words=1)
+    return table([f"{idling.count:,} idle sandboxes, on {idling.nodes} nodes", ""], rows, words=1)
