@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from api.kubectl import Kubectl
+from benchmark.connection import connected
 from e2e.operator.sandboxes import Sandboxes, eventually
 from e2e.operator.test_trouble import has_reason
 from installation import NAMESPACE
 from localcluster.images.catalogue import PAUSE
-from sandkeeper.runtime.client import ApiClient
-from sandkeeper.runtime.connection import connect
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.exec import Command, ExecResult
 from sandkeeper.runtime.resource import Key
@@ -120,27 +119,24 @@ def test_the_operator_runs_commands_in_sandboxes_alone(sandboxes: Sandboxes, kub
 
 
 @pytest.fixture
-def run(kubeconfig: Path, sandboxes: Sandboxes, monkeypatch: pytest.MonkeyPatch) -> "Runner":
+def run(kubeconfig: Path, sandboxes: Sandboxes) -> "Runner":
     """Run a command as the operator does."""
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
-    return Runner(sandboxes.namespace)
+    return Runner(kubeconfig, sandboxes.namespace)
 
 
 class Runner:
     """The operator's own way into pods, with the administrator's credentials."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str) -> None:
+        self._kubeconfig = kubeconfig
         self._namespace = namespace
 
     def __call__(self, name: str, *words: str) -> ExecResult:
         return asyncio.run(self._run(Command(Key(self._namespace, f"sbx-{name}"), "sandbox", words)))
 
     async def _run(self, command: Command) -> ExecResult:
-        connection = await connect("tests")
-        try:
-            return await ApiClient(connection.session, connection.server).run(command)
-        finally:
-            await connection.close()
+        async with connected(self._kubeconfig) as client:
+            return await client.run(command)
 
 
 def test_commands_are_heard_to_their_end(sandboxes: Sandboxes, run: Runner) -> None:

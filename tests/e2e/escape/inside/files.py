@@ -75,7 +75,8 @@ def mounts() -> list[tuple[str, str, str]]:
 
 @GROUP.attempt("is shown a folder of the node by a mount", "its own only")
 def host_mounts(_scene: Scene) -> str:
-    own = {"/workspace", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/"}
+    kept = {"/workspace", "/.sandkeeper/bin", "/.sandkeeper/system"}
+    own = kept | {"/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/dev/termination-log", "/"}
     virtual = {"proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "devtmpfs"}
     strange = [(shown, where) for shown, where, kind in mounts() if where not in own and kind not in virtual]
     if not strange:
