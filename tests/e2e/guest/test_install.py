@@ -138,21 +138,21 @@ def test_every_manager_installs_and_then_setup_runs(start: Start) -> None:
     machine = start()
 
     done = machine.install(
-        setup="greeter > /root/greeted",
+        setup="greeter > /srv/greeted",
         apt=["greeter"],
         pip=["greeting==1.0"],
         npm=["greeter-cli@1.0.0", "@team/tool"],
     )
 
     assert done.code == 0, done.log
-    assert machine.sh("cat /root/greeted; greeting; greeter-cli; tool").splitlines() == [
+    assert machine.sh("cat /srv/greeted; greeting; greeter-cli; tool").splitlines() == [
         "hello2 from greeter 2.0",
         "greeting 1.0",
         "greeter-cli 1.0.0",
         "tool 2.0.0",
     ]
     # Nothing that was only downloaded is left, and root was nobody on the node.
-    assert machine.sh("ls -A /var/lib/apt/lists; ls -d /root/.npm /root/.cache 2>/dev/null || true") == ""
+    assert machine.sh("ls -A /var/lib/apt/lists; set -e; cd ~root; ls -d .npm .cache 2>/dev/null || true") == ""
     assert machine.sh("ls /var/cache/apt/archives | grep -c deb$ || true").strip() == "0"
     assert machine.sh("cat /proc/self/uid_map").split()[1] != "0"
 
@@ -173,7 +173,7 @@ def test_every_manager_installs_and_then_setup_runs(start: Start) -> None:
 def test_a_package_that_cannot_be_had_is_told_in_the_managers_words(
     start: Start, manager: str, package: str, line: str
 ) -> None:
-    failed = start().install(setup="touch /root/never", **{manager: [package]})
+    failed = start().install(setup="touch /srv/never", **{manager: [package]})
 
     assert failed.code != 0
     assert failed.step == manager
@@ -184,10 +184,10 @@ def test_a_package_that_cannot_be_had_is_told_in_the_managers_words(
 def test_a_setup_that_fails_is_told_with_its_code_and_last_line(start: Start) -> None:
     machine = start()
 
-    failed = machine.install(setup="echo begun\necho no luck >&2\n(exit 7)\ntouch /root/never", apt=["greeter"])
+    failed = machine.install(setup="echo begun\necho no luck >&2\n(exit 7)\ntouch /srv/never", apt=["greeter"])
 
     assert (failed.code, failed.step, failed.lines) == (7, "setup", ["no luck", "begun"])
-    assert machine.sh("ls /root") == ""
+    assert machine.sh("ls /srv") == ""
 
 
 def test_pip_and_npm_come_through_apt_where_the_image_lacks_them(start: Start) -> None:
