@@ -20,7 +20,7 @@ from sandkeeper.controllers.children import InTheWayError
 from sandkeeper.plan.canary import canary_pod
 from sandkeeper.plan.enforcement import Verdict, broken, exclusion, overturns, policies_named, request_of
 from sandkeeper.plan.fence import fence_policy, widening
-from sandkeeper.plan.pod_state import parse_time
+from sandkeeper.plan.pod_state import parse_time, written
 from sandkeeper.plan.writes import Create
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class CanaryController:
 
     async def _tell_cluster(self, verdict: Verdict) -> None:
         """Write the verdict down; one that proves nothing is only noted beside a proof that still counts."""
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = written(datetime.now(UTC))
         data = {"lastRun": now, "lastResult": verdict.result, "lastMessage": verdict.message}
         if overturns(verdict, self._enforcement.cluster):
             data |= {"result": verdict.result, "message": verdict.message, "at": now, "image": self._settings.image}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS, GUEST_RUNS
+from sandkeeper.plan.pod_volumes import WORKSPACE_VOLUME
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -61,7 +62,7 @@ def guest_mounts(environment: Environment) -> list[Json]:
         return []
     mounts: list[Json] = [{"name": _VOLUME, "mountPath": _PROGRAMS, "readOnly": True}]
     if environment.workspace.keep_packages:
-        mounts.append({"name": "workspace", "mountPath": _SYSTEM, "subPath": "system"})
+        mounts.append({"name": WORKSPACE_VOLUME, "mountPath": _SYSTEM, "subPath": "system"})
     return mounts
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandkeeper.plan.lifecycle import Life, Phase, activity_annotation, written
+from sandkeeper.plan.lifecycle import Life, Phase, activity_annotation
 from sandkeeper.plan.packing import pack_status
+from sandkeeper.plan.pod_state import written
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,7 +21,7 @@ def life_facts(observed: Observed, life: Life, state: PodState, now: datetime) -
     """Build the fields of the status that speak of sleep and expiry; None for those that are absent."""
     return {
         "asleep": _asleep(observed, life, state, now),
-        "startedFrom": _started_from(observed, life),
+        "startedFrom": _started_from(observed, life, state),
         # With the volume goes what was packed on it.
         "pack": None if life.phase is Phase.ENDED or observed.claim is None else pack_status(observed),
         "expiresAt": written(life.expires_at) if life.expires_at else None,
@@ -45,10 +46,14 @@ def _asleep(observed: Observed, life: Life, state: PodState, now: datetime) -> J
     return {**fell, "activity": said} if said else fell
 
 
-def _started_from(observed: Observed, life: Life) -> str | None:
+def _started_from(observed: Observed, life: Life, state: PodState) -> str | None:
+    """What it was started from last; of one that runs and never slept, the image."""
     if life.phase is not Phase.AWAKE:
         return None
-    return "Wake" if observed.status.get("asleep") else observed.status.get("startedFrom")
+    if observed.status.get("asleep"):
+        return "Wake"
+    runs = observed.pod is not None and state.running
+    return observed.status.get("startedFrom") or ("Cold" if runs else None)
 
 
 def _idleness(observed: Observed, life: Life, state: PodState) -> Json:

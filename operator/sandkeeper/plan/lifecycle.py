@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -11,7 +11,7 @@ from sandkeeper.api.lifecycle import RUNNING, SLEEPING
 from sandkeeper.api.names import ACTIVITY_ANNOTATION
 from sandkeeper.api.resolve import resolve_lifecycle
 from sandkeeper.plan.idle import Recorded, idle_since, look_again, record
-from sandkeeper.plan.pod_state import condition, is_ready, parse_time
+from sandkeeper.plan.pod_state import condition, is_ready, parse_time, written
 
 if TYPE_CHECKING:
     from sandkeeper.api.lifecycle import EffectiveLifecycle
@@ -187,8 +187,3 @@ def time_of_use(annotation: str) -> datetime | None:
     except ValueError:
         return None
     return used if used.tzinfo else None
-
-
-def written(moment: datetime) -> str:
-    """Write a moment as the API does: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

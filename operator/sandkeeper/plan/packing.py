@@ -6,7 +6,7 @@ further than a tenant's word about the tenant's own data.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS
-from sandkeeper.plan.pod_state import PodState, is_lost
+from sandkeeper.plan.pod_state import PodState, is_lost, written
 from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.writes import Pack
 
@@ -145,8 +145,8 @@ def pack_status(observed: Observed) -> Json | None:
     result = observed.pack_result
     if result is None or result.reason:
         return observed.status.get("pack")
-    finished = result.finished.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"time": finished, "entries": result.entries, "bytes": result.bytes} if result.entries else None
+    kept = {"time": written(result.finished), "entries": result.entries, "bytes": result.bytes}
+    return kept if result.entries else None
 
 
 def before_replacement(
@@ -182,13 +182,11 @@ def packed_first(observed: Observed, pod: Json, why: str, now: datetime) -> tupl
         None where it is packed.
     """
     result = observed.pack_result
-    if result is not None and not result.reason and now < result.finished + FRESH:
+    pack: tuple[Write, ...] = () if observed.packing else (Pack(pod),)
+    if result is None or (not result.reason and now >= result.finished + FRESH):
+        return PodState("Packing", f"{why} What changed in it is being packed first."), pack
+    if not result.reason:
         return None
-    failed = result is not None and bool(result.reason)
-    waits = failed and result is not None and now < result.again_at
-    writes: tuple[Write, ...] = () if observed.packing or waits else (Pack(pod),)
-    if failed and result is not None:
-        message = f"{why} Packing what changed in it failed, so it stays. {result.reason}: {result.message}"
-        again = result.again_at if waits else None
-        return PodState("PackFailed", message, wrong=True, look_again=again), writes
-    return PodState("Packing", f"{why} What changed in it is being packed first."), writes
+    message = f"{why} Packing what changed in it failed, so it stays. {result.reason}: {result.message}"
+    state = PodState("PackFailed", message, wrong=True)
+    return (replace(state, look_again=result.again_at), ()) if now < result.again_at else (state, pack)

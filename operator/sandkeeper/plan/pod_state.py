@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -56,6 +56,11 @@ class PodState:
 def parse_time(text: str) -> datetime:
     """Read a timestamp of the API (RFC 3339, UTC)."""
     return datetime.fromisoformat(text)
+
+
+def written(moment: datetime) -> str:
+    """Write a timestamp of the API: RFC 3339, UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def condition(obj: Json, kind: str) -> Json:

@@ -247,17 +247,15 @@ def _live(observed: Observed, pod: Json, environment: Environment) -> PodState:
 def _replace(
     observed: Observed, environment: Environment, pod: Json, desired: Json, cause: str, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
-    lost = must_stay(observed)
-    if lost:
-        message = f"The pod is to be replaced: {cause}. {lost}"
-        return replace(_live(observed, pod, environment), reason="WorkspaceDeleting", message=message, wrong=True), ()
+    if must_stay(observed):
+        return replace(_live(observed, pod, environment), wrong=True), ()
     held = gate(observed, pod["metadata"].get("labels", {}))
     if held:
         # What runs is worth more than a successor that may not start.
         message = f"The pod is to be replaced: {cause}. {held.message}"
         return replace(_live(observed, pod, environment), reason=held.reason, message=message, wrong=True), ()
-    unpacked = before_replacement(observed, pod, desired, cause, now)
-    return unpacked or (PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),))
+    first = before_replacement(observed, pod, desired, cause, now)
+    return first or (PodState("Starting", f"The pod is being replaced: {cause}."), (Delete(pod),))
 
 
 def _without_pod(

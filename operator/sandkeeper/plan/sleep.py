@@ -50,9 +50,8 @@ def _put_to_sleep(observed: Observed, pod: Json, life: Life, resting: PodState, 
     if is_lost(observed.node):
         # Nobody can be asked to pack, and nobody would know whether the pod has ended.
         return state_of(pod, observed.node), ()
-    lost = must_stay(observed)
-    if lost:
-        return PodState("WorkspaceDeleting", f"It is to sleep, {_CAUSES[life.cause]}. {lost}", wrong=True), ()
+    if must_stay(observed):
+        return replace(state_of(pod, observed.node), wrong=True), ()
     if asleep_since(observed.status):
         return resting, (Delete(pod),)
     if not worth_packing(pod):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.names import claim_name, pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
-from sandkeeper.plan.lifecycle import Life, Phase
+from sandkeeper.plan.lifecycle import WAKING, Life, Phase
 from sandkeeper.plan.pod import pod_labels
-from sandkeeper.plan.pod_state import PodState, condition
+from sandkeeper.plan.pod_state import PodState, condition, written
 from sandkeeper.plan.volume_usage import full_volume
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def status_of(
     """
     pod = observed.pod if state.running else None
     # One that wakes has its pod a moment later; to say so then would be a write of its own.
-    has_pod = observed.pod is not None or state.reason == "Waking"
+    has_pod = observed.pod is not None or state.reason == WAKING
     status: Json = {
         "observedGeneration": observed.sandbox.metadata.generation,
         "conditions": _conditions(observed, environment, state, late, now),
@@ -65,7 +65,6 @@ def status_of(
     }
     if pod:
         status |= _running_facts(observed, pod, now)
-        status["startedFrom"] = status["startedFrom"] or "Cold"
     return {name: value for name, value in status.items() if value is not None}
 
 
@@ -132,7 +131,7 @@ def _condition(status: Json, generation: int, now: datetime, kind: str, truth: s
         "reason": reason,
         "message": message,
         "observedGeneration": generation,
-        "lastTransitionTime": since or now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "lastTransitionTime": since or written(now),
     }
 
 

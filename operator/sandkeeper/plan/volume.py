@@ -46,18 +46,15 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
     return _awaited(observed, claim, pod, state, now)
 
 
-def must_stay(observed: Observed) -> str:
-    """Why a running pod must not be ended by the operator: its end would lose the workspace; empty where it may be."""
+def must_stay(observed: Observed) -> bool:
+    """Whether the pod must not be ended by the operator, since what is in the workspace would go with it.
+
+    `volume_state` says so, and what is to be done.
+    """
     claim, pod = observed.claim, observed.pod
     if claim is None:
-        mounted = pod is not None and bool(pod["spec"].get("nodeName"))
-        known = observed.status.get("workspaceClaimName") if mounted else None
-        return f"PersistentVolumeClaim {known} is gone, and what was on it goes with the pod." if known else ""
-    name = claim["metadata"]["name"]
-    if is_going(claim):
-        return f"PersistentVolumeClaim {name} was deleted, and goes with the pod."
-    lost = claim["status"].get("phase") == "Lost"
-    return f"The volume of PersistentVolumeClaim {name} is gone, and what was on it goes with the pod." if lost else ""
+        return "workspaceClaimName" in observed.status and pod is not None and bool(pod["spec"].get("nodeName"))
+    return is_going(claim) or claim["status"].get("phase") == "Lost"
 
 
 def outdated_volume(claim: Json | None, environment: Environment, classes: StorageClasses) -> tuple[str, str] | None:

@@ -6,7 +6,7 @@ import pytest
 
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.uses import Uses
-from sandkeeper.plan.lifecycle import written
+from sandkeeper.plan.pod_state import written
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.resource import Json, Resource
 from unit.fakes.objects import NOW, sandbox

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandkeeper.plan.idle import Recorded, Usage
-from sandkeeper.plan.lifecycle import LONGEST_WAIT, Life, Phase, life_of, time_of_use, written
+from sandkeeper.plan.lifecycle import LONGEST_WAIT, Life, Phase, life_of, time_of_use
+from sandkeeper.plan.pod_state import written
 from unit.fakes.objects import CREATED, NOW, Json, observe, pod_of, sandbox
 
 HOUR = timedelta(hours=1)

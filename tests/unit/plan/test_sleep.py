@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sandkeeper.plan.idle import Usage
-from sandkeeper.plan.lifecycle import written
 from sandkeeper.plan.packing import PackResult
+from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.status import SLOW_AFTER
 from sandkeeper.plan.writes import Create, Delete, Pack, Patch
