@@ -1,5 +1,6 @@
 """The client's connection: the session that requests and watches share."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from benchmark.generator import CONNECTIONS
 from sandkeeper.runtime.client import ApiClient
 
 _WATCHES = 4
+_GOODBYE_SECONDS = 1.0
+"""aiohttp awaits no end of TLS on what streams leave behind, and a loop that ends before it leaves sockets open."""
 
 
 @asynccontextmanager
@@ -35,3 +38,4 @@ async def connected(kubeconfig: Path) -> AsyncIterator[ApiClient]:
     headers = {"User-Agent": "sandkeeper-benchmark"}
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, headers=headers) as session:
         yield ApiClient(session, settings.host.rstrip("/"))
+    await asyncio.sleep(_GOODBYE_SECONDS)
