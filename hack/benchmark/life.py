@@ -150,7 +150,8 @@ def unguided(pod: Json) -> Json:
     spec["volumes"] = [each for each in spec["volumes"] if each["name"] != "guest"]
     container = spec["containers"][0]
     container["command"] = _COMMAND
-    container.pop("startupProbe", None)
+    for awaiting in ("startupProbe", "lifecycle"):
+        container.pop(awaiting, None)
     container["volumeMounts"] = [
         each for each in container["volumeMounts"] if not each["mountPath"].startswith("/.sandkeeper")
     ]

@@ -64,6 +64,7 @@ def test_the_raw_pod_is_the_sandboxs_without_the_guest() -> None:
         "image": "debian:12",
         "command": ["/.sandkeeper/bin/guest", "run"],
         "startupProbe": {},
+        "lifecycle": {"postStart": {}},
         "volumeMounts": [
             {"name": "workspace", "mountPath": "/workspace", "subPath": "workspace"},
             {"name": "guest", "mountPath": "/.sandkeeper/bin"},
@@ -75,4 +76,4 @@ def test_the_raw_pod_is_the_sandboxs_without_the_guest() -> None:
 
     assert raw["spec"]["volumes"] == [{"name": "workspace"}]
     assert [mount["mountPath"] for mount in raw["spec"]["containers"][0]["volumeMounts"]] == ["/workspace"]
-    assert "startupProbe" not in raw["spec"]["containers"][0]
+    assert not {"startupProbe", "lifecycle"} & set(raw["spec"]["containers"][0])
