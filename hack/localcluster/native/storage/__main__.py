@@ -25,7 +25,7 @@ def main(plan_file: str) -> None:
     plan = NodePlan.load(Path(plan_file))
     services, running = csi.DESCRIPTOR.services_by_name, []
     for offer in OFFERS:
-        shelf = Shelf(pool.MOUNT, offer.driver)
+        shelf = Shelf(pool.MOUNT, offer.driver, plan.state)
         shelf.sweep()
         answers = {
             services["Identity"]: Identity(offer),

@@ -62,7 +62,7 @@ class Controller:
             root = f"/{self._shelf.data(request.volume_id).relative_to(self._shelf.pool)}"
             if holders := binds.holders(root, binds.present()):
                 raise Refusal.in_use(f"volume {request.volume_id} is mounted at {holders[0]}")
-            self._shelf.delete_volume(request.volume_id)
+        self._shelf.delete_volume(request.volume_id)
         return csi.DeleteVolumeResponse()
 
     def controller_expand_volume(self, request: Any) -> Any:
@@ -97,7 +97,7 @@ class Controller:
 
     def get_capacity(self, _request: Any) -> Any:
         """Return what is left for all volumes together."""
-        return csi.GetCapacityResponse(available_capacity=shutil.disk_usage(self._shelf.pool).free)
+        return csi.GetCapacityResponse(available_capacity=self._shelf.free())
 
     def create_snapshot(self, request: Any) -> Any:
         """Take a snapshot."""

@@ -1,22 +1,19 @@
 """CSI's Node service: volumes are bound to the paths of pods."""
 
 import shutil
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import csi_pb2 as csi
 
-from localcluster.native.storage import binds, subvolumes
+from localcluster.native.storage import binds
 from localcluster.native.storage.capabilities import require_mountable
+from localcluster.native.storage.looks import Looks
 from localcluster.native.storage.offers import TOPOLOGY_KEY
 from localcluster.native.storage.refusal import Refusal
 from localcluster.native.storage.shelf import Shelf
 
 RPC = csi.NodeServiceCapability.RPC
-# The kubelet asks for every volume of the node in turn, and one look tells of all.
-LOOK_SECONDS = 2.0
 
 
 class NodeService:
@@ -33,9 +30,7 @@ class NodeService:
     def __init__(self, shelf: Shelf, node: str) -> None:
         self._shelf = shelf
         self._node = node
-        self._looked = 0.0
-        self._uses: dict[str, subvolumes.Use] = {}
-        self._lock = threading.Lock()
+        self._looks = Looks(shelf.pool)
 
     def node_get_info(self, _request: Any) -> Any:
         """Return the node's name and place."""
@@ -70,21 +65,17 @@ class NodeService:
         self._require_volume(request.volume_id)
         if not Path(request.volume_path).is_mount():
             raise Refusal.not_found(f"nothing is mounted at {request.volume_path}")
-        use = self._use(str(self._shelf.data(request.volume_id).relative_to(self._shelf.pool)))
+        use = self._looks.of(str(self._shelf.data(request.volume_id).relative_to(self._shelf.pool)))
+        if use is None:
+            raise Refusal.not_found(f"volume {request.volume_id} has just been deleted")
         limit = use.limit or shutil.disk_usage(self._shelf.pool).total
-        left = max(min(limit - use.used, shutil.disk_usage(self._shelf.pool).free), 0)
+        left = max(min(limit - use.used, self._shelf.free()), 0)
         usage = csi.VolumeUsage(unit=csi.VolumeUsage.BYTES, total=limit, used=use.used, available=left)
         return csi.NodeGetVolumeStatsResponse(usage=[usage])
 
     def _require_volume(self, name: str) -> None:
         if self._shelf.volume(name) is None:
             raise Refusal.not_found(f"there is no volume {name}")
-
-    def _use(self, path: str) -> subvolumes.Use:
-        with self._lock:
-            if path not in self._uses or time.monotonic() - self._looked > LOOK_SECONDS:
-                self._uses, self._looked = subvolumes.uses(self._shelf.pool), time.monotonic()
-            return self._uses[path]
 
 
 def _require(volume: str, path: str) -> None:

@@ -33,10 +33,13 @@ class Shelf:
         Where the pool is mounted.
     driver
         The driver's name.
+    disk
+        Folder on the disk that the pool grows on; without one the pool has its room to itself.
     """
 
-    def __init__(self, pool: Path, driver: str) -> None:
+    def __init__(self, pool: Path, driver: str, disk: Path | None = None) -> None:
         self.pool = pool
+        self._disk = disk
         self._volumes = pool / driver / "volumes"
         self._snapshots = pool / driver / "snapshots"
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -47,6 +50,13 @@ class Shelf:
             folder.mkdir(parents=True, exist_ok=True)
             for entry in folder.glob(f"{HIDDEN}*"):
                 _take_apart(entry)
+
+    def free(self) -> int:
+        """Return the bytes that are left for all volumes together.
+
+        The pool's file is sparse: other clusters' pools, and whatever else is on the disk, take from the same room.
+        """
+        return min(shutil.disk_usage(place).free for place in filter(None, (self.pool, self._disk)))
 
     def data(self, volume: str) -> Path:
         """Return where a volume's content is."""
@@ -146,9 +156,11 @@ class Shelf:
     def _delete(self, folder: Path, name: str) -> None:
         if not SAFE_NAME.fullmatch(name):
             return
+        hidden = folder / f"{HIDDEN}gone-{name}"
         with self._locked(name):
+            # Whoever heard that a deletion failed asks again; by then it is hidden.
+            _take_apart(hidden)
             if (folder / name).exists():
-                hidden = folder / f"{HIDDEN}gone-{name}"
                 (folder / name).rename(hidden)
                 _take_apart(hidden)
 
@@ -192,4 +204,5 @@ def _made(folder: Path, about: Volume | Snapshot) -> Iterator[Path]:
 def _take_apart(folder: Path) -> None:
     if (folder / DATA).exists():
         subvolumes.delete(folder / DATA)
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        shutil.rmtree(folder)

@@ -1,9 +1,12 @@
 """What btrfs and the kernel say of volumes, read from their own words."""
 
+from pathlib import Path
+
 import pytest
 
 from localcluster.native.storage import binds, subvolumes
 from localcluster.native.storage.binds import Bind
+from localcluster.native.storage.looks import Looks
 from localcluster.native.storage.subvolumes import Use
 
 QUOTAS = """\
@@ -28,6 +31,20 @@ def test_use_and_limit_are_told_by_a_subvolumes_path() -> None:
     assert found["volumes.sandkeeper.dev/volumes/a/data"] == Use(52445184, 104857600)
     assert found["volumes.sandkeeper.dev/snapshots/b c/data"] == Use(52445184, None)
     assert len(found) == 3
+
+
+def test_one_look_tells_of_all_volumes_and_another_of_one_that_it_did_not_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    there, looks = {"a": Use(1, None), "b": Use(2, None)}, []
+
+    def look(pool: Path) -> dict[str, Use]:
+        looks.append(pool)
+        return dict(there)
+
+    monkeypatch.setattr(subvolumes, "uses", look)
+    known = Looks(Path("/pool"))
+
+    assert (known.of("a"), known.of("b"), len(looks)) == (Use(1, None), Use(2, None), 1)
+    assert (known.of("gone"), len(looks)) == (None, 2)
 
 
 def test_a_mount_is_known_by_what_is_mounted_where_and_how() -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -94,6 +95,35 @@ def test_a_volume_that_is_half_deleted_is_gone(shelf: Shelf, monkeypatch: pytest
     again(shelf.pool)
 
     assert list((shelf.pool / DRIVER / "volumes").iterdir()) == []
+
+
+@pytest.mark.parametrize("made_again", [False, True])
+def test_a_deletion_that_failed_ends_when_it_is_asked_for_again(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, *, made_again: bool
+) -> None:
+    def busy(_path: Path) -> None:
+        raise ClusterError("busy")
+
+    shelf.make_volume("a", CLAIM, None)
+    with monkeypatch.context() as patched:
+        patched.setattr(subvolumes, "delete", busy)
+        with pytest.raises(ClusterError):
+            shelf.delete_volume("a")
+    if made_again:
+        shelf.make_volume("a", CLAIM, None)
+
+    shelf.delete_volume("a")
+
+    assert list((shelf.pool / DRIVER / "volumes").iterdir()) == []
+
+
+def test_what_is_left_is_what_the_disk_has_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, pool = tmp_path / "disk", tmp_path / "pool"
+    room = {pool: 80, disk: 30}
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=room[path]))
+
+    assert Shelf(pool, DRIVER, disk).free() == 30
+    assert Shelf(pool, DRIVER).free() == 80
 
 
 def test_deleting_what_is_not_there_is_done_already(shelf: Shelf) -> None:
