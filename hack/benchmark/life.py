@@ -26,6 +26,11 @@ TITLES = {
 }
 _LIMIT_SECONDS = 60.0
 _SETTLE_SECONDS = 0.7
+# The kubelet looks at its containers once a second, and a pod's end waits for the next look. What begins right after a
+# pod was seen to be ready begins right after a look, always at the same distance to the next.
+_LOOK_SECONDS = 1.0
+# Multiples of the golden ratio spread evenly, however many there are.
+_GOLDEN = 0.6180339887
 # Ends when it is told to, as a sandbox's first process does; the shell alone would wait thirty seconds to be killed.
 _COMMAND = ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"]
 _PODS = Part(PODS, f"{MANAGED_LABEL}={MANAGED_VALUE}", pod_name)
@@ -190,18 +195,22 @@ async def _round(cluster: RealCluster, life: Life, raw: Side, ours: Side, number
         # In turn who comes first, since a machine is seldom the same for long.
         for side in (raw, ours) if number % 2 else (ours, raw):
             if side is raw:
-                await asyncio.sleep(_SETTLE_SECONDS)
+                await _settle(number)
                 life.raw[step].append(await side.step(name, step))
             else:
-                before = await _settled(cluster)
+                before = await _settled(cluster, number)
                 life.sandbox[step].append(await side.step(name, step))
-                life.writes[step].update(await _settled(cluster) - before)
+                life.writes[step].update(await _settled(cluster, number) - before)
     for side in (raw, ours):
         await side.end(name)
     told = ", ".join(f"{step} {life.raw[step][-1]:.2f} / {life.sandbox[step][-1]:.2f} s" for step in STEPS)
     say(f"life, round {number + 1}, raw pod / sandbox: {told}")
 
 
-async def _settled(cluster: RealCluster) -> Counter[str]:
-    await asyncio.sleep(_SETTLE_SECONDS)
+async def _settle(number: int) -> None:
+    await asyncio.sleep(_SETTLE_SECONDS + number * _GOLDEN % _LOOK_SECONDS)
+
+
+async def _settled(cluster: RealCluster, number: int) -> Counter[str]:
+    await _settle(number)
     return await asyncio.to_thread(cluster.writes)
