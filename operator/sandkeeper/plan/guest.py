@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS, GUEST_RUNS
+from sandkeeper.plan.lifecycle import WAKING
+from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.pod_volumes import WORKSPACE_VOLUME
 
 if TYPE_CHECKING:
@@ -142,12 +144,19 @@ def _ready_probe(settings: GuestSettings) -> Json:
 def has_work_first(observed: Observed, environment: Environment) -> bool:
     """Whether the guest of a new pod has something to do before the pod is ready.
 
-    A pod that was lost may have left a pack that nobody heard of; one that was put to sleep left what the status says.
+    See `left_a_pack` for what a former pod may have left to it.
     """
     if not is_guided(environment):
         return False
     if environment.installs:
         return True
-    status = observed.status
-    lost = "startupSeconds" in status and "asleep" not in status
-    return bool(environment.workspace.keep_packages) and ("pack" in status or lost)
+    return bool(environment.workspace.keep_packages) and left_a_pack(observed.status)
+
+
+def left_a_pack(status: Json) -> bool:
+    """Whether a former pod of a sandbox may have left a pack.
+
+    One that was lost may have left one that nobody heard of; one that was put to sleep left what the status says.
+    """
+    slept = "asleep" in status or condition({"status": status}, "Ready").get("reason") == WAKING
+    return "pack" in status or ("startupSeconds" in status and not slept)

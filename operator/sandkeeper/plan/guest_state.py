@@ -5,17 +5,23 @@ Whatever stands in a termination message was written in the sandbox: it tells it
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sandkeeper.plan.guest import left_a_pack
+from sandkeeper.plan.packing import keeps
 from sandkeeper.plan.pod_state import PodState, parse_time, restarts, state_of
-from sandkeeper.plan.tenant_text import harmless
+from sandkeeper.plan.status import SLOW_AFTER
+from sandkeeper.plan.tenant_text import harmless, telling
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sandkeeper.api.environment import Environment
-    from sandkeeper.plan.observed import GuestSettings
+    from sandkeeper.plan.observed import GuestSettings, Observed
 
 Json = dict[str, Any]
 
@@ -69,11 +75,30 @@ def _at_work(pod: Json, environment: Environment) -> PodState | None:
     status = _status(pod)
     if "running" not in status.get("state", {}) or status.get("started") is not False:
         return None
-    metadata = pod["metadata"]
-    follow = f"kubectl logs -n {metadata['namespace']} {metadata['name']} -f shows how it goes."
     if environment.installs:
-        return PodState("Installing", f"Installing {_wanted(environment)}; {follow}")
-    return PodState("Starting", f"Unpacking what was changed and installed before; {follow}")
+        return PodState("Installing", f"Installing {_wanted(environment)}; {_to_follow(pod)}")
+    return _unpacks(pod)
+
+
+def _unpacks(pod: Json) -> PodState:
+    return PodState("Starting", f"Unpacking what was changed and installed before; {_to_follow(pod)}")
+
+
+def _to_follow(pod: Json) -> str:
+    metadata = pod["metadata"]
+    return f"kubectl logs -n {metadata['namespace']} {metadata['name']} -f shows how it goes."
+
+
+def unpacking(observed: Observed, state: PodState, now: datetime) -> PodState:
+    """Tell of an installation as a start while it rather is one: the guest unpacks what a former pod had installed.
+
+    That takes seconds. What takes longer is installed: something else was asked for meanwhile, or another image.
+    """
+    pod = observed.pod
+    if pod is None or state.reason != "Installing" or not keeps(pod) or not left_a_pack(observed.status):
+        return state
+    slow = parse_time(pod["status"]["startTime"]) + SLOW_AFTER
+    return replace(_unpacks(pod), look_again=slow) if now < slow else state
 
 
 def _wanted(environment: Environment) -> str:
@@ -116,9 +141,7 @@ def _step(said: _Ended) -> str:
 
 
 def _lines(said: _Ended | None) -> str:
-    lines = (
-        harmless(" | ".join(filter(None, (each.strip() for each in said.lines.splitlines()))), _LONGEST) if said else ""
-    )
+    lines = harmless(" | ".join(telling(said.lines)), _LONGEST) if said else ""
     return f": {lines}" if lines else ""
 
 

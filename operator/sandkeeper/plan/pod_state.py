@@ -175,7 +175,10 @@ def _crashed(status: Json) -> PodState:
 
 def restarts(status: Json) -> str:
     """Say how often the kubelet started a container anew."""
-    return f"restarted {status.get('restartCount', 0)} times so far, with a growing pause"
+    count = status.get("restartCount", 0)
+    if not count:
+        return "it is about to be restarted"
+    return f"restarted {'once' if count == 1 else f'{count} times'} so far, with a growing pause"
 
 
 def _exit(terminated: Json) -> str:

@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandkeeper.plan.observed import GuestSettings, Settings
+from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.status import SLOW_AFTER
 from unit.fakes.objects import CREATED, NOW, Json, plan, pod_of, sandbox, told
 
 INSTALLING = sandbox(packages={"apt": ["git", "curl", "jq", "nope"], "pip": ["httpx"]}, setup="make")
 SETTINGS = Settings(guest=GuestSettings(install_timeout=timedelta(minutes=5)))
-GAVE_UP: Json = {"guest": "SetupFailed", "step": "apt", "exitCode": 100, "lines": "E: Unable to locate package nope"}
+NOT_FOUND = "E: Unable to locate package nope"
+GAVE_UP: Json = {"guest": "SetupFailed", "step": "apt", "exitCode": 100, "lines": NOT_FOUND}
 
 
 def started(state: Json, *, restarts: int = 0, last: Json | None = None) -> Json:
@@ -61,6 +63,25 @@ def test_unpacking_is_told_as_a_start() -> None:
 
 
 @pytest.mark.parametrize(
+    ("age", "known", "reason"),
+    [
+        pytest.param(1, {"startupSeconds": 1.0}, "Starting", id="its pod was lost"),
+        pytest.param(1, {"pack": {"entries": 1}}, "Starting", id="its pod was replaced"),
+        pytest.param(20, {"startupSeconds": 1.0}, "Installing", id="something else is asked for"),
+        pytest.param(1, {}, "Installing", id="it never ran"),
+    ],
+)
+def test_a_pod_that_unpacks_what_another_installed_is_no_installation(age: int, known: Json, reason: str) -> None:
+    since = {"startTime": written(NOW - timedelta(seconds=age))}
+    pod = pod_of(INSTALLING, started({"running": {}}) | since)
+
+    seen = plan(INSTALLING, pod=pod, status={"observedGeneration": 1, **known})
+
+    assert told(seen)["Ready"] == ("False", reason)
+    assert seen.state.message.startswith("Unpacking" if reason == "Starting" else "Installing git")
+
+
+@pytest.mark.parametrize(
     ("said", "message"),
     [
         (
@@ -68,6 +89,11 @@ def test_unpacking_is_told_as_a_start() -> None:
             "apt ended with exit code 100: E: Unable to locate package nope (restarted 3 times so far, with a",
         ),
         ({"step": "setup", "lines": "one\n  two\n"}, "setup ended with exit code 100: one | two (restarted 3 times"),
+        (
+            {"lines": f"{NOT_FOUND}\nIgn:1 http://mirror bookworm\nGet:2 http://mirror sid\n{NOT_FOUND}\nE: Broken"},
+            f"apt ended with exit code 100: {NOT_FOUND} | E: Broken (restarted",
+        ),
+        ({"step": "setup", "lines": "Ign:1 http://mirror bookworm\n"}, "setup ended with exit code 100: Ign:1 http"),
         ({"step": "setup", "lines": ""}, "setup ended with exit code 100 (restarted 3 times"),
         ({"step": "unpack"}, "What was changed and installed before could not be unpacked: E: Unable"),
         ({"step": "pack"}, "What was installed could not be packed: E: Unable"),
@@ -116,7 +142,7 @@ def copying(state: Json, restarts: int = 0) -> Json:
             "ImagePullFailed",
             "sandkeeper/guest can't be pulled",
         ),
-        ({"terminated": {"exitCode": 1}}, "Failed", "Copying the guest failed; restarted 0 times"),
+        ({"terminated": {"exitCode": 1}}, "Failed", "Copying the guest failed; it is about to be restarted."),
         ({"terminated": {"exitCode": 0}}, "Starting", "Starting on node n1"),
         ({"running": {}}, "Starting", "Starting on node n1"),
     ],
