@@ -6,7 +6,7 @@ whose it was, and the next sandbox of that name takes it over with all that is i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import RETAINED_LABEL, RETAINED_VALUE, SANDBOX_LABEL, child_labels, claim_name
 from sandkeeper.api.quantities import parsed
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sandkeeper.plan.storage_classes import StorageClasses
 
 Json = dict[str, Any]
+
+_WRITABLE: Final = frozenset({"ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"})
 
 
 def workspace_claim(sandbox: Sandbox, environment: Environment) -> Json:
@@ -49,6 +51,17 @@ def claim_ownership(claim: Json, sandbox: Sandbox) -> Ownership:
         return ownership(claim, sandbox)
     meant = is_managed(claim) and metadata["labels"].get(SANDBOX_LABEL) == sandbox.metadata.name
     return Ownership.OURS if meant else Ownership.FOREIGN
+
+
+def unfit(claim: Json) -> str:
+    """Say why a claim can't hold a workspace, as one that somebody made by hand may not; empty where it can."""
+    spec = claim["spec"]
+    modes = spec.get("accessModes") or ()
+    if spec.get("volumeMode", "Filesystem") != "Filesystem":
+        return f"its volumeMode is {spec['volumeMode']} and has to be Filesystem"
+    if not _WRITABLE.intersection(modes):
+        return f"its accessModes are {', '.join(modes)} and have to let a pod write, as ReadWriteOnce does"
+    return ""
 
 
 def is_going(claim: Json | None) -> bool:
@@ -97,7 +110,7 @@ def keep_claim(observed: Observed, environment: Environment) -> tuple[Create | P
     if claim is None:
         waits = pod is not None and "deletionTimestamp" not in pod["metadata"] and not pod["spec"].get("nodeName")
         return (Create(workspace_claim(observed.sandbox, environment)),) if waits else ()
-    if claim_ownership(claim, observed.sandbox) is not Ownership.OURS:
+    if claim_ownership(claim, observed.sandbox) is not Ownership.OURS or unfit(claim):
         return ()
     patch = _ownership_patch(claim, observed.sandbox, environment)
     if is_smaller(claim, environment) and expands(claim, observed.classes):

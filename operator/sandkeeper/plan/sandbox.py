@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.resolve import resolve
-from sandkeeper.plan.claim import claim_ownership, create_claim, keep_claim
+from sandkeeper.plan.claim import claim_ownership, create_claim, keep_claim, unfit
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.fence import fence_policy, ports_policy
@@ -172,10 +172,18 @@ def _conflict(observed: Observed, environment: Environment) -> PodState | None:
     claim = observed.claim if environment.workspace.persistent else None
     if claim is not None and claim_ownership(claim, observed.sandbox) is Ownership.FOREIGN:
         return conflict_state(claim)
+    if claim is not None and unfit(claim):
+        return _unfit_state(claim)
     for child in (observed.pod, observed.service, observed.ports_policy):
         if child is not None and ownership(child, observed.sandbox) is Ownership.FOREIGN:
             return conflict_state(child)
     return None
+
+
+def _unfit_state(claim: Json) -> PodState:
+    name = claim["metadata"]["name"]
+    message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}; delete it or rename the sandbox."
+    return PodState("Conflict", message, wrong=True, stalled=True)
 
 
 def conflict_state(child: Json) -> PodState:

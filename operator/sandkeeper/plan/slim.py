@@ -76,7 +76,7 @@ def slim_claim(claim: Json) -> Json:
     return {
         "kind": "PersistentVolumeClaim",
         "metadata": _picked(claim["metadata"], _CLAIM_METADATA),
-        "spec": _picked(spec, ("storageClassName", "resources")),
+        "spec": _picked(spec, ("storageClassName", "resources", "accessModes", "volumeMode")),
         "status": {
             **_picked(status, _CLAIM_STATUS),
             "conditions": [_picked(each, _CONDITION) for each in status.get("conditions") or ()],

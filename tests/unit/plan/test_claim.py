@@ -140,6 +140,32 @@ def test_a_claim_that_is_not_ours_is_a_conflict_and_stays_as_it_is(metadata: Jso
 
 
 @pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"volumeMode": "Block"}, "its volumeMode is Block and has to be Filesystem"),
+        ({"accessModes": ["ReadOnlyMany"]}, "its accessModes are ReadOnlyMany and have to let a pod write"),
+    ],
+)
+def test_a_retained_claim_that_can_hold_no_workspace_is_not_taken_over(spec: Json, why: str) -> None:
+    heir, claim = sandbox(uid="uid-heir"), claim_of(KEEPING)
+    claim["spec"] |= spec
+
+    seen = plan(heir, claim=claim)
+
+    assert seen.writes == ()
+    assert told(seen)["Stalled"] == ("True", "Conflict")
+    assert seen.state.message.startswith(f"PersistentVolumeClaim sbx-a can't hold a workspace: {why}")
+
+
+@pytest.mark.parametrize("mode", ["ReadWriteOnce", "ReadWriteMany", "ReadWriteOncePod"])
+def test_a_retained_claim_that_can_be_written_is_taken_over(mode: str) -> None:
+    claim = claim_of(KEEPING)
+    claim["spec"]["accessModes"] = ["ReadOnlyMany", mode]
+
+    assert created(plan(KEEPING, claim=claim)) == ["Pod/sbx-a"]
+
+
+@pytest.mark.parametrize(
     ("asked", "found", "reason", "message"),
     [
         (
