@@ -75,7 +75,7 @@ def real_cluster() -> Iterator[RealCluster]:
         driver.up()
         driver.load(str(build_operator_image()))
         driver.load(str(build_guest_image()))
-        Installation(driver.kubeconfig, operator_image_name(), guest_image_name()).install()
+        Installation(driver.kubeconfig, operator_image_name(), guest_image_name(), driver.chart_values).install()
     cluster = RealCluster(driver)
     cluster.kubectl("create", "namespace", cluster.namespace)
     try:

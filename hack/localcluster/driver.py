@@ -9,6 +9,8 @@ class Driver(Protocol):
 
     name: str
     state: Path
+    chart_values: tuple[str, ...]
+    """What an installation of the chart there needs beside its images, as ``name=value``."""
 
     @property
     def kubeconfig(self) -> Path:

@@ -21,6 +21,8 @@ class ExistingCluster:
     """
 
     name = "context"
+    # Nobody knows what it needs.
+    chart_values: tuple[str, ...] = ()
     policy_enforcement = "up to that cluster's network"
 
     def __init__(self, context: str, state: Path | None = None) -> None:

@@ -88,7 +88,7 @@ def _install(driver: Driver, stage: Stage) -> None:
     driver.load(str(build_operator_image()))
     driver.load(str(build_guest_image()))
     with step(f"helm upgrade --install sandkeeper charts/sandkeeper (image {image})"):
-        Installation(driver.kubeconfig, image, guest_image_name()).install()
+        Installation(driver.kubeconfig, image, guest_image_name(), driver.chart_values).install()
     stage.kubectl("-n", "sandkeeper-system", "get", "deployments,pods")
     stage.say("No sandbox starts before a canary has tried whether the network of this cluster holds the fence:")
     result = ("-n", "sandkeeper-system", "configmap/sandkeeper-enforcement")

@@ -11,6 +11,7 @@ from api.kubectl import Kubectl
 from e2e.repository.repository import Repository
 from installation import Installation
 from localcluster.images.packages import packages_image
+from localcluster.selection import choose
 
 CHECKOUT = Path(__file__).parents[2]
 SETTINGS = ("idle.intervalSeconds=5", "guest.packLimit=64Mi")
@@ -42,7 +43,7 @@ def kubectl(kubeconfig: Path, tmp_path_factory: pytest.TempPathFactory) -> Kubec
 def installation(kubeconfig: Path) -> Installation:
     """The operator of this checkout, installed by its chart from its image."""
     operator, guest = (hack_cluster("load", image).strip() for image in ("operator", "guest"))
-    installation = Installation(kubeconfig, operator, guest, SETTINGS)
+    installation = Installation(kubeconfig, operator, guest, (*choose().chart_values, *SETTINGS))
     installation.install()
     return installation
 

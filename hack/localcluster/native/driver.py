@@ -44,6 +44,7 @@ class NativeDriver:
     """
 
     name = "native"
+    chart_values: tuple[str, ...] = ()
 
     def __init__(self, state: Path | None = None) -> None:
         self.state = state or state_home()

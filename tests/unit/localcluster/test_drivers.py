@@ -1,11 +1,14 @@
 """Which driver a machine gets, and what the drivers for other people's clusters run."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
+import installation
+from installation import Installation
 from localcluster import kind, kind_storage, selection
 from localcluster.errors import ClusterError
 from localcluster.existing import ExistingCluster
@@ -96,6 +99,24 @@ def test_kinds_default_class_is_called_as_the_native_nodes_and_has_snapshots() -
     assert storage["metadata"]["name"] == SNAPSHOTS.storage_class
     assert storage["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
     assert storage["provisioner"] == snapshots["driver"]
+
+
+@pytest.mark.usefixtures("programs")
+def test_on_kind_the_operator_believes_the_certificates_that_kubelets_sign_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(installation, "run", lambda *words: said.extend(map(str, words)))
+    monkeypatch.setattr(installation, "tool", lambda name: name)
+    driver = KindDriver()
+
+    Installation(driver.kubeconfig, "operator:1", "guest:1", driver.chart_values).install()
+
+    given = [value for word, value in pairwise(said) if word == "--set"]
+    assert "idle.insecureSkipVerify=true" in given
+    values = yaml.safe_load((installation.CHECKOUT / "charts" / "sandkeeper" / "values.yaml").read_text())
+    assert values["idle"]["insecureSkipVerify"] is False, "no other cluster's are believed by default"
+    assert NativeDriver().chart_values == ExistingCluster("staging").chart_values == ()
 
 
 def test_kinds_node_has_the_second_runtime_handler_too() -> None:
