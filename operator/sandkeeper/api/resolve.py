@@ -75,9 +75,10 @@ def resolve_lifecycle(*layers: SandboxSpec) -> EffectiveLifecycle:
     layers
         Lowest first, as for `resolve`.
     """
-    spec = reduce(merge, layers, BUILT_IN)
-    written = spec.lifecycle or Lifecycle()
-    persistent = (spec.workspace or Workspace()).type == PERSISTENT
+    # Of the layers no more than what counts is merged: this is asked beside `resolve`, in every pass.
+    written = reduce(_laid_over, (layer.lifecycle for layer in layers), BUILT_IN.lifecycle) or Lifecycle()
+    workspace = reduce(_laid_over, (layer.workspace for layer in layers), BUILT_IN.workspace) or Workspace()
+    persistent = workspace.type == PERSISTENT
     return EffectiveLifecycle(
         state=written.state or RUNNING,
         # The work of one that is Ephemeral would be lost.
@@ -100,6 +101,12 @@ def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
         "resources": _merged_resources(lower.resources, upper.resources),
     }
     return lower.model_copy(update=_written(lower, upper) | by_rule)
+
+
+def _laid_over(lower: _Part | None, upper: _Part | None) -> _Part | None:
+    if lower is None or upper is None:
+        return lower if upper is None else upper
+    return lower.model_copy(update=_written(lower, upper))
 
 
 def _written(lower: _Part, upper: _Part) -> dict[str, object]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandkeeper.api.quantities import parsed
-from sandkeeper.api.resolve import BUILT_IN, merge, resolve
+from sandkeeper.api.resolve import BUILT_IN, merge, resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import SandboxSpec
 
 
@@ -236,6 +236,12 @@ _layers = _maybe(
         keepPackages=st.booleans(),
         reclaimPolicy=st.sampled_from(["Delete", "Retain"]),
     ),
+    lifecycle=_maybe(
+        state=st.sampled_from(["Running", "Sleeping"]),
+        idleTimeout=st.sampled_from(["0s", "15m", "1h"]),
+        ttl=st.sampled_from(["1h", "24h"]),
+        expiryPolicy=st.sampled_from(["Retain", "Delete"]),
+    ),
     security=_maybe(
         runtimeClassName=_text,
         root=st.booleans(),
@@ -255,6 +261,11 @@ def test_layers_can_be_merged_in_any_grouping(low: SandboxSpec, middle: SandboxS
 
     assert resolve(merge(low, middle), high) == expected
     assert resolve(low, merge(middle, high)) == expected
+
+
+@given(_layers, _layers)
+def test_a_lifecycle_is_that_of_the_layers_merged_as_a_whole(low: SandboxSpec, high: SandboxSpec) -> None:
+    assert resolve_lifecycle(low, high) == resolve_lifecycle(merge(low, high))
 
 
 @given(_layers, _layers)
