@@ -141,6 +141,7 @@ def totals(kubectl: Kubectl, node: str) -> dict[str, tuple[float, float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_threshold_lies_between_sandboxes_that_wait_and_sandboxes_at_work(
     kubectl: Kubectl, sandboxes: Sandboxes
 ) -> None:
