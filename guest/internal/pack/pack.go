@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,7 +54,16 @@ type Failure struct {
 	Largest []Size `json:"largest,omitempty"`
 }
 
-func (f *Failure) Error() string { return f.Message }
+func (f *Failure) Error() string {
+	if len(f.Largest) == 0 {
+		return f.Message
+	}
+	var biggest []string
+	for _, each := range f.Largest {
+		biggest = append(biggest, fmt.Sprintf("%s (%s)", each.Path, size(each.Bytes)))
+	}
+	return fmt.Sprintf("%s. The biggest: %s", f.Message, strings.Join(biggest, ", "))
+}
 
 // Size is how much of a pack a file takes, before compression.
 type Size struct {
@@ -182,6 +192,9 @@ func largest(found *changes) []Size {
 	bySize := slices.SortedFunc(slices.Values(found.changed), func(a, b change) int { return cmp.Compare(b.size, a.size) })
 	var sizes []Size
 	for _, change := range bySize[:min(10, len(bySize))] {
+		if change.size == 0 {
+			break
+		}
 		sizes = append(sizes, Size{Path: "/" + change.path, Bytes: change.size})
 	}
 	return sizes

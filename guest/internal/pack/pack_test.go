@@ -141,6 +141,9 @@ func TestTooMuchIsRefusedWithTheBiggestFilesAndTheFormerPackStays(t *testing.T) 
 	if failure.Reason != TooLarge || failure.Largest[0] != (Size{"/opt/big", 1 << 20}) {
 		t.Errorf("it says %+v", failure)
 	}
+	if told := failure.Error(); !strings.HasSuffix(told, ". The biggest: /opt/big (1.0 MiB), /opt/small (5 bytes)") {
+		t.Errorf("it is told as %q", told)
+	}
 	now, err := os.ReadFile(filepath.Join(folder, file))
 	must(t, err)
 	if !slices.Equal(former, now) {

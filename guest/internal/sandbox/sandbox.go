@@ -11,6 +11,7 @@ import (
 
 	"sandkeeper.dev/guest/internal/control"
 	"sandkeeper.dev/guest/internal/install"
+	"sandkeeper.dev/guest/internal/pack"
 	"sandkeeper.dev/guest/internal/process"
 	"sandkeeper.dev/guest/internal/settings"
 )
@@ -126,7 +127,18 @@ func (s *Sandbox) fill(ctx context.Context, step *string) error {
 		return ctx.Err()
 	}
 	*step = "pack"
-	_, err = s.keeper.pack()
+	return s.keepInstalled()
+}
+
+// keepInstalled packs what was installed. A volume without room for it keeps nobody out: whoever is to make room has to
+// get in, and what was installed is there. It is packed the next time, or installed again.
+func (s *Sandbox) keepInstalled() error {
+	_, err := s.keeper.pack()
+	var failure *pack.Failure
+	if errors.As(err, &failure) && failure.Reason == pack.VolumeFull {
+		s.say("it starts though what was installed is not packed: %v", err)
+		return nil
+	}
 	return err
 }
 

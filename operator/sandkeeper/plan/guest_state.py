@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _LONGEST: Final = 400
+_LONGEST_OF_PACK: Final = 1600
+"""Of a pack that is too large, the ten biggest paths are told."""
 _NAMED: Final = 3
 _INSTALLERS: Final = frozenset({"apt", "apk", "pip", "npm", "setup"})
 _STEPS: Final = {
@@ -141,7 +143,10 @@ def _step(said: _Ended) -> str:
 
 
 def _lines(said: _Ended | None) -> str:
-    lines = harmless(" | ".join(telling(said.lines)), _LONGEST) if said else ""
+    if said is None:
+        return ""
+    longest = _LONGEST_OF_PACK if said.step == "pack" else _LONGEST
+    lines = harmless(" | ".join(telling(said.lines)), longest)
     return f": {lines}" if lines else ""
 
 

@@ -104,6 +104,32 @@ def test_a_full_volume_is_told_and_the_former_pack_stays(guests: Guests) -> None
     assert guests.inside("kept", "cat /opt/file; ls /opt") == "former\nfile\n"
 
 
+def test_a_full_volume_keeps_nobody_out_after_an_installation(guests: Guests) -> None:
+    small = {"emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
+    setup = "head -c 3M /dev/urandom > /opt/big"
+    guests.run("kept", *STAY, settings=KEEP | {"setup": setup}, system=small)
+
+    assert guests.inside("kept", "stat -c %s /opt/big") == f"{3 << 20}\n"
+    log = guests("logs", "kept")
+    assert "it starts though what was installed is not packed: the workspace volume has no room" in log
+    assert "The biggest: /opt/big (3.0 MiB)" in log
+    guests.inside("kept", "rm /opt/big")
+    assert guests.pack("kept")["entries"] > 0
+
+
+def test_what_was_installed_and_is_too_large_is_told_with_the_biggest_files(guests: Guests) -> None:
+    setup = "head -c 2M /dev/zero > /opt/big; echo small > /opt/small"
+    guests.create("large", *STAY, settings=KEEP | {"packLimit": 1 << 20, "setup": setup}, once=True)
+
+    told = json.loads(guests.end("large")["message"])
+
+    assert told["step"] == "pack"
+    assert told["lines"].startswith(
+        "2.0 MiB changed in the root file system, and the limit of a pack is 1.0 MiB. The biggest:"
+    )
+    assert "/opt/big (2.0 MiB), " in told["lines"]
+
+
 def test_a_little_memory_is_enough_for_a_large_pack(guests: Guests) -> None:
     guests.run("kept", *STAY, settings=KEEP, resources={"limits": {"memory": "128Mi"}})
     guests.inside("kept", "head -c 200M /dev/urandom > /opt/big; sha256sum /opt/big > /opt/sum")

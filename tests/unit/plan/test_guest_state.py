@@ -107,6 +107,16 @@ def test_a_guest_that_gave_up_is_told_in_its_installers_words(said: Json, messag
     assert seen.state.message.startswith(message)
 
 
+def test_the_ten_biggest_paths_of_what_is_too_large_to_be_packed_are_told() -> None:
+    biggest = ", ".join(
+        f"/usr/lib/python3/dist-packages/some_large_library/model-{each}.bin (1.0 GiB)" for each in range(10)
+    )
+
+    seen = after(ended(GAVE_UP | {"step": "pack", "lines": f"10.0 GiB changed. The biggest: {biggest}"}))
+
+    assert f"could not be packed: 10.0 GiB changed. The biggest: {biggest} (" in seen.state.message
+
+
 def test_a_command_that_can_not_be_started_is_told_as_that() -> None:
     seen = after(ended(GAVE_UP | {"step": "command", "lines": "exec: /no/such: not found"}))
 
