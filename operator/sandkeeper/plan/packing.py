@@ -81,7 +81,7 @@ class _Refusal(BaseModel):
 class _Answer(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    entries: int = Field(default=0, ge=0, le=_MOST)
+    entries: int | None = Field(default=None, ge=0, le=_MOST)
     bytes: int = Field(default=0, ge=0, le=_MOST)
     error: _Refusal | None = None
 
@@ -101,7 +101,7 @@ def pack_result(pod_uid: str, exit_code: int, answer: bytes, now: datetime) -> P
         return PackResult(pod_uid, now, reason="Failed", message=message)
     if parsed.error is not None:
         return PackResult(pod_uid, now, reason=parsed.error.reason, message=_told(parsed.error))
-    if exit_code != 0:
+    if exit_code != 0 or parsed.entries is None:
         return PackResult(pod_uid, now, reason="Failed", message=f"The guest ended with exit code {exit_code}.")
     return PackResult(pod_uid, now, entries=parsed.entries, bytes=parsed.bytes)
 

@@ -10,7 +10,7 @@ from sandkeeper.plan.claim import keep_claim
 from sandkeeper.plan.lifecycle import EXPIRED, asleep_since
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.packing import packed_first, worth_packing
-from sandkeeper.plan.pod_state import PodState, ending, is_lost, state_of
+from sandkeeper.plan.pod_state import PodState, condition, ending, is_lost, state_of
 from sandkeeper.plan.volume import must_stay
 from sandkeeper.plan.writes import Delete, Write
 
@@ -25,6 +25,7 @@ Json = dict[str, Any]
 Decision = tuple[PodState, tuple[Write, ...]]
 
 SLEEPING: Final = "Sleeping"
+_LOST: Final = " What changed in it since it was last packed is lost"
 _CAUSES: Final = {"Requested": "as its spec asks", "Idle": "since nothing was done in it"}
 
 
@@ -34,7 +35,7 @@ def fall_asleep(observed: Observed, life: Life, now: datetime) -> Decision:
     Its status says that it sleeps before its pod is deleted: whoever finds the pod gone knows why.
     """
     pod, since = observed.pod, asleep_since(observed.status)
-    resting = PodState(SLEEPING, f"It sleeps, {_CAUSES[life.cause]}.", at_rest=True)
+    resting = _resting(observed, life)
     if pod is None:
         # Once it is recorded since when, it may be known when it expires.
         return (resting if since else replace(resting, look_again=now)), ()
@@ -46,6 +47,23 @@ def fall_asleep(observed: Observed, life: Life, now: datetime) -> Decision:
     return _put_to_sleep(observed, pod, life, resting, now)
 
 
+def _resting(observed: Observed, life: Life) -> PodState:
+    """State of one that sleeps; what it lost on the way is told for as long as it does."""
+    was = condition({"status": observed.status}, "Ready")
+    said = str(was.get("message", "")) if was.get("reason") == SLEEPING else ""
+    _, lost, how = said.partition(_LOST)
+    return PodState(SLEEPING, f"It sleeps, {_CAUSES[life.cause]}.{lost}{how}", at_rest=True)
+
+
+def _with_loss(observed: Observed, resting: PodState) -> PodState:
+    """Tell of a container that ended before it was packed: its root file system is gone, and nothing is left to do."""
+    result = observed.pack_result
+    if result is None or not result.reason:
+        return resting
+    how = f"its container ended before that could be packed. {result.reason}: {result.message}"
+    return replace(resting, message=f"{resting.message}{_LOST}: {how}")
+
+
 def _put_to_sleep(observed: Observed, pod: Json, life: Life, resting: PodState, now: datetime) -> Decision:
     if is_lost(observed.node):
         # Nobody can be asked to pack, and nobody would know whether the pod has ended.
@@ -54,8 +72,9 @@ def _put_to_sleep(observed: Observed, pod: Json, life: Life, resting: PodState, 
         return replace(state_of(pod, observed.node), wrong=True), ()
     if asleep_since(observed.status):
         return resting, (Delete(pod),)
-    if not worth_packing(pod):
-        return replace(resting, look_again=now), ()
+    # What becomes of a pack under way is waited for, whatever became of the container.
+    if not worth_packing(pod) and not observed.packing:
+        return replace(_with_loss(observed, resting), look_again=now), ()
     return _packed(observed, pod, life, resting, now)
 
 

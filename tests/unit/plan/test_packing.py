@@ -137,6 +137,8 @@ def test_the_biggest_paths_are_told() -> None:
     [
         b"",
         b"killed",
+        b"{}",
+        b'{"bytes": 1}',
         b'{"entries": -1}',
         b'{"entries": 1e400}',
         b'{"entries": "1"}',

@@ -132,6 +132,38 @@ def test_where_nothing_runs_there_is_nothing_to_pack(status: Json) -> None:
     assert told(decide(pod=pod))["Ready"] == ("True", "Sleeping")
 
 
+def test_a_container_that_ends_while_it_is_packed_is_not_taken_for_packed() -> None:
+    found = decide(pod=ended(), packing=True)
+
+    assert found.writes == ()
+    assert told(found)["Ready"] == ("False", "Packing")
+    assert "asleep" not in found.status
+
+
+def test_what_was_lost_with_a_container_that_could_not_be_packed_is_told_for_as_long_as_it_sleeps() -> None:
+    failed = packed(reason="Failed", message="The guest ended with exit code 137 and no answer that can be read.")
+    found = decide(pod=ended(), pack_result=failed)
+    asleep = {"observedGeneration": 1, **{name: value for name, value in found.status.items() if value is not None}}
+    later = decide(status=asleep)
+
+    assert told(found)["Ready"] == ("True", "Sleeping")
+    assert found.state.message == (
+        "It sleeps, as its spec asks. What changed in it since it was last packed is lost: its container ended before "
+        "that could be packed. Failed: The guest ended with exit code 137 and no answer that can be read."
+    )
+    assert later.state.message == found.state.message
+    again = {**asleep, **later.status}
+    assert "lost" not in decide(AWAKE, status=again).state.message
+
+
+def ended() -> Json:
+    """A pod of which the container has ended, and that the kubelet is about to start again."""
+    pod = keeping()
+    again = {"waiting": {"reason": "CrashLoopBackOff"}}
+    pod["status"] = {**RUNS, "conditions": [], "containerStatuses": [{"name": "sandbox", "image": "i", "state": again}]}
+    return pod
+
+
 def test_one_without_a_pod_sleeps_at_once() -> None:
     found = decide()
 
