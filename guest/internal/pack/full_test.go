@@ -81,7 +81,7 @@ func TestAFullDiskWhileUnpackingIsSaidAndThePackStays(t *testing.T) {
 	second := newTree(t, image, folder, 0)
 	second.onSmallDisk(image)
 
-	if _, err := second.store.Unpack(t.Logf); !errors.Is(err, unix.ENOSPC) {
+	if _, err := second.store.Unpack(); !errors.Is(err, unix.ENOSPC) {
 		t.Errorf("it says %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
@@ -95,6 +95,35 @@ func (t *tree) onSmallDisk(image string) {
 	t.store.path = t.path
 	if out, err := exec.Command("cp", "-a", image+"/.", t.path).CombinedOutput(); err != nil {
 		t.t.Fatalf("%v: %s", err, out)
+	}
+}
+
+func TestOnlyWhatHasToStayAFolderForAMountBelowIsLeftOut(t *testing.T) {
+	if !withMounts(t) {
+		return
+	}
+	image, folder := aFewFiles(t), t.TempDir()
+	first := newTree(t, image, folder, 0)
+	first.write("data", "a file")
+	must(t, os.Symlink("elsewhere", first.at("link")))
+	must(t, os.Link(first.at("data"), first.at("second")))
+	first.write("opt/file", "new")
+	first.pack()
+
+	for _, each := range []string{"data/volume", "link/volume"} {
+		must(t, os.MkdirAll(filepath.Join(image, each), 0o755))
+	}
+	second := newTree(t, image, folder, 0)
+	for _, each := range []string{"data/volume", "link/volume"} {
+		must(t, unix.Mount(t.TempDir(), second.at(each), "", unix.MS_BIND, ""))
+		t.Cleanup(func() { _ = unix.Unmount(second.at(each), unix.MNT_DETACH) })
+	}
+	if installed := second.unpack(); installed != "wanted" {
+		t.Errorf("what is installed is said to be %q", installed)
+	}
+	second.mustHaveSaid("3 entries of the pack, the first is /data, are left out: something is mounted there now, or below")
+	if content, _ := os.ReadFile(second.at("opt/file")); string(content) != "new" {
+		t.Errorf("it has %q", content)
 	}
 }
 

@@ -96,7 +96,7 @@ func TestAHostilePackIsSetAsideAndDoesNothingOutside(t *testing.T) {
 			must(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600))
 			tree.forge(folder, entries...)
 
-			_, err := tree.store.Unpack(t.Logf)
+			_, err := tree.store.Unpack()
 			if !errors.Is(err, errContent) {
 				t.Errorf("it says %v", err)
 			}
@@ -117,7 +117,7 @@ func TestAPackBeyondTheLimitIsNotUnpackedAndStaysForAHigherOne(t *testing.T) {
 			tree.store.most = 4
 			tree.forge(folder, entries...)
 
-			if _, err := tree.store.Unpack(t.Logf); !errors.Is(err, errTooMuch) {
+			if _, err := tree.store.Unpack(); !errors.Is(err, errTooMuch) {
 				t.Errorf("it says %v", err)
 			}
 			if _, err := os.Lstat(filepath.Join(folder, file)); err != nil {
@@ -236,7 +236,7 @@ func TestAPackThatAsksForMuchMemoryIsSetAside(t *testing.T) {
 			folder := t.TempDir()
 			tree := newTree(t, aFewFiles(t), folder, 0)
 			forge(folder)
-			if _, err := tree.store.Unpack(t.Logf); !errors.Is(err, errContent) {
+			if _, err := tree.store.Unpack(); !errors.Is(err, errContent) {
 				t.Errorf("it says %v", err)
 			}
 			mustBeSetAside(t, folder)

@@ -19,8 +19,12 @@ import (
 // be stepped.
 type Index struct {
 	marks map[string]mark
+	// image tells images apart, whatever their tags say: it changes with paths, types, owners, modes, sizes and times
+	// of files, and with the targets of links. It does not see another content of the same size and time.
 	image string
-	round uint32
+	// former is what guests called the image that knew neither owners nor targets of links.
+	former string
+	round  uint32
 }
 
 type mark struct {
@@ -33,22 +37,27 @@ type mark struct {
 // NewIndex walks the root file system and remembers it.
 func NewIndex(root *Root) (*Index, error) {
 	index := &Index{marks: make(map[string]mark, 16<<10)}
-	image := newSum()
+	image, former := newSum(), newSum()
 	err := root.walk(func(found *entry) error {
 		index.marks[found.path] = mark{ctime: found.ctime(), kind: found.kind()}
 		// Folders also hold what the runtime makes for mounts, which differs between pods of one image.
 		if found.isFile() || found.kind() == unix.S_IFLNK {
-			image.text(found.path)
-			image.numbers(int64(found.status.Mode), found.status.Size, found.status.Mtim.Sec)
+			status := &found.status
+			for _, each := range []*sum{image, former} {
+				each.text(found.path)
+				each.numbers(int64(status.Mode), status.Size, status.Mtim.Sec)
+			}
+			image.numbers(int64(status.Uid), int64(status.Gid))
+			image.text(found.target())
 		}
 		return nil
 	})
-	index.image = image.hex()
+	index.image, index.former = image.hex(), former.hex()
 	return index, err
 }
 
-// Image tells images apart, whatever their tags say: it changes with paths, types, modes, sizes and times of files.
-func (i *Index) Image() string { return i.image }
+// isOf says whether an image of a label is this one.
+func (i *Index) isOf(image string) bool { return image == i.image || image == i.former }
 
 // changes is the difference between an index and the root file system now.
 type changes struct {
@@ -57,8 +66,17 @@ type changes struct {
 	bytes   int64
 	// foreign is something that changed and that we, without root, could not make again.
 	foreign string
+	// whiteouts are those of overlays inside, which can't be made again; whiteout is the first.
+	whiteouts int
+	whiteout  string
 	// state changes with everything that happens to what changed.
 	state string
+}
+
+func (c *changes) sawWhiteout(path string) {
+	if c.whiteouts++; c.whiteouts == 1 {
+		c.whiteout = path
+	}
 }
 
 type change struct {
@@ -74,6 +92,9 @@ func (i *Index) compare(root *Root) (*changes, error) {
 		same := i.same(now)
 		// What is unpacked into a folder changes its time; so its own entry, which comes after, has to be there.
 		if same && !touched[now.path] || !now.packed() {
+			if !same && now.isWhiteout() {
+				found.sawWhiteout(now.path)
+			}
 			return nil
 		}
 		if !same {

@@ -71,6 +71,9 @@ type Size struct {
 	Bytes int64  `json:"bytes"`
 }
 
+// Say tells the reader of the sandbox's log something.
+type Say func(format string, words ...any)
+
 // Store is the folder that packs of one sandbox lie in. It is not safe for concurrent use.
 type Store struct {
 	folder string
@@ -78,6 +81,7 @@ type Store struct {
 	most   int
 	index  *Index
 	path   string
+	say    Say
 	// What was packed or unpacked last, and what came of it.
 	state  string
 	label  Label
@@ -87,12 +91,12 @@ type Store struct {
 // OpenStore returns the store in a folder, for a root file system that was just indexed.
 //
 // Parameters are the folder, the path of the root file system, its index, and the limit of a pack's bytes before
-// compression, 0 for none.
-func OpenStore(folder, root string, index *Index, limit int64) (*Store, error) {
+// compression, 0 for none. What is not as somebody may expect is said.
+func OpenStore(folder, root string, index *Index, limit int64, say Say) (*Store, error) {
 	if err := os.RemoveAll(filepath.Join(folder, unfinished)); err != nil {
 		return nil, err
 	}
-	return &Store{folder: folder, limit: limit, most: mostEntries, index: index, path: root}, nil
+	return &Store{folder: folder, limit: limit, most: mostEntries, index: index, path: root, say: say}, nil
 }
 
 // Pack writes what changed in the root file system, unless nothing did since the last time.
@@ -134,6 +138,9 @@ func (s *Store) pack(label Label) (Result, error) {
 	if err != nil {
 		return Result{}, s.explained(err, found)
 	}
+	if found.whiteouts > 0 {
+		s.say("%d whiteouts of overlays are not packed; the first is /%s", found.whiteouts, found.whiteout)
+	}
 	s.state, s.label, s.result = found.state, label, result
 	return result, nil
 }
@@ -158,7 +165,11 @@ func (s *Store) replace(root *Root, label Label, found *changes) (Result, error)
 		os.Remove(temporary)
 		return Result{}, err
 	}
-	return result, syncFolder(s.folder)
+	if err := syncFolder(s.folder); err != nil {
+		return Result{}, err
+	}
+	// Whoever wanted to look at one that was set aside has had the time from then on.
+	return result, os.RemoveAll(filepath.Join(s.folder, refused))
 }
 
 func syncFolder(path string) error {

@@ -14,7 +14,7 @@ import (
 // aFewFiles is a root file system of an image.
 func aFewFiles(t *testing.T) string {
 	t.Helper()
-	image := &tree{t, filepath.Join(t.TempDir(), "image"), nil}
+	image := &tree{t: t, path: filepath.Join(t.TempDir(), "image")}
 	image.write("etc/passwd", "root:x:0:0\n")
 	image.write("etc/motd", "welcome\n")
 	image.write("usr/bin/tool", "program\n")
@@ -82,6 +82,95 @@ func TestAPackIsNotUsedOnAnotherImage(t *testing.T) {
 	}
 	if _, there := second.facts()["opt/file"]; there || len(before) != len(second.facts()) {
 		t.Error("something was unpacked")
+	}
+}
+
+func TestWhatAnImageIsToldApartBy(t *testing.T) {
+	for name, change := range map[string]func(path string) error{
+		"the content of a file": func(path string) error { return os.WriteFile(filepath.Join(path, "etc/motd"), nil, 0o644) },
+		"its mode":              func(path string) error { return os.Chmod(filepath.Join(path, "etc/motd"), 0o600) },
+		"its owner":             func(path string) error { return os.Chown(filepath.Join(path, "etc/motd"), 7, 0) },
+		"its group":             func(path string) error { return os.Chown(filepath.Join(path, "etc/motd"), 0, 7) },
+		"where a link leads": func(path string) error {
+			return relinked(filepath.Join(path, "etc/link"), "one", "two")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := aFewFiles(t)
+			must(t, relinked(filepath.Join(image, "etc/link"), "one", "one"))
+			before := newTree(t, image, t.TempDir(), 0).store.index
+			must(t, change(image))
+			after := newTree(t, image, t.TempDir(), 0).store.index
+			if after.isOf(before.image) || !after.isOf(after.image) {
+				t.Errorf("it was %s and is %s", before.image, after.image)
+			}
+		})
+	}
+}
+
+// relinked makes a link that leads elsewhere, of the time that the one before would have had.
+func relinked(path, first, second string) error {
+	if err := os.RemoveAll(path); err != nil {
+		return err
+	}
+	if err := os.Symlink(second, path); err != nil || len(first) != len(second) {
+		return err
+	}
+	times := []unix.Timespec{{Sec: 1}, {Sec: 1}}
+	return unix.UtimesNanoAt(unix.AT_FDCWD, path, times, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func TestAPackOfAGuestThatKnewLessOfAnImageIsUsedAndReplaced(t *testing.T) {
+	image, folder := aFewFiles(t), t.TempDir()
+	first := newTree(t, image, folder, 0)
+	first.write("opt/file", "new")
+	first.store.index.image = first.store.index.former
+	first.pack()
+
+	second := newTree(t, image, folder, 0)
+	if installed := second.unpack(); installed != "wanted" {
+		t.Errorf("what is installed is said to be %q", installed)
+	}
+	first.mustEqual(second)
+	second.pack()
+	third := newTree(t, image, folder, 0)
+	third.store.index.former = "unknown"
+	third.unpack()
+	first.mustEqual(third)
+}
+
+func TestWhatIsLeftOutIsSaid(t *testing.T) {
+	image, folder := aFewFiles(t), t.TempDir()
+	first := newTree(t, image, folder, 0)
+	first.write("opt/file", "new")
+	must(t, unix.Mknod(first.at("opt/gone"), unix.S_IFCHR, 0))
+	first.pack()
+	first.mustHaveSaid("1 whiteouts of overlays are not packed; the first is /opt/gone")
+
+	must(t, os.WriteFile(filepath.Join(image, "etc/motd"), []byte("another image\n"), 0o644))
+	second := newTree(t, image, folder, 0)
+	second.unpack()
+	second.mustHaveSaid("the pack is not used: it was made on another image")
+}
+
+func (t *tree) mustHaveSaid(line string) {
+	t.t.Helper()
+	if !slices.Contains(t.said, line) {
+		t.t.Errorf("it said %q", t.said)
+	}
+}
+
+func TestAPackThatWasSetAsideGoesWithTheNextGoodOne(t *testing.T) {
+	image, folder := aFewFiles(t), t.TempDir()
+	must(t, os.WriteFile(filepath.Join(folder, file), []byte("damaged"), 0o600))
+	tree := newTree(t, image, folder, 0)
+	tree.unpack()
+	mustBeSetAside(t, folder)
+
+	tree.write("opt/file", "new")
+	tree.pack()
+	if left, _ := os.ReadDir(folder); len(left) != 1 || left[0].Name() != file {
+		t.Errorf("%v is left", left)
 	}
 }
 

@@ -16,9 +16,13 @@ func (r *reader) entry(header *tar.Header) error {
 		return r.remove(header.Name)
 	}
 	// archive/tar marks folders by a slash.
-	parent, name, err := r.places.parent(strings.TrimSuffix(header.Name, "/"))
+	path := strings.TrimSuffix(header.Name, "/")
+	parent, name, err := r.places.parent(path)
 	if err != nil {
 		return err
+	}
+	if header.Typeflag != tar.TypeDir && r.places.root.isAboveMount(path) {
+		return &os.PathError{Op: "replace", Path: "/" + path, Err: errElsewhere}
 	}
 	switch header.Typeflag {
 	case tar.TypeReg:
@@ -158,6 +162,9 @@ func (r *reader) special(parent int, name string, header *tar.Header) error {
 
 // link makes another name of a file that came before.
 func (r *reader) link(parent int, name string, header *tar.Header) error {
+	if r.places.root.isAboveMount(header.Linkname) {
+		return &os.PathError{Op: "link", Path: "/" + header.Linkname, Err: errElsewhere}
+	}
 	first := places{root: r.places.root}
 	defer first.leave(0)
 	from, former, err := first.parent(header.Linkname)

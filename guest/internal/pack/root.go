@@ -3,6 +3,7 @@ package pack
 import (
 	"errors"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,7 @@ type Root struct {
 	fd      int
 	device  uint64
 	without map[string]bool
+	above   map[string]bool
 }
 
 // OpenRoot opens the root file system at a path.
@@ -31,7 +33,7 @@ func OpenRoot(path string) (*Root, error) {
 	if err := unix.Fstat(fd, &status); err != nil {
 		return nil, &os.PathError{Op: "stat", Path: path, Err: err}
 	}
-	root := &Root{path: path, fd: fd, device: status.Dev, without: map[string]bool{}}
+	root := &Root{path: path, fd: fd, device: status.Dev, without: map[string]bool{}, above: map[string]bool{}}
 	for _, name := range passing {
 		root.without[name] = true
 	}
@@ -52,6 +54,9 @@ func (r *Root) leaveOutMounts() error {
 		if fields := strings.Fields(line); len(fields) > 4 {
 			if inside, ok := strings.CutPrefix(unescape(fields[4]), prefix); ok && inside != "" {
 				r.without[inside] = true
+				for folder := path.Dir(inside); folder != "."; folder = path.Dir(folder) {
+					r.above[folder] = true
+				}
 			}
 		}
 	}
@@ -84,10 +89,29 @@ func (r *Root) leftOut(path string) bool {
 	return r.without[path]
 }
 
+// isAboveMount says whether something is mounted below a path, which therefore has to stay a folder.
+func (r *Root) isAboveMount(path string) bool { return r.above[path] }
+
 // entry is something found in the root file system.
 type entry struct {
 	path   string
 	status unix.Stat_t
+	// parent is the open folder that it is in, under its name.
+	parent int
+	name   string
+}
+
+// target is where a symbolic link leads; empty of anything else, and of one that vanished.
+func (e *entry) target() string {
+	if e.kind() != unix.S_IFLNK {
+		return ""
+	}
+	buffer := make([]byte, e.status.Size+1)
+	size, err := unix.Readlinkat(e.parent, e.name, buffer)
+	if err != nil {
+		return ""
+	}
+	return string(buffer[:size])
 }
 
 func (e *entry) kind() uint32 { return e.status.Mode & unix.S_IFMT }
@@ -97,6 +121,10 @@ func (e *entry) ctime() int64 { return e.status.Ctim.Nano() }
 func (e *entry) packed() bool {
 	return e.kind() != unix.S_IFSOCK && e.kind() != unix.S_IFCHR && e.kind() != unix.S_IFBLK
 }
+
+// isWhiteout says whether it is what overlayfs has where something of a lower layer was deleted.
+func (e *entry) isWhiteout() bool { return e.kind() == unix.S_IFCHR && e.status.Rdev == 0 }
+
 func (e *entry) linked() bool  { return e.isFile() && e.status.Nlink > 1 }
 func (e *entry) inode() uint64 { return e.status.Ino }
 
@@ -114,7 +142,7 @@ func (r *Root) walkFolder(fd int, folder string, visit func(*entry) error) error
 		return &os.PathError{Op: "read", Path: "/" + folder, Err: err}
 	}
 	for _, name := range names {
-		found := entry{path: name}
+		found := entry{path: name, parent: fd, name: name}
 		if folder != "" {
 			found.path = folder + "/" + name
 		}

@@ -20,6 +20,7 @@ type tree struct {
 	t     *testing.T
 	path  string
 	store *Store
+	said  []string
 }
 
 // newTree gives a root file system as an image has it, and its guest's view of it.
@@ -34,11 +35,14 @@ func newTree(t *testing.T, image, folder string, limit int64) *tree {
 	defer root.Close()
 	index, err := NewIndex(root)
 	must(t, err)
-	store, err := OpenStore(folder, path, index, limit)
+	tree := &tree{t: t, path: path}
+	tree.store, err = OpenStore(folder, path, index, limit, func(format string, words ...any) {
+		tree.said = append(tree.said, fmt.Sprintf(format, words...))
+	})
 	must(t, err)
 	// Two changes in one tick of the clock cannot be told apart on every kernel.
 	time.Sleep(20 * time.Millisecond)
-	return &tree{t, path, store}
+	return tree
 }
 
 func (t *tree) at(path string) string { return filepath.Join(t.path, path) }
@@ -58,7 +62,7 @@ func (t *tree) pack() Result {
 
 func (t *tree) unpack() string {
 	t.t.Helper()
-	installed, err := t.store.Unpack(t.t.Logf)
+	installed, err := t.store.Unpack()
 	must(t.t, err)
 	return installed
 }

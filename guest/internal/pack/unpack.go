@@ -49,14 +49,14 @@ var errContent = errors.New("the pack is not to be used")
 //
 // A pack that makes no sense is set aside, so that the next start does without; the root file system is then not to
 // be used any further.
-func (s *Store) Unpack(say func(format string, words ...any)) (installed string, err error) {
+func (s *Store) Unpack() (installed string, err error) {
 	path := filepath.Join(s.folder, file)
 	source, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}
 	if vanished(err) {
-		say("the pack is set aside: it is no file")
+		s.say("the pack is set aside: it is no file")
 		return "", s.setAside()
 	}
 	if err != nil {
@@ -65,18 +65,22 @@ func (s *Store) Unpack(say func(format string, words ...any)) (installed string,
 	defer source.Close()
 	sum, err := checkSeal(source)
 	if errors.Is(err, errDamaged) {
-		say("the pack is set aside: %v", err)
+		s.say("the pack is set aside: %v", err)
 		return "", s.setAside()
 	}
 	if err != nil {
 		return "", err
 	}
-	label, result, err := s.unpack(source, say)
+	label, result, err := s.unpack(source)
 	if errors.Is(err, errContent) {
 		err = errors.Join(err, s.setAside())
 	}
-	if err != nil || label.Image != s.index.image {
+	if err != nil {
 		return "", err
+	}
+	if !s.index.isOf(label.Image) {
+		s.say("the pack is not used: it was made on another image")
+		return "", nil
 	}
 	result.Digest = digest(sum)
 	if result.Bytes, err = source.Seek(0, io.SeekEnd); err != nil {
@@ -109,7 +113,7 @@ func (s *Store) remember(label Label, result Result) error {
 	return nil
 }
 
-func (s *Store) unpack(source *os.File, say func(string, ...any)) (Label, Result, error) {
+func (s *Store) unpack(source *os.File) (Label, Result, error) {
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return Label{}, Result{}, err
 	}
@@ -131,12 +135,13 @@ func (s *Store) unpack(source *os.File, say func(string, ...any)) (Label, Result
 	}
 	defer reader.places.leave(0)
 	label, err := reader.label()
-	if err != nil || label.Image != s.index.image {
+	if err != nil || !s.index.isOf(label.Image) {
 		return label, Result{}, err
 	}
 	err = reader.entries()
 	if reader.skipped > 0 {
-		say("%d entries of the pack lie where something is mounted now, and were left out", reader.skipped)
+		s.say("%d entries of the pack, the first is /%s, are left out: something is mounted there now, or below",
+			reader.skipped, reader.firstSkipped)
 	}
 	return label, reader.result, err
 }
@@ -147,7 +152,9 @@ type reader struct {
 	most    bounds
 	buffer  []byte
 	skipped int
-	result  Result
+	// firstSkipped is the path of the first entry that was skipped.
+	firstSkipped string
+	result       Result
 }
 
 func (r *reader) label() (Label, error) {
@@ -175,10 +182,16 @@ func (r *reader) entries() error {
 		}
 		err = r.entry(header)
 		if errors.Is(err, errElsewhere) {
-			r.skipped++
+			r.skip(header.Name)
 		} else if err != nil {
 			return fmt.Errorf("unpacking %q: %w", "/"+header.Name, judged(err))
 		}
+	}
+}
+
+func (r *reader) skip(path string) {
+	if r.skipped++; r.skipped == 1 {
+		r.firstSkipped = path
 	}
 }
 

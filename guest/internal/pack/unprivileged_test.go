@@ -46,7 +46,7 @@ func storeAt(t *testing.T, path, folder string) *Store {
 	defer root.Close()
 	index, err := NewIndex(root)
 	must(t, err)
-	store, err := OpenStore(folder, path, index, 0)
+	store, err := OpenStore(folder, path, index, 0, t.Logf)
 	must(t, err)
 	return store
 }
@@ -66,7 +66,7 @@ func TestWithoutRootWhatCannotBeReadIsNoConcernUntilItChanges(t *testing.T) {
 
 	must(t, os.Remove(mine))
 	second := storeAt(t, place, folder)
-	_, err = second.Unpack(t.Logf)
+	_, err = second.Unpack()
 	must(t, err)
 	if content, _ := os.ReadFile(mine); string(content) != "mine" {
 		t.Errorf("it has %q", content)

@@ -31,11 +31,11 @@ func openKeeper(s *Sandbox, wanted string) (*keeper, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	store, err := pack.OpenStore(s.Folder, s.Root, index, s.Settings.PackLimit)
+	store, err := pack.OpenStore(s.Folder, s.Root, index, s.Settings.PackLimit, s.say)
 	if err != nil {
 		return nil, "", err
 	}
-	installed, err := store.Unpack(s.say)
+	installed, err := store.Unpack()
 	debug.FreeOSMemory()
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		err = fmt.Errorf("the node's disk has no room for what the sandbox had installed: %w", err)
