@@ -306,6 +306,26 @@ func TestSetupIsRunByTheProgramOfItsFirstLine(t *testing.T) {
 	equal(t, failure.ExitCode, 127)
 }
 
+func TestAProgramOfTheFirstLineNeedsNoFolderForPassingFiles(t *testing.T) {
+	for name, make := range map[string]func(s *sandbox){
+		"in a folder of our own": func(s *sandbox) { equal(t, os.Mkdir(filepath.Join(s.root, ".sandkeeper"), 0o755), nil) },
+		"in memory":              func(*sandbox) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSandbox(t, nil)
+			make(s)
+			t.Setenv("TMPDIR", filepath.Join(s.root, "missing"))
+			s.install(Packages{}, "#!/bin/sh\necho cooked by ${0##*/}")
+			if said := s.log.String(); !strings.HasPrefix(said, "cooked by ") {
+				t.Error(said)
+			}
+			left, err := filepath.Glob(filepath.Join(s.root, ".sandkeeper", "*"))
+			equal(t, len(left), 0)
+			equal(t, err, nil)
+		})
+	}
+}
+
 func TestWhatIsPrintedIsShownAsItIsAndKeptCleanAndShort(t *testing.T) {
 	s := newSandbox(t, nil)
 	script := `i=0; while [ $i -lt 300 ]; do echo "line $i"; i=$((i+1)); done

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const shell = "/bin/sh"
@@ -44,14 +46,50 @@ func (r *run) scriptFile(interpreter, script string) error {
 		line := fmt.Sprintf("%s, which the script's first line names, is not in %s", interpreter, r.image())
 		return r.failed(codeMissing, line)
 	}
-	folder, err := os.MkdirTemp("", "setup-")
+	file, remove, err := r.written(script)
 	if err != nil {
 		return r.failed(1, fmt.Sprintf("the script could not be written to a file: %v", err))
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	file := filepath.Join(folder, "setup")
-	if err := os.WriteFile(file, []byte(script), 0o700); err != nil {
-		return r.failed(1, fmt.Sprintf("the script could not be written to a file: %v", err))
-	}
+	defer remove()
 	return r.execute(nil, file)
+}
+
+// written returns a file with the script that can be executed, and what removes it: in the folder for such, in our own
+// where an image has none or nothing may be executed there, and in memory where we may write to neither.
+//
+// Memory comes last, since some programs want a real path.
+func (r *run) written(script string) (file string, remove func(), err error) {
+	for _, place := range []string{os.TempDir(), filepath.Join(r.root, ".sandkeeper")} {
+		folder, err := os.MkdirTemp(place, "setup-")
+		if err != nil {
+			continue
+		}
+		remove := func() { _ = os.RemoveAll(folder) }
+		file := filepath.Join(folder, "setup")
+		if os.WriteFile(file, []byte(script), 0o700) == nil && executes(folder) {
+			return file, remove, nil
+		}
+		remove()
+	}
+	return inMemory(script)
+}
+
+func executes(folder string) bool {
+	var status unix.Statfs_t
+	return unix.Statfs(folder, &status) == nil && status.Flags&unix.ST_NOEXEC == 0
+}
+
+func inMemory(script string) (string, func(), error) {
+	fd, err := unix.MemfdCreate("setup", unix.MFD_CLOEXEC)
+	if err != nil {
+		return "", nil, err
+	}
+	file := os.NewFile(uintptr(fd), "setup")
+	remove := func() { _ = file.Close() }
+	if _, err := file.WriteString(script); err != nil {
+		remove()
+		return "", nil, err
+	}
+	// By our own number, since the interpreter opens it anew.
+	return fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), fd), remove, nil
 }
