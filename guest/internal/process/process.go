@@ -37,8 +37,12 @@ func Receive() Signals {
 	return signals
 }
 
-// What images name as the signal that stops them: the runtime sends that instead of SIGTERM.
-var stopping = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT}
+// What images name as the signal that stops them, servers and systemd among them: the runtime sends that instead of
+// SIGTERM, and kills what does not heed it.
+var stopping = []os.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGWINCH, sigRTMIN + 3}
+
+// The first real-time signal, as C libraries count: the kernel's first two are theirs.
+const sigRTMIN = syscall.Signal(34)
 
 // Ends says whether a signal asks for the end, and the exit code that stands for it.
 func Ends(received os.Signal) (int, bool) {

@@ -26,11 +26,11 @@ func TestACommandIgnoresNoSignalAndItsEndIsNotMissedInAFloodOfOthers(t *testing.
 }
 
 func TestWhatImagesNameAsStopSignalEndsASandboxThatOnlyStays(t *testing.T) {
-	for _, number := range []unix.Signal{unix.SIGTERM, unix.SIGINT, unix.SIGQUIT} {
+	for _, number := range stopping {
 		signals := make(Signals, 3)
 		signals <- unix.SIGHUP
 		signals <- number
-		if code, _ := Run(nil, signals); code != bySignal+int(number) {
+		if code, _ := Run(nil, signals); code != bySignal+int(number.(unix.Signal)) {
 			t.Errorf("%v gives %d", number, code)
 		}
 	}
