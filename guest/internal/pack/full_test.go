@@ -3,6 +3,7 @@ package pack
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -74,18 +75,27 @@ func TestAFullDiskWhileUnpackingIsSaidAndThePackStays(t *testing.T) {
 	if !withMounts(t) {
 		return
 	}
-	image, folder := aFewFiles(t), t.TempDir()
-	first := newTree(t, image, folder, 0)
-	first.write("opt/big", noise(2<<20))
-	first.pack()
-	second := newTree(t, image, folder, 0)
-	second.onSmallDisk(image)
+	for name, fill := range map[string]func(tree *tree){
+		"by one large file": func(tree *tree) { tree.write("opt/big", noise(2<<20)) },
+		"by small ones": func(tree *tree) {
+			for each := range 64 {
+				tree.write(fmt.Sprintf("opt/small-%d", each), noise(32<<10))
+			}
+		},
+	} {
+		image, folder := aFewFiles(t), t.TempDir()
+		first := newTree(t, image, folder, 0)
+		fill(first)
+		first.pack()
+		second := newTree(t, image, folder, 0)
+		second.onSmallDisk(image)
 
-	if _, err := second.store.Unpack(); !errors.Is(err, unix.ENOSPC) {
-		t.Errorf("it says %v", err)
-	}
-	if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
-		t.Error(err)
+		if _, err := second.store.Unpack(); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "/opt/") {
+			t.Errorf("%s: it says %v", name, err)
+		}
+		if _, err := os.Stat(filepath.Join(folder, file)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -74,12 +75,12 @@ func (r *reader) file(parent int, name string, header *tar.Header) error {
 	if err != nil {
 		return err
 	}
-	if err := emptied(parent, name); err != nil {
-		return err
-	}
-	fd, err := unix.Openat(parent, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err := created(parent, name)
 	if err != nil {
 		return err
+	}
+	if header.Size <= smallFile && header.Size == size {
+		return r.hands.give(fd, header, r.tar)
 	}
 	target := os.NewFile(uintptr(fd), header.Name)
 	defer target.Close()
@@ -97,7 +98,20 @@ func (r *reader) file(parent int, name string, header *tar.Header) error {
 			return err
 		}
 	}
-	return dress(fd, parent, name, header)
+	return dress(fd, header)
+}
+
+// created makes a new file in the place of what may be there, which seldom is anything.
+func created(parent int, name string) (int, error) {
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(parent, name, flags, 0o600)
+	if err != unix.EEXIST {
+		return fd, err
+	}
+	if err := emptied(parent, name); err != nil {
+		return 0, err
+	}
+	return unix.Openat(parent, name, flags, 0o600)
 }
 
 func (r *reader) folder(parent int, name string, header *tar.Header) error {
@@ -110,7 +124,7 @@ func (r *reader) folder(parent int, name string, header *tar.Header) error {
 		return err
 	}
 	defer unix.Close(fd)
-	err = dress(fd, parent, name, header)
+	err = dress(fd, header)
 	if err == unix.EPERM && made == unix.EEXIST {
 		// Without root, a folder of the image that belongs to another user is as it was but for its time.
 		return nil
@@ -119,7 +133,7 @@ func (r *reader) folder(parent int, name string, header *tar.Header) error {
 }
 
 // dress gives an open file or folder what its header says. The owner comes first: a change of it takes away rights.
-func dress(fd, parent int, name string, header *tar.Header) error {
+func dress(fd int, header *tar.Header) error {
 	if err := unix.Fchown(fd, header.Uid, header.Gid); err != nil {
 		return err
 	}
@@ -129,7 +143,17 @@ func dress(fd, parent int, name string, header *tar.Header) error {
 	if err := writeAttributes(fd, header); err != nil {
 		return err
 	}
-	return setTimes(parent, name, header)
+	return setOpenTimes(fd, header)
+}
+
+// setOpenTimes is futimens, which Go's wrappers lack.
+func setOpenTimes(fd int, header *tar.Header) error {
+	times := timesOf(header)
+	_, _, err := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&times[0])), 0, 0, 0)
+	if err != 0 {
+		return err
+	}
+	return nil
 }
 
 func setTimes(parent int, name string, header *tar.Header) error {

@@ -138,7 +138,12 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 	if err != nil || !s.index.isOf(label.Image) {
 		return label, Result{}, err
 	}
+	reader.hands = newHands()
 	err = reader.entries()
+	// Whatever went wrong, nothing is written any more once this has returned.
+	if failed := reader.hands.rest(); err == nil {
+		err = failed
+	}
 	if reader.skipped > 0 {
 		s.say("%d entries of the pack, the first is /%s, are left out: something is mounted there now, or below",
 			reader.skipped, reader.firstSkipped)
@@ -151,6 +156,7 @@ type reader struct {
 	places  places
 	most    bounds
 	buffer  []byte
+	hands   *hands
 	skipped int
 	// firstSkipped is the path of the first entry that was skipped.
 	firstSkipped string
