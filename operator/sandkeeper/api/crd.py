@@ -51,16 +51,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a CRD says of a kind beside its models."""
+    """What a CRD says of a kind beside its models; one without them has nothing but names."""
 
     kind: str
     plural: str
     singular: str
-    short: str
     description: str
-    spec: type[Model]
-    status: type[Model]
     columns: tuple[Column, ...]
+    short: str = ""
+    spec: type[Model] | None = None
+    status: type[Model] | None = None
 
     @property
     def file(self) -> str:
@@ -86,7 +86,14 @@ SANDBOX = Kind(
         Column("Sleeps", ".status.sleepsAt", wide=True),
     ),
 )
-KINDS = (SANDBOX,)
+FENCE = Kind(
+    kind=names.FENCE_KIND,
+    plural=names.FENCE_PLURAL,
+    singular=names.FENCE_SINGULAR,
+    description="Says that a namespace's sandboxes are fenced; made by the operator, and no one else needs it.",
+    columns=(Column("Age", ".metadata.creationTimestamp", type="date"),),
+)
+KINDS = (SANDBOX, FENCE)
 
 
 def definition(kind: Kind) -> JsonSchema:
@@ -104,7 +111,7 @@ def definition(kind: Kind) -> JsonSchema:
                     "name": names.VERSION,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}},
+                    **({"subresources": {"status": {}}} if kind.status else {}),
                     "additionalPrinterColumns": [column.to_json() for column in kind.columns],
                     "schema": {"openAPIV3Schema": object_schema(kind)},
                 }
@@ -114,14 +121,14 @@ def definition(kind: Kind) -> JsonSchema:
 
 
 def _names(kind: Kind) -> JsonSchema:
-    return {
+    found: JsonSchema = {
         "kind": kind.kind,
         "listKind": f"{kind.kind}List",
         "plural": kind.plural,
         "singular": kind.singular,
-        "shortNames": [kind.short],
-        "categories": [names.CATEGORY],
     }
+    # The category is for what users work with.
+    return found | ({"shortNames": [kind.short], "categories": [names.CATEGORY]} if kind.short else {})
 
 
 def object_schema(kind: Kind) -> JsonSchema:
@@ -130,25 +137,36 @@ def object_schema(kind: Kind) -> JsonSchema:
     ``spec`` is required, so that an object without one is a mistake that is told. The default of ``status`` makes sure
     that a fresh object is never taken for a finished one.
     """
-    return {
+    schema: JsonSchema = {
         "type": "object",
         "description": kind.description,
-        "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string", "description": "Version of the schema: " + names.API_VERSION + "."},
             "kind": {"type": "string", "description": f"Kind of the object: {kind.kind}."},
             "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
-            "spec": structural(kind.spec),
-            "status": structural(kind.status) | {"default": {"conditions": [_PENDING]}},
         },
-        "x-kubernetes-validations": [
-            rule(
-                f"self.metadata.name.matches('{names.NAME_PATTERN}')",
-                f"must be {_NAMES}",
-                messageExpression=f"'\"' + self.metadata.name + '\" must be {_NAMES}'",
-                fieldPath=".metadata.name",
-            )
-        ],
+    }
+    return _with_models(schema, kind.spec, kind.status) if kind.spec and kind.status else schema
+
+
+def _with_models(schema: JsonSchema, spec: type[Model], status: type[Model]) -> JsonSchema:
+    properties = {
+        **schema["properties"],
+        "spec": structural(spec),
+        "status": structural(status) | {"default": {"conditions": [_PENDING]}},
+    }
+    name = rule(
+        f"self.metadata.name.matches('{names.NAME_PATTERN}')",
+        f"must be {_NAMES}",
+        messageExpression=f"'\"' + self.metadata.name + '\" must be {_NAMES}'",
+        fieldPath=".metadata.name",
+    )
+    return {
+        "type": "object",
+        "description": schema["description"],
+        "required": ["spec"],
+        "properties": properties,
+        "x-kubernetes-validations": [name],
     }
 
 

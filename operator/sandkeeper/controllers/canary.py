@@ -19,7 +19,7 @@ from sandkeeper.controllers.canary_run import CanaryRun, sweep
 from sandkeeper.controllers.children import InTheWayError
 from sandkeeper.plan.canary import canary_pod
 from sandkeeper.plan.enforcement import Verdict, broken, exclusion, overturns, policies_named, request_of
-from sandkeeper.plan.fence import fence_policy, widening
+from sandkeeper.plan.fence import fence_policy, fence_sign, widening
 from sandkeeper.plan.pod_state import parse_time, written
 from sandkeeper.plan.writes import Create
 
@@ -155,7 +155,8 @@ class CanaryController:
     async def _try(self, namespace: str) -> Verdict:
         try:
             await self._fences.finish_removal(namespace)
-            await self._fences.make(Create(fence_policy(namespace)))
+            for each in (fence_sign(namespace), fence_policy(namespace)):
+                await self._fences.make(Create(each))
         except InTheWayError as error:
             return broken(f"{error} in namespace {namespace}")
         labels = canary_pod("fenced", namespace, namespace, "", self._settings)["metadata"]["labels"]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import (
     CHILD_PREFIX,
+    FENCE_KIND,
     FENCE_NAME,
+    FENCE_PLURAL,
     GROUP,
     MANAGED_LABEL,
     MANAGED_VALUE,
@@ -23,6 +25,7 @@ from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
     slim_claim,
+    slim_fence,
     slim_network_policy,
     slim_node,
     slim_pod,
@@ -55,8 +58,10 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient
 
 SANDBOXES = Resource(GROUP, VERSION, SANDBOX_PLURAL, SANDBOX_KIND)
+FENCES = Resource(GROUP, VERSION, FENCE_PLURAL, FENCE_KIND)
 _SLIM = {
     SANDBOXES: slim_sandbox,
+    FENCES: slim_fence,
     PODS: slim_pod,
     CLAIMS: slim_claim,
     SERVICES: slim_service,
@@ -65,7 +70,7 @@ _SLIM = {
     RUNTIME_CLASSES: slim_runtime_class,
     STORAGE_CLASSES: slim_storage_class,
 }
-_CHILDREN = (PODS, CLAIMS, SERVICES)
+_CHILDREN = (PODS, CLAIMS, SERVICES, FENCES)
 RESOURCES = {resource.kind: resource for resource in _SLIM}
 
 
@@ -133,6 +138,16 @@ class Cluster:
     def fence(self, namespace: str) -> Json | None:
         """Fence of a namespace."""
         return self._stores[NETWORK_POLICIES].get(Key(namespace, FENCE_NAME))
+
+    def fence_sign(self, namespace: str) -> Json | None:
+        """Sign of the fence of a namespace."""
+        return self._stores[FENCES].get(Key(namespace, FENCE_NAME))
+
+    @property
+    def fenced(self) -> set[str]:
+        """Namespaces that have a fence or its sign."""
+        keys = (key for resource in (FENCES, NETWORK_POLICIES) for key in self._stores[resource])
+        return {key.namespace for key in keys if key.name == FENCE_NAME}
 
     def foreign_policies(self, namespace: str) -> tuple[Json, ...]:
         """NetworkPolicies of a namespace that are not ours."""

@@ -1,4 +1,4 @@
-"""Makes the fence of a namespace once for all passes, and removes it when nothing is left in it to fence."""
+"""Makes the fence of a namespace and its sign once for all passes, and removes them when nothing is left to fence."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from sandkeeper.controllers.children import OutdatedError
+from sandkeeper.api.names import FENCE_KIND
+from sandkeeper.controllers.children import InTheWayError, OutdatedError
+from sandkeeper.plan.fence import fence_sign
 from sandkeeper.plan.ownership import is_managed
+from sandkeeper.plan.writes import Create
 from sandkeeper.runtime.resource import PODS
 
 if TYPE_CHECKING:
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.controllers.children import ChildWriter
     from sandkeeper.controllers.cluster import Cluster
-    from sandkeeper.plan.writes import Create
     from sandkeeper.runtime.resource import Json
 
 _GUARDED_AFTER: Final = 0.1
@@ -32,7 +34,7 @@ class FenceKeeper:
         self._children = children
         self._passes: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._going: dict[str, Json] = {}
+        self._going: dict[str, list[Json]] = {}
 
     @contextmanager
     def working_in(self, namespace: str) -> Iterator[None]:
@@ -47,42 +49,45 @@ class FenceKeeper:
                 self._locks.pop(namespace, None)
 
     async def make(self, write: Create, sandbox: Sandbox | None = None) -> None:
-        """Create the fence unless another pass just did; the first sandboxes of a namespace often come together.
+        """Create the fence or its sign unless another pass just did; a namespace's first sandboxes often come together.
 
         What was decided before there was one has to be decided anew: other policies may have come meanwhile.
         """
         namespace = write.obj["metadata"]["namespace"]
         async with self._locks[namespace]:
-            if self._cluster.fence(namespace) is not None:
+            if not self._cluster.lacks(write.obj):
                 return
             with suppress(OutdatedError):  # another replica was faster
                 await self._children.apply(write, sandbox)
-            await asyncio.sleep(_GUARDED_AFTER)
-            await self._cluster.list_policies(namespace)
+            if write.obj["kind"] == FENCE_KIND:
+                await asyncio.sleep(_GUARDED_AFTER)
+                await self._cluster.list_policies(namespace)
 
     async def remove_unused(self, namespace: str) -> None:
         """Delete the fence where no sandbox, no pod and no other pass is in the namespace.
 
-        To be called inside the last pass itself, which is the one that counts as one.
+        To be called inside the last pass itself, which is the one that counts as one. A fence that stays has its sign,
+        even where only a pod is left that a sandbox was made to leave behind.
         """
-        fence = self._cluster.fence(namespace)
+        fence, sign = self._cluster.fence(namespace), self._cluster.fence_sign(namespace)
         unused = (
             self._passes[namespace] == 1
             and not self._cluster.sandboxes.in_namespace(namespace)
             and not self._cluster.store(PODS).in_namespace(namespace)
         )
-        if fence is None or not unused or not is_managed(fence):
-            return
-        self._going[namespace] = fence
-        await self.finish_removal(namespace)
+        if unused:
+            self._going[namespace] = [each for each in (fence, sign) if each and is_managed(each)]
+            await self.finish_removal(namespace)
+        elif fence is not None and sign is None:
+            with suppress(InTheWayError):  # admission goes by the name alone
+                await self.make(Create(fence_sign(namespace)))
 
     async def finish_removal(self, namespace: str) -> None:
         """Carry through a removal that was begun: before it is certain, no pass can count on the fence."""
         if namespace not in self._going:
             return
         async with self._locks[namespace]:
-            fence = self._going.get(namespace)
-            if fence is not None:
+            for each in self._going.get(namespace, ()):
                 with suppress(OutdatedError):  # it was gone already
-                    await self._children.delete(fence)
-                del self._going[namespace]
+                    await self._children.delete(each)
+            self._going.pop(namespace, None)

@@ -25,7 +25,7 @@ from sandkeeper.runtime.http import serve_metrics, serve_probes
 from sandkeeper.runtime.informer import UNREACHABLE, Informer
 from sandkeeper.runtime.metrics import Metrics
 from sandkeeper.runtime.queue import WorkQueue
-from sandkeeper.runtime.resource import NETWORK_POLICIES, PODS, Json, Key, key_of
+from sandkeeper.runtime.resource import PODS, Json, Key, key_of
 from sandkeeper.runtime.shards import LeaseTimes, Shards, shard_of
 from sandkeeper.runtime.worker import Worker
 
@@ -222,9 +222,9 @@ class Operator:
     def _orphans(self) -> list[Key]:
         """Keys of managed objects that no known sandbox stands behind: their passes find out and clean up."""
         pods = self._cluster.store(PODS)
-        fences = [key for key in self._cluster.store(NETWORK_POLICIES) if key.name == FENCE_NAME]
         orphans = [Key(key.namespace, key.name.removeprefix("sbx-")) for key in pods]
-        orphans += [key for key in fences if not self._cluster.sandboxes.in_namespace(key.namespace)]
+        left = [each for each in self._cluster.fenced if not self._cluster.sandboxes.in_namespace(each)]
+        orphans += [Key(namespace, FENCE_NAME) for namespace in left]
         return [key for key in orphans if key not in self._cluster.sandboxes]
 
     async def _relist_for_ever(self) -> None:

@@ -184,6 +184,7 @@ class SandboxController:
             service=self._cluster.service(key),
             ports_policy=self._cluster.ports_policy(key),
             fence=self._cluster.fence(key.namespace),
+            fence_sign=self._cluster.fence_sign(key.namespace),
             node=self._cluster.node_of(pod),
             failure=self._failures.get(uid),
             first_seen=self._first_seen.get(uid),

@@ -1,10 +1,17 @@
-"""The network fence: one policy per namespace denies every sandbox everything; a sandbox's own adds its ports."""
+"""The network fence: one policy per namespace denies every sandbox everything; a sandbox's own adds its ports.
+
+Beside it stands its sign, a Fence of the same name, which tells an admission policy that a namespace has one. The
+NetworkPolicy itself would tell as well, but kube-apiserver reads parameters of its own kinds from a cache that it can't
+start a second time: once no admission policy asked for NetworkPolicies any more, those that ask again see no new one.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from sandkeeper.api.names import (
+    API_VERSION,
+    FENCE_KIND,
     FENCE_NAME,
     MANAGED_LABEL,
     MANAGED_VALUE,
@@ -32,15 +39,20 @@ def fence_policy(namespace: str) -> Json:
     It is the namespace's, owned by no sandbox, and made before the first pod.
     """
     return _policy(
-        {"name": FENCE_NAME, "namespace": namespace, "labels": {MANAGED_LABEL: MANAGED_VALUE}},
+        _metadata(namespace),
         {ROLE_LABEL: SANDBOX_ROLE},
         ["Ingress", "Egress"],
     )
 
 
+def fence_sign(namespace: str) -> Json:
+    """Fence that tells admission of a namespace's fence; made before it, and ended after it."""
+    return {"apiVersion": API_VERSION, "kind": FENCE_KIND, "metadata": _metadata(namespace)}
+
+
 def is_fence(child: Json) -> bool:
-    """Whether a child is a namespace's fence rather than one sandbox's own."""
-    return bool(child["kind"] == "NetworkPolicy" and child["metadata"]["name"] == FENCE_NAME)
+    """Whether a child is a namespace's fence or its sign, rather than one sandbox's own."""
+    return bool(child["kind"] in {"NetworkPolicy", FENCE_KIND} and child["metadata"]["name"] == FENCE_NAME)
 
 
 def ports_policy(sandbox: Sandbox, environment: Environment) -> Json | None:
@@ -120,6 +132,10 @@ def _holds(expression: Json, labels: Mapping[str, str]) -> bool:
             return name in labels
         case _:
             return name not in labels
+
+
+def _metadata(namespace: str) -> Json:
+    return {"name": FENCE_NAME, "namespace": namespace, "labels": {MANAGED_LABEL: MANAGED_VALUE}}
 
 
 def _policy(metadata: Json, selector: dict[str, str], types: list[str]) -> Json:

@@ -104,7 +104,7 @@ class Observed:
         The object as parsed.
     status
         Its present ``status`` as JSON, to be compared with the planned one.
-    pod, service, ports_policy, fence
+    pod, service, ports_policy, fence, fence_sign
         Objects of the names that this sandbox's children have, ours or not; None where absent.
     node
         The node that the pod is on, as far as the operator keeps nodes.
@@ -149,6 +149,7 @@ class Observed:
     service: Json | None = None
     ports_policy: Json | None = None
     fence: Json | None = None
+    fence_sign: Json | None = None
     node: Json | None = None
     failure: Failure | None = None
     first_seen: datetime | None = None

@@ -22,9 +22,10 @@ def refusal_state(kind: str, status: int, message: str) -> PodState | None:
     Returns
     -------
     PodState or None
-        None where it says nothing about the sandbox: an overloaded server, a lost race, a namespace on its way out.
+        None where it says nothing about the sandbox: an overloaded server, a lost race, a namespace on its way out, an
+        admission policy that is not ready.
     """
-    if namespace_ends(status, message):
+    if namespace_ends(status, message) or _not_yet_judged(message):
         return None
     said = f"The API server refused the {kind}: {' '.join(message.split())[:_LONGEST]}"
     if status == 403 and "exceeded quota" in message:
@@ -42,3 +43,8 @@ def refusal_state(kind: str, status: int, message: str) -> PodState | None:
 def namespace_ends(status: int, message: str) -> bool:
     """Whether an API server's refusal says that the namespace is on its way out, which nothing turns back."""
     return status == 403 and "is being terminated" in message
+
+
+def _not_yet_judged(message: str) -> bool:
+    """Whether an admission policy could not be asked, as while the kind of its parameters is new to the API server."""
+    return "denied request: failed to configure " in message

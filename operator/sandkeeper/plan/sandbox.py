@@ -10,7 +10,7 @@ from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.claim import claim_ownership, create_claim, keep_claim, unfit
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
-from sandkeeper.plan.fence import fence_policy, ports_policy
+from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state, unpacking
 from sandkeeper.plan.lifecycle import EXPIRED, WAKING, Life, Phase, life_of
@@ -152,7 +152,7 @@ def _decide(
     if observed.fence is not None and not is_managed(observed.fence):
         return conflict_state(observed.fence), ()
     # The fence stands before the first pod, whatever is the matter with this one sandbox.
-    fence = _converge(observed, observed.fence, fence_policy(observed.sandbox.metadata.namespace))
+    fence = _fence(observed)
     obstacle = _conflict(observed, environment) or denial(environment, observed.settings)
     if obstacle:
         return obstacle, (*fence, *keep_claim(observed, environment))
@@ -165,6 +165,13 @@ def _decide(
     service = _converge(observed, observed.service, sandbox_service(observed.sandbox, environment))
     policy = _converge(observed, observed.ports_policy, ports_policy(observed.sandbox, environment))
     return state, (*fence, *pod_writes, *claim, *service, *policy)
+
+
+def _fence(observed: Observed) -> tuple[Write, ...]:
+    """Make the fence and, before it, the sign by which admission keeps others from opening it."""
+    namespace = observed.sandbox.metadata.namespace
+    sign = () if observed.fence_sign else (Create(fence_sign(namespace)),)
+    return (*sign, *_converge(observed, observed.fence, fence_policy(namespace)))
 
 
 def _conflict(observed: Observed, environment: Environment) -> PodState | None:

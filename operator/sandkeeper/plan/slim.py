@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandkeeper.api.names import ACTIVITY_ANNOTATION, CHECK_FENCE_ANNOTATION, WIDENS_ANNOTATION
+from sandkeeper.api.names import ACTIVITY_ANNOTATION, CHECK_FENCE_ANNOTATION, FENCE_KIND, WIDENS_ANNOTATION
 from sandkeeper.plan.guest import INIT_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
 
@@ -68,6 +68,11 @@ def slim_network_policy(policy: Json) -> Json:
     """Keep a NetworkPolicy's whole spec: any difference in it matters."""
     metadata = _annotated(policy["metadata"], _METADATA, WIDENS_ANNOTATION)
     return {"kind": "NetworkPolicy", "metadata": metadata, "spec": policy["spec"]}
+
+
+def slim_fence(fence: Json) -> Json:
+    """Keep of a Fence that it is there, which is all that it says."""
+    return {"kind": FENCE_KIND, "metadata": _picked(fence["metadata"], _METADATA)}
 
 
 def slim_claim(claim: Json) -> Json:

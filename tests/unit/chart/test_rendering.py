@@ -60,7 +60,7 @@ def test_the_apiserver_knows_every_field(helm: Helm, values: Values) -> None:
         ("NetworkPolicy", "policyTypes:", "policyType:"),
         ("PriorityClass", "value: 0", "value: nought"),
         ("ServiceMonitor", "endpoints:", "endpoint:"),
-        ("CustomResourceDefinition", "scope: Namespaced", "scope: 7"),
+        ("CustomResourceDefinition", "plural: sandboxes", "plural: [sandboxes]"),
         ("ValidatingAdmissionPolicyBinding", "policyName: sandkeeper-marks", "policy: sandkeeper-marks"),
     ],
 )

@@ -13,7 +13,8 @@ from unit.fakes.replica import without_network
 
 MISHAPS = [
     "apply", "apply", "apply", "delete", "delete_pod", "delete_claim", "delete_service", "delete_ports_policy",
-    "delete_fence", "widen_fence", "fail_pod", "evict_pod", "hide_pod", "occupy", "compact", "restart", "crash",
+    "delete_fence", "delete_sign", "widen_fence", "fail_pod", "evict_pod", "hide_pod", "occupy", "compact", "restart",
+    "crash",
 ]  # fmt: skip
 PAUSES = st.sampled_from([0.0, 0.5, 4.0, 15.0])
 STEPS = st.lists(

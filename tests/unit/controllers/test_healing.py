@@ -3,20 +3,24 @@
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandkeeper.controllers.cluster import SANDBOXES
-from sandkeeper.plan.fence import is_fence
+from sandkeeper.controllers.cluster import FENCES, SANDBOXES
+from sandkeeper.plan.fence import fence_policy, is_fence
 from sandkeeper.runtime.resource import NETWORK_POLICIES, NODES, PODS, RUNTIME_CLASSES
 from unit.controllers.world import NAMESPACE, World
 from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
+from unit.fakes.client import Faults
 from unit.fakes.node import NODE, ready
-from unit.fakes.replica import without_network
+from unit.fakes.replica import Replica, without_network
+
+POD = {"containers": [{"name": "sandbox", "image": "debian:12"}]}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -113,6 +117,33 @@ def test_a_fence_is_mended_though_one_sandbox_of_the_namespace_is_on_its_way_out
     virtual_time.run(story())
 
 
+def test_the_sign_of_a_fence_comes_back() -> None:
+    async def story() -> None:
+        world = await running("a")
+        await world.befall("delete_sign")
+        await asyncio.sleep(5.0)
+        assert world.children() == world.expected()
+
+    virtual_time.run(story())
+
+
+def test_a_fence_from_before_there_were_signs_gets_one_though_nothing_but_a_pod_is_left_behind_it() -> None:
+    async def story() -> None:
+        server = FakeApiServer(virtual_time.seconds)
+        left = {"metadata": {"name": "sbx-left", "labels": {"sandkeeper.dev/managed": "true"}}, "spec": POD}
+        server.create(NETWORK_POLICIES, NAMESPACE, fence_policy(NAMESPACE))
+        server.create(PODS, NAMESPACE, left)
+        Replica(server, Faults(Random(0), 0.0, 0.0))
+        await asyncio.sleep(30.0)
+        assert server.find(FENCES, NAMESPACE, "sandkeeper-fence")
+        server.delete(PODS, NAMESPACE, "sbx-left")
+        await asyncio.sleep(30.0)
+        assert not server.find(FENCES, NAMESPACE, "sandkeeper-fence")
+        assert not server.find(NETWORK_POLICIES, NAMESPACE, "sandkeeper-fence")
+
+    virtual_time.run(story())
+
+
 def test_a_label_taken_off_and_put_back_is_no_reason_to_ask_for_ever() -> None:
     async def story() -> None:
         world = await running("a")
@@ -200,13 +231,13 @@ def test_a_sandbox_made_anew_under_its_name_gets_children_of_its_own() -> None:
 
 
 def unfenced(server: FakeApiServer) -> list[str]:
-    """Pods that came into being while their namespace had no fence."""
-    found, fenced = [], False
+    """Pods that came into being while their namespace had no fence, or one without its sign."""
+    found, fence = [], {NETWORK_POLICIES: False, FENCES: False}
     for change in server.history:
         obj = change.after or change.before or {}
-        if change.resource == NETWORK_POLICIES and is_fence(obj):
-            fenced = change.after is not None
-        elif change.resource == PODS and change.before is None and not fenced:
+        if change.resource in fence and is_fence(obj):
+            fence[change.resource] = change.after is not None
+        elif change.resource == PODS and change.before is None and not all(fence.values()):
             found.append(obj["metadata"]["name"])
     return found
 

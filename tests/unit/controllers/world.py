@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from sandkeeper.api.names import claim_name
 from sandkeeper.api.resolve import resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import Sandbox
-from sandkeeper.controllers.cluster import SANDBOXES
+from sandkeeper.controllers.cluster import FENCES, SANDBOXES
 from sandkeeper.plan.claim import workspace_claim
-from sandkeeper.plan.fence import fence_policy, ports_policy
+from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.service import sandbox_service
@@ -99,6 +99,9 @@ class World:
 
     async def delete_fence(self, _: str, __: int) -> None:
         self.server.delete(NETWORK_POLICIES, NAMESPACE, "sandkeeper-fence")
+
+    async def delete_sign(self, _: str, __: int) -> None:
+        self.server.delete(FENCES, NAMESPACE, "sandkeeper-fence")
 
     async def widen_fence(self, _: str, __: int) -> None:
         self.server.patch(NETWORK_POLICIES, NAMESPACE, "sandkeeper-fence", {"spec": {"egress": [{}]}})
@@ -196,7 +199,7 @@ class World:
                 wanted.append(workspace_claim(sandbox, environment))
             wanted.append(None if sleeps else pod)
             wanted += [sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
-            wanted.append(fence_policy(NAMESPACE))
+            wanted += [fence_policy(NAMESPACE), fence_sign(NAMESPACE)]
         return {(each["kind"], each["metadata"]["name"]): _essence(each) for each in wanted if each}
 
     def _lacks_claim(self, sandbox: Sandbox) -> bool:
@@ -214,7 +217,7 @@ class World:
 
 def _essence(obj: Json) -> Json:
     metadata = {name: obj["metadata"].get(name) or {} for name in ("labels", "annotations", "ownerReferences")}
-    spec = obj["spec"]
+    spec: Json = obj.get("spec", {})
     if obj["kind"] == "Pod":
         # Whether it has to wait for its guest depends on what came before it.
         either = {"startupProbe": None, "lifecycle": None}

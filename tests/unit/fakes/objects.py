@@ -8,12 +8,12 @@ from typing import Any
 from sandkeeper.api.resolve import resolve
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.claim import workspace_claim
-from sandkeeper.plan.fence import fence_policy, ports_policy
+from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.sandbox import Plan, plan_sandbox
 from sandkeeper.plan.service import sandbox_service
-from sandkeeper.plan.slim import slim_claim, slim_network_policy, slim_pod, slim_service
+from sandkeeper.plan.slim import slim_claim, slim_fence, slim_network_policy, slim_pod, slim_service
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.user_namespace import NodeSupport
 
@@ -99,10 +99,15 @@ def fence() -> Json:
     return slim_network_policy(stored(fence_policy("team")))
 
 
+def sign() -> Json:
+    """Make the sign of that fence, as the store keeps it."""
+    return slim_fence(stored(fence_sign("team")))
+
+
 def observe(owner: Sandbox, **known: Any) -> Observed:
     """Observe a sandbox whose fence and claim stand; everything else as given, or else absent."""
     defaults: Json = {"status": {}, "settings": Settings(), "nodes": NodeSupport(), "fence": fence()}
-    defaults |= {"classes": classes(), "claim": claim_of(owner)}
+    defaults |= {"fence_sign": sign(), "classes": classes(), "claim": claim_of(owner)}
     return Observed(sandbox=owner, **(defaults | known))
 
 

@@ -111,6 +111,14 @@ def test_a_missing_fence_comes_before_anything_else(missing: str) -> None:
     assert first.obj["metadata"]["name"] == "sandkeeper-fence"
 
 
+@pytest.mark.parametrize("known", [{}, {"fence": None}], ids=["fence of an older release", "nothing"])
+def test_a_missing_sign_comes_before_even_the_fence(known: dict[str, None]) -> None:
+    first, *_ = running(fence_sign=None, **known)
+
+    assert isinstance(first, Create)
+    assert (first.obj["kind"], first.obj["metadata"]["name"]) == ("Fence", "sandkeeper-fence")
+
+
 FOREIGN: list[tuple[str, Json]] = [
     ("unowned", {"ownerReferences": []}),
     (

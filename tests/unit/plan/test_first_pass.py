@@ -21,9 +21,10 @@ def test_a_bare_sandbox_gets_its_pod_and_nothing_else() -> None:
 
 
 def test_the_fence_stands_before_the_first_pod_and_the_ports_open_after_it() -> None:
-    first = plan(sandbox(ports=PORTS), fence=None)
+    first = plan(sandbox(ports=PORTS), fence=None, fence_sign=None)
 
-    assert created(first.writes) == ["NetworkPolicy/sandkeeper-fence", "Pod/sbx-a", "Service/a", "NetworkPolicy/sbx-a"]
+    fence = ["Fence/sandkeeper-fence", "NetworkPolicy/sandkeeper-fence"]
+    assert created(first.writes) == [*fence, "Pod/sbx-a", "Service/a", "NetworkPolicy/sbx-a"]
 
 
 def test_nothing_is_said_while_a_start_goes_well_since_the_default_says_pending() -> None:

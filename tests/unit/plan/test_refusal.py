@@ -10,6 +10,8 @@ QUOTA = 'pods "sbx-a" is forbidden: exceeded quota: team, requested: cpu=2, used
 CLASS = 'pods "sbx-a" is forbidden: pod rejected: RuntimeClass "gvisor" not found'
 POLICY = "ValidatingAdmissionPolicy 'images' denied request: image must come from registry.example.com"
 TERMINATING = 'pods "sbx-a" is forbidden: unable to create new content in namespace team because it is being terminated'
+KIND = "ValidatingAdmissionPolicy 'a' denied request: failed to configure policy: failed to find resource of paramKind"
+SYNC = "ValidatingAdmissionPolicy 'a' with binding 'a' denied request: failed to configure binding: not yet synced"
 INVALID = 'Pod "sbx-a" is invalid: spec.nodeSelector: Invalid value: "_"'
 
 
@@ -37,7 +39,8 @@ def test_a_refusal_is_told_in_the_servers_own_words(status: int, message: str, r
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(403, TERMINATING), (404, "not found"), (409, "conflict"), (429, "busy"), (500, "oops")]
+    ("status", "message"),
+    [(403, TERMINATING), (422, KIND), (422, SYNC), (404, "not found"), (409, "conflict"), (429, "busy"), (500, "oops")],
 )
 def test_what_says_nothing_about_the_sandbox_is_not_told(status: int, message: str) -> None:
     assert refusal_state("Pod", status, message) is None
