@@ -53,7 +53,7 @@ def installed(helm: Helm, kubectl: Kubectl) -> Iterator[None]:
     install(helm)
     yield
     uninstall(helm)
-    kubectl("delete", "crd", "sandboxes.sandkeeper.dev")
+    kubectl("delete", "crd", "sandboxes.sandkeeper.dev", "fences.sandkeeper.dev")
 
 
 def allowed(kubectl: Kubectl, user: str, verb: str, resource: str, namespace: str = "default") -> bool:
@@ -103,6 +103,7 @@ def test_the_operator_may_do_its_work_and_reads_no_secret(kubectl: Kubectl) -> N
     assert allowed(kubectl, OPERATOR, "patch", "pods/resize")
     assert allowed(kubectl, OPERATOR, "create", "pods/exec")
     assert allowed(kubectl, OPERATOR, "patch", "sandboxes.sandkeeper.dev/status")
+    assert allowed(kubectl, OPERATOR, "create", "fences.sandkeeper.dev")
     assert allowed(kubectl, OPERATOR, "create", "leases.coordination.k8s.io", namespace=NAMESPACE)
 
     assert not allowed(kubectl, OPERATOR, "create", "leases.coordination.k8s.io", namespace="kube-system")

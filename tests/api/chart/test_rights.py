@@ -80,7 +80,8 @@ def test_the_operator_is_never_refused(cluster: ControlPlane, metrics_port: int,
     sandbox = {"apiVersion": "sandkeeper.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": "hello"}}
     spec = {"ports": [{"name": "web", "port": 8080}], "workspace": {"type": "Ephemeral"}}
     kubectl("apply", "-f", "-", given=json.dumps({**sandbox, "spec": spec}))
-    for child in ("pod/sbx-hello", "service/hello", "networkpolicy/sbx-hello", "networkpolicy/sandkeeper-fence"):
+    fence = ("networkpolicy/sandkeeper-fence", "fence/sandkeeper-fence")
+    for child in ("pod/sbx-hello", "service/hello", "networkpolicy/sbx-hello", *fence):
         kubectl("wait", "--for=create", child, "--timeout=30s")
 
     kubectl("delete", "pod", "sbx-hello", "--timeout=30s")

@@ -5,7 +5,7 @@ from typing import Any
 
 from api.operator.kubernetes_api import Api, Json
 from api.operator.waiting import PATIENCE, eventually
-from sandkeeper.controllers.cluster import SANDBOXES
+from sandkeeper.controllers.cluster import FENCES, SANDBOXES
 from sandkeeper.runtime.resource import EVENTS, NETWORK_POLICIES, PODS, SERVICES, Resource
 
 IMAGE = "registry.example/agent:1"
@@ -94,8 +94,8 @@ class Team:
         """Wait until no sandbox and nothing of any is left."""
         nothing: dict[str, list[str]] = {"pods": [], "services": [], "networkpolicies": []}
         eventually(
-            lambda: not self.names(SANDBOXES) and self.children == nothing,
-            lambda: f"empty namespace, but {self.names(SANDBOXES)} and {self.children}",
+            lambda: not self.names(SANDBOXES) and not self.names(FENCES) and self.children == nothing,
+            lambda: f"empty namespace, but {self.names(SANDBOXES)}, {self.names(FENCES)} and {self.children}",
         )
 
 

@@ -22,7 +22,7 @@ def test_a_bare_sandbox_costs_its_pod_and_one_status(operator: OperatorProcess, 
     sandbox = team.await_reason("Running")
 
     assert operator.proxy.writes(team.namespace) == [
-        "create networkpolicies",
+        *["create fences", "create networkpolicies"],
         *["create pods", "patch sandboxes/status"],
         *["create pods", "patch sandboxes/status"],
     ]

@@ -14,6 +14,7 @@ from sandkeeper.runtime.resource import PODS
 WEB = {"name": "web", "port": 8080}
 ALL = {"pods": ["sbx-agent"], "services": ["agent"], "networkpolicies": ["sandkeeper-fence", "sbx-agent"]}
 WRITES = [
+    "create fences",
     "create networkpolicies",
     "create pods",
     "create services",

@@ -21,6 +21,7 @@ Moment = Callable[[Callable[[], None]], Fault]
 
 FIRST: dict[str, Any] = {"ports": [{"name": "web", "port": 8080}], "env": [{"name": "STAGE", "value": "one"}]}
 CREATING = [
+    "create fences",
     "create networkpolicies",
     "create pods",
     "create services",
@@ -37,7 +38,7 @@ CHANGING = [
     "patch sandboxes/status",
 ]
 ENDING = ["delete pods"]
-LEAVING = ["delete networkpolicies"]
+LEAVING = ["delete networkpolicies", "delete fences"]
 ALL = {
     "pods": ["sbx-agent"],
     "services": ["agent"],

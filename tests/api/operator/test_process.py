@@ -88,18 +88,19 @@ def test_the_story_of_a_sandbox_is_found_by_its_key(start_operator: StartOperato
     team.create("other")
     team.await_running(["other"])
     team.api.delete(PODS, team.namespace, "sbx-agent")
-    eventually(lambda: len(story(operator.log, f"{team.namespace}/agent")) >= 7, "seven lines")
+    eventually(lambda: len(story(operator.log, f"{team.namespace}/agent")) >= 8, "eight lines")
 
     told = story(operator.log, f"{team.namespace}/agent")
 
-    assert told[:5] == [
+    assert told[:6] == [
+        "create Fence/sandkeeper-fence",
         "create NetworkPolicy/sandkeeper-fence",
         "create Pod/sbx-agent",
         "create Service/agent",
         "create NetworkPolicy/sbx-agent",
         "Running",
     ]
-    assert "create Pod/sbx-agent" in told[5:]
+    assert "create Pod/sbx-agent" in told[6:]
     assert not [line for line in told if "other" in line]
 
 
