@@ -1,9 +1,22 @@
 """The operator comes, changes and goes; what it made goes on running."""
 
 import json
+import uuid
+from collections.abc import Callable, Iterator
 
+import pytest
+
+from api.kubectl import Kubectl
 from e2e.operator.sandboxes import Sandboxes, eventually
 from installation import NAMESPACE, Installation
+
+
+OPEN = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "NetworkPolicy",
+    "metadata": {"name": "open"},
+    "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{}]},
+}
 
 
 def operator_pods(sandboxes: Sandboxes) -> list[str]:
@@ -60,6 +73,49 @@ def test_sandboxes_outlive_an_uninstalled_operator(sandboxes: Sandboxes, install
         lambda: (sandboxes.pod("orphan").get("metadata", {}).get("uid"), sandboxes.ready("orphan").get("status")),
         lambda seen: seen[0] not in {None, before} and seen[1] == "True",
     )
+
+
+@pytest.fixture
+def new_sandboxes(kubectl: Kubectl) -> Iterator[Callable[[], Sandboxes]]:
+    """Give sandboxes in namespaces that are made when they are asked for."""
+    made: list[str] = []
+
+    def make() -> Sandboxes:
+        made.append(f"e2e-{uuid.uuid4().hex[:8]}")
+        kubectl("create", "namespace", made[-1])
+        return Sandboxes(kubectl, made[-1])
+
+    yield make
+    for name in made:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
+def fence_is_guarded(sandboxes: Sandboxes) -> bool:
+    """Whether the administrator is kept from opening a namespace's sandboxes by chance, in a dry run."""
+    try:
+        sandboxes.kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(OPEN))
+    except AssertionError as refused:
+        return "may include sandboxes" in str(refused)
+    return False
+
+
+def test_new_fences_are_guarded_after_the_operator_was_gone_and_came_back(
+    sandboxes: Sandboxes, installation: Installation, new_sandboxes: Callable[[], Sandboxes]
+) -> None:
+    sandboxes.apply("old")
+    sandboxes.wait("old")
+    assert fence_is_guarded(sandboxes)
+
+    installation.uninstall()
+    # What the apiserver forgets with a policy is forgotten only now.
+    eventually(lambda: fence_is_guarded(sandboxes), lambda guarded: not guarded)
+    installation.install()
+
+    new = new_sandboxes()
+    new.apply("new")
+    new.wait("new")
+    assert fence_is_guarded(new)
+    assert fence_is_guarded(sandboxes)
 
 
 def test_metrics_and_probes_answer(sandboxes: Sandboxes, installation: Installation) -> None:
