@@ -10,7 +10,6 @@ from api.kubectl import Kubectl
 from e2e.operator.sandboxes import Sandboxes, eventually
 from installation import NAMESPACE, Installation
 
-
 OPEN = {
     "apiVersion": "networking.k8s.io/v1",
     "kind": "NetworkPolicy",
