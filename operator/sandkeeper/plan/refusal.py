@@ -22,17 +22,16 @@ def refusal_state(kind: str, status: int, message: str) -> PodState | None:
     Returns
     -------
     PodState or None
-        None where it says nothing about the sandbox: an overloaded server, a lost race, a namespace on its way out, an
-        admission policy that is not ready.
+        None where it says nothing about the sandbox: an overloaded server, a lost race, a namespace on its way out.
     """
-    if namespace_ends(status, message) or _not_yet_judged(message):
+    if namespace_ends(status, message):
         return None
     said = f"The API server refused the {kind}: {' '.join(message.split())[:_LONGEST]}"
     if status == 403 and "exceeded quota" in message:
         return PodState("QuotaExceeded", said, wrong=True)
     if status == 403 and "RuntimeClass" in message and "not found" in message:
         return PodState("RuntimeClassNotFound", said, wrong=True)
-    if status == 403:
+    if status == 403 or _without_judgement(message):
         return PodState("PolicyDenied", said, wrong=True)
     if status in {400, 422}:
         # Nothing but another spec mends an object that is not valid.
@@ -45,6 +44,9 @@ def namespace_ends(status: int, message: str) -> bool:
     return status == 403 and "is being terminated" in message
 
 
-def _not_yet_judged(message: str) -> bool:
-    """Whether an admission policy could not be asked, as while the kind of its parameters is new to the API server."""
+def _without_judgement(message: str) -> bool:
+    """Whether an admission policy could not even be asked, as while the kind of its parameters is new to the API server.
+
+    That is told as if the object were not valid, but another spec would not help, and time may.
+    """
     return "denied request: failed to configure " in message

@@ -21,6 +21,8 @@ INVALID = 'Pod "sbx-a" is invalid: spec.nodeSelector: Invalid value: "_"'
         (403, QUOTA, "QuotaExceeded", False),
         (403, CLASS, "RuntimeClassNotFound", False),
         (403, POLICY, "PolicyDenied", False),
+        (422, KIND, "PolicyDenied", False),
+        (422, SYNC, "PolicyDenied", False),
         (422, INVALID, "Failed", True),
         (400, "strict decoding error", "Failed", True),
     ],
@@ -40,7 +42,7 @@ def test_a_refusal_is_told_in_the_servers_own_words(status: int, message: str, r
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(403, TERMINATING), (422, KIND), (422, SYNC), (404, "not found"), (409, "conflict"), (429, "busy"), (500, "oops")],
+    [(403, TERMINATING), (404, "not found"), (409, "conflict"), (429, "busy"), (500, "oops")],
 )
 def test_what_says_nothing_about_the_sandbox_is_not_told(status: int, message: str) -> None:
     assert refusal_state("Pod", status, message) is None
