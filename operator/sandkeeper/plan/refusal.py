@@ -45,7 +45,7 @@ def namespace_ends(status: int, message: str) -> bool:
 
 
 def _without_judgement(message: str) -> bool:
-    """Whether an admission policy could not even be asked, as while the kind of its parameters is new to the API server.
+    """Whether an admission policy could not even be asked, as while the kind of its parameter is new to the server.
 
     That is told as if the object were not valid, but another spec would not help, and time may.
     """
