@@ -82,6 +82,9 @@ def test_a_setup_that_fails_is_told_in_its_own_words_and_heals(sandboxes: Sandbo
     assert told.startswith("setup ended with exit code 7")
     assert "no such thing" in told
     assert "\x1b" not in told
+    eventually(
+        lambda: sandboxes.pod("broken")["status"]["containerStatuses"], lambda found: found[0]["restartCount"] > 0
+    )
     assert "no such thing" in sandboxes.kubectl("logs", "sbx-broken", "--previous", "--ignore-errors")
 
     sandboxes.apply("broken", setup="echo mended > /etc/mended")
