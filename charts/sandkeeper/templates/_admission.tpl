@@ -10,7 +10,11 @@ labels:
   {{- include "sandkeeper.labels" .root | nindent 2 }}
 {{- end }}
 
-{{/* What puts a policy in force. Takes what the metadata takes, and the parameter's reference where there is one. */}}
+{{/*
+What puts a policy in force. Takes what the metadata takes, and the parameter's reference where there is one: such a
+policy leaves out the release's own namespace. While the apiserver does not know the parameter's kind yet, it refuses
+whatever the policy is for, and an installation would be kept from what it brings itself.
+*/}}
 {{- define "sandkeeper.admissionBinding" -}}
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
@@ -23,7 +27,12 @@ spec:
   paramRef:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with .root.Values.admissionPolicies.namespaceSelector }}
+  {{- $selector := deepCopy .root.Values.admissionPolicies.namespaceSelector }}
+  {{- if .paramRef }}
+  {{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (list .root.Release.Namespace) }}
+  {{- $_ := set $selector "matchExpressions" (append ($selector.matchExpressions | default list) $own) }}
+  {{- end }}
+  {{- with $selector }}
   matchResources:
     namespaceSelector:
       {{- toYaml . | nindent 6 }}
