@@ -35,8 +35,9 @@ const (
 	longest  = 64
 )
 
-// Listen answers words until the listener is closed: each is handed to answer, whose result goes back as JSON.
-func Listen(answer func(word string) any) (net.Listener, error) {
+// Listen answers words until the listener is closed: each is handed to answer with the number of the process that asks, as
+// seen from here, and the result goes back as JSON.
+func Listen(answer func(word string, asking int) any) (net.Listener, error) {
 	listener, err := net.Listen("unix", address)
 	if err != nil {
 		return nil, fmt.Errorf("no other guest may run in this pod: %w", err)
@@ -56,9 +57,10 @@ func Listen(answer func(word string) any) (net.Listener, error) {
 }
 
 // The socket is seen by every container of the pod; who is another user has nothing to ask here.
-func serve(connection *net.UnixConn, answer func(string) any) {
+func serve(connection *net.UnixConn, answer func(string, int) any) {
 	defer connection.Close()
-	if !sameUser(connection) {
+	peer := peerOf(connection)
+	if peer == nil || int(peer.Uid) != os.Getuid() && peer.Uid != 0 {
 		return
 	}
 	_ = connection.SetReadDeadline(time.Now().Add(patience))
@@ -66,20 +68,25 @@ func serve(connection *net.UnixConn, answer func(string) any) {
 	if err != nil {
 		return
 	}
-	_ = json.NewEncoder(connection).Encode(answer(string(word[:len(word)-1])))
+	_ = json.NewEncoder(connection).Encode(answer(string(word[:len(word)-1]), int(peer.Pid)))
 }
 
-func sameUser(connection *net.UnixConn) bool {
+// peerOf tells who is at the other end; nil where nobody can tell.
+func peerOf(connection *net.UnixConn) *unix.Ucred {
 	raw, err := connection.SyscallConn()
 	if err != nil {
-		return false
+		return nil
 	}
-	same := false
+	var peer *unix.Ucred
 	err = raw.Control(func(fd uintptr) {
-		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		same = err == nil && (int(peer.Uid) == os.Getuid() || peer.Uid == 0)
+		if found, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
+			peer = found
+		}
 	})
-	return err == nil && same
+	if err != nil {
+		return nil
+	}
+	return peer
 }
 
 // AskToPack has the first process pack; that it can't be asked is a failure like others.

@@ -10,6 +10,7 @@ import (
 
 	"sandkeeper.dev/guest/internal/control"
 	"sandkeeper.dev/guest/internal/pack"
+	"sandkeeper.dev/guest/internal/process"
 )
 
 // keeper packs and unpacks, one after the other.
@@ -18,6 +19,8 @@ type keeper struct {
 	// installed stands for what the packs have installed once the sandbox is ready.
 	installed string
 	lock      sync.Mutex
+	// since begins where the last pack that succeeded did.
+	since process.Solitude
 }
 
 // openKeeper indexes the root file system and unpacks what there is; it also returns what is installed by that.
@@ -43,17 +46,32 @@ func openKeeper(s *Sandbox, wanted string) (*keeper, string, error) {
 	return &keeper{store: store, installed: wanted}, installed, err
 }
 
-func (k *keeper) pack() (pack.Result, error) {
+// pack packs; asking is the process that asks for it, 0 for this one.
+func (k *keeper) pack(asking int) (pack.Result, error) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
+	since := process.BeginSolitude(asking)
 	// A first process that once packed a lot stays small.
 	defer debug.FreeOSMemory()
-	return k.store.Pack(k.installed)
+	result, err := k.store.Pack(k.installed)
+	if err != nil {
+		since = process.Solitude{}
+	}
+	k.since = since
+	return result, err
+}
+
+// isUpToDate says whether nothing can have changed since the last pack: most sandboxes that are put to sleep only stay
+// for somebody to enter them, and their end need not wait for one more look at every file.
+func (k *keeper) isUpToDate() bool {
+	k.lock.Lock()
+	defer k.lock.Unlock()
+	return k.since.Lasts()
 }
 
 // answer packs for somebody who asks by the socket.
-func (k *keeper) answer() control.Answer {
-	result, err := k.pack()
+func (k *keeper) answer(asking int) control.Answer {
+	result, err := k.pack(asking)
 	var failure *pack.Failure
 	if errors.As(err, &failure) {
 		return control.Answer{Error: failure}

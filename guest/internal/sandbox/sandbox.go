@@ -59,7 +59,7 @@ func (s *Sandbox) Run() int {
 }
 
 // answer is what programs in the container get to know.
-func (s *Sandbox) answer(word string) any {
+func (s *Sandbox) answer(word string, asking int) any {
 	switch {
 	case word == control.Ready:
 		return control.Answer{Ready: s.ready.Load()}
@@ -68,7 +68,7 @@ func (s *Sandbox) answer(word string) any {
 	case word == control.Pack && s.keeper == nil:
 		return failed("this sandbox keeps nothing of its root file system")
 	case word == control.Pack:
-		return s.keeper.answer()
+		return s.keeper.answer(asking)
 	}
 	return failed("no such word")
 }
@@ -133,7 +133,7 @@ func (s *Sandbox) fill(ctx context.Context, step *string) error {
 // keepInstalled packs what was installed. A volume without room for it keeps nobody out: whoever is to make room has to
 // get in, and what was installed is there. It is packed the next time, or installed again.
 func (s *Sandbox) keepInstalled() error {
-	_, err := s.keeper.pack()
+	_, err := s.keeper.pack(0)
 	var failure *pack.Failure
 	if errors.As(err, &failure) && failure.Reason == pack.VolumeFull {
 		s.say("it starts though what was installed is not packed: %v", err)
@@ -144,11 +144,11 @@ func (s *Sandbox) keepInstalled() error {
 
 // keepAtEnd packs what changed since the last time; the command has ended, and what it left behind has to.
 func (s *Sandbox) keepAtEnd() {
-	if s.keeper == nil {
+	if s.keeper == nil || s.keeper.isUpToDate() {
 		return
 	}
 	process.EndOthers()
-	if _, err := s.keeper.pack(); err != nil {
+	if _, err := s.keeper.pack(0); err != nil {
 		s.say("not packed: %v", err)
 	}
 }

@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from e2e.guest.conftest import GUEST, SYSTEM, Guests
 
 KEEP = {"keep": True}
@@ -39,8 +41,9 @@ def test_what_was_done_by_hand_is_there_after_pack_and_restart(guests: Guests) -
     assert guests.pack("kept") == result
 
 
-def test_what_was_done_since_the_last_pack_is_packed_at_the_end(guests: Guests) -> None:
-    guests.run("kept", *STAY, settings=KEEP)
+@pytest.mark.parametrize("command", [STAY, ()], ids=["beside a command", "where nothing else runs"])
+def test_what_was_done_since_the_last_pack_is_packed_at_the_end(guests: Guests, command: tuple[str, ...]) -> None:
+    guests.run("kept", *command, settings=KEEP)
     guests.inside("kept", "echo first > /opt/file")
     guests.pack("kept")
     guests.inside("kept", "echo second > /opt/file; echo passing > /tmp/file")
