@@ -81,15 +81,21 @@ def test_what_a_kill_left_half_made_is_never_seen_and_swept_away(shelf: Shelf, m
     assert found.make_volume("a", CLAIM, None) == Volume("a", 10)
 
 
-def test_a_volume_that_is_half_deleted_is_gone(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(_path: Path) -> None:
-        raise ClusterError("killed")
+def half_delete(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a volume, and delete it where its subvolume can't be."""
+
+    def busy(_path: Path) -> None:
+        raise ClusterError("busy")
 
     shelf.make_volume("a", CLAIM, None)
     with monkeypatch.context() as patched:
-        patched.setattr(subvolumes, "delete", killed)
+        patched.setattr(subvolumes, "delete", busy)
         with pytest.raises(ClusterError):
             shelf.delete_volume("a")
+
+
+def test_a_volume_that_is_half_deleted_is_gone(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    half_delete(shelf, monkeypatch)
     assert shelf.volume("a") is None
 
     again(shelf.pool)
@@ -101,14 +107,7 @@ def test_a_volume_that_is_half_deleted_is_gone(shelf: Shelf, monkeypatch: pytest
 def test_a_deletion_that_failed_ends_when_it_is_asked_for_again(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, *, made_again: bool
 ) -> None:
-    def busy(_path: Path) -> None:
-        raise ClusterError("busy")
-
-    shelf.make_volume("a", CLAIM, None)
-    with monkeypatch.context() as patched:
-        patched.setattr(subvolumes, "delete", busy)
-        with pytest.raises(ClusterError):
-            shelf.delete_volume("a")
+    half_delete(shelf, monkeypatch)
     if made_again:
         shelf.make_volume("a", CLAIM, None)
 
