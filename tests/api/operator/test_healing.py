@@ -208,5 +208,6 @@ def test_a_sandbox_whose_node_was_deleted_starts_on_another(
         return found if found and uid(found) != uid(pod) else None
 
     after = eventually(successor, "new pod", seconds=180)
-    assert team.await_reason("Running")["status"]["nodeName"] == "node-a"
+    # Until its successor's creation is in the status, that still tells of the former one.
+    eventually(lambda: team.await_reason("Running")["status"]["nodeName"] == "node-a", "running on the other node")
     assert uid(team.pod()) == uid(after)
