@@ -5,23 +5,17 @@ Whatever stands in a termination message was written in the sandbox: it tells it
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sandkeeper.plan.guest import left_a_pack
-from sandkeeper.plan.packing import keeps
 from sandkeeper.plan.pod_state import PodState, parse_time, restarts, state_of
-from sandkeeper.plan.status import SLOW_AFTER
 from sandkeeper.plan.tenant_text import harmless, telling
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sandkeeper.api.environment import Environment
-    from sandkeeper.plan.observed import GuestSettings, Observed
+    from sandkeeper.plan.observed import GuestSettings
 
 Json = dict[str, Any]
 
@@ -79,28 +73,17 @@ def _at_work(pod: Json, environment: Environment) -> PodState | None:
         return None
     if environment.installs:
         return PodState("Installing", f"Installing {_wanted(environment)}; {_to_follow(pod)}")
-    return _unpacks(pod)
+    return unpacks(pod)
 
 
-def _unpacks(pod: Json) -> PodState:
+def unpacks(pod: Json) -> PodState:
+    """State of a pod whose guest unpacks."""
     return PodState("Starting", f"Unpacking what was changed and installed before; {_to_follow(pod)}")
 
 
 def _to_follow(pod: Json) -> str:
     metadata = pod["metadata"]
     return f"kubectl logs -n {metadata['namespace']} {metadata['name']} -f shows how it goes."
-
-
-def unpacking(observed: Observed, state: PodState, now: datetime) -> PodState:
-    """Tell of an installation as a start while it rather is one: the guest unpacks what a former pod had installed.
-
-    That takes seconds. What takes longer is installed: something else was asked for meanwhile, or another image.
-    """
-    pod = observed.pod
-    if pod is None or state.reason != "Installing" or not keeps(pod) or not left_a_pack(observed.status):
-        return state
-    slow = parse_time(pod["status"]["startTime"]) + SLOW_AFTER
-    return replace(_unpacks(pod), look_again=slow) if now < slow else state
 
 
 def _wanted(environment: Environment) -> str:

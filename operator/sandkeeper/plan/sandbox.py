@@ -12,16 +12,17 @@ from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.guest import by_image_volume, has_work_first
-from sandkeeper.plan.guest_state import sandbox_state, unpacking
-from sandkeeper.plan.lifecycle import EXPIRED, WAKING, Life, Phase, life_of
+from sandkeeper.plan.guest_state import sandbox_state
+from sandkeeper.plan.lifecycle import Life, Phase, life_of
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
-from sandkeeper.plan.pod_state import PodState, condition, ending, failed, has_failed, is_ready
+from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
 from sandkeeper.plan.service import sandbox_service
-from sandkeeper.plan.sleep import SLEEPING, end, fall_asleep
-from sandkeeper.plan.status import postponed, status_of
+from sandkeeper.plan.sleep import end, fall_asleep
+from sandkeeper.plan.start import postponed, worded
+from sandkeeper.plan.status import status_of
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.volume import must_stay, outdated_volume, volume_state
 from sandkeeper.plan.writes import Create, Delete, Patch, Write, merge_patch
@@ -109,21 +110,13 @@ def finish(
     if state.wrong and _runs(observed):
         # Clients wait for a ready pod, whatever is the matter beside it.
         state = replace(state, running=True)
-    state = _waking(observed, life, unpacking(observed, state, now))
+    state = worded(observed, life, state, writes, now)
     wait = postponed(observed, state, now)
     look_again = min(filter(None, (wait, state.look_again, life.look_again)), default=None)
     if wait or (life.phase is Phase.ENDED and life.deletes):
         return Plan(state, writes, {}, look_again)
     status = status_of(observed, environment, life, state, late, now)
     return Plan(state, writes, merge_patch(observed.status, status), look_again)
-
-
-def _waking(observed: Observed, life: Life, state: PodState) -> PodState:
-    """Tell of a start after sleep as such, in one sentence: each other one would cost a write."""
-    was = condition({"status": observed.status}, "Ready").get("reason")
-    if life.phase is not Phase.AWAKE or was not in {SLEEPING, EXPIRED, WAKING} or state.reason != "Starting":
-        return state
-    return replace(state, reason=WAKING, message="Its pod is being started again.")
 
 
 def _runs(observed: Observed) -> bool:

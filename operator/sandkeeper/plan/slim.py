@@ -13,6 +13,7 @@ Json = dict[str, Any]
 _METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "annotations", "ownerReferences", "deletionTimestamp",
 )  # fmt: skip
+_POD_METADATA: Final = (*_METADATA, "creationTimestamp")
 _CONTAINER: Final = ("name", "image", "resources")
 _SANDBOX_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
@@ -34,7 +35,7 @@ def slim_pod(pod: Json) -> Json:
     spec, status = pod["spec"], pod.get("status", {})
     return {
         "kind": "Pod",
-        "metadata": _picked(pod["metadata"], _METADATA),
+        "metadata": _picked(pod["metadata"], _POD_METADATA),
         "spec": {
             **_picked(spec, ("nodeName", "hostUsers")),
             "containers": [_picked(each, _CONTAINER) for each in sorted(spec["containers"], key=_not_ours)[:1]],

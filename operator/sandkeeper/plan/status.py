@@ -1,9 +1,8 @@
-"""The status of a sandbox: conditions that kstatus, Helm and Argo CD understand, and when writing it is worth it."""
+"""The status of a sandbox: facts, and conditions that kstatus, Helm and Argo CD understand."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from sandkeeper.api.names import claim_name, pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
@@ -14,13 +13,12 @@ from sandkeeper.plan.pod_state import PodState, condition, written
 from sandkeeper.plan.volume_usage import full_volume
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sandkeeper.api.environment import Environment
     from sandkeeper.plan.observed import Observed
 
 Json = dict[str, Any]
-
-SLOW_AFTER: Final = timedelta(seconds=15)
-"""A start that goes well is written once, at its end; each write costs the API server as much as two sandbox reads."""
 
 
 def status_of(
@@ -50,8 +48,8 @@ def status_of(
         Of the present status only times of unchanged conditions and facts about the first start are kept.
     """
     pod = observed.pod if state.running else None
-    # One that wakes has its pod a moment later; to say so then would be a write of its own.
-    has_pod = observed.pod is not None or state.reason == WAKING
+    # One that starts has its pod a moment later; to say so then would be a write of its own.
+    has_pod = observed.pod is not None or state.reason in {"Starting", WAKING}
     status: Json = {
         "observedGeneration": observed.sandbox.metadata.generation,
         "conditions": _conditions(observed, environment, state, late, now),
@@ -133,21 +131,6 @@ def _condition(status: Json, generation: int, now: datetime, kind: str, truth: s
         "observedGeneration": generation,
         "lastTransitionTime": since or written(now),
     }
-
-
-def postponed(observed: Observed, state: PodState, now: datetime) -> datetime | None:
-    """Until when a status need not be written, because the schema's default says the same: Pending.
-
-    Returns
-    -------
-    datetime or None
-        None where it is to be written now.
-    """
-    fresh = "observedGeneration" not in observed.status
-    if not fresh or state.running or state.wrong or state.stalled or state.at_rest:
-        return None
-    started = observed.first_seen or observed.sandbox.metadata.creation_timestamp or now
-    return started + SLOW_AFTER if now < started + SLOW_AFTER else None
 
 
 def _truth(value: bool) -> str:

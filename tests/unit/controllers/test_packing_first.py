@@ -52,6 +52,16 @@ def test_a_pod_is_packed_once_and_then_replaced_by_one_that_waits_for_it() -> No
     virtual_time.run(story())
 
 
+def test_a_replacement_writes_its_pods_and_three_words_about_them() -> None:
+    async def story() -> list[tuple[str, str]]:
+        world, _ = await edited(PACKED)
+        calls = [call for call in world.replica.client.calls if call[1] in {"pods", "sandboxes"}]
+        return calls[calls.index(("patch", "sandboxes")) + 1 :]
+
+    said = ("patch", "sandboxes")
+    assert virtual_time.run(story()) == [said, ("delete", "pods"), said, ("create", "pods"), said]
+
+
 def test_a_pod_that_can_not_be_packed_stays_until_it_can() -> None:
     async def story() -> None:
         world, before = await edited(FULL)

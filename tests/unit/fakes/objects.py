@@ -11,6 +11,7 @@ from sandkeeper.plan.claim import workspace_claim
 from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.pod import sandbox_pod
+from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.sandbox import Plan, plan_sandbox
 from sandkeeper.plan.service import sandbox_service
 from sandkeeper.plan.slim import slim_claim, slim_fence, slim_network_policy, slim_pod, slim_service
@@ -45,7 +46,8 @@ def sandbox(name: str = "a", *, uid: str = "uid-a", generation: int = 1, **spec:
 
 def stored(obj: Json, uid: str = "uid-child", version: int = 20) -> Json:
     """Give an object what the API server adds."""
-    return {**obj, "metadata": {**obj["metadata"], "uid": uid, "resourceVersion": str(version)}}
+    given = {"uid": uid, "resourceVersion": str(version), "creationTimestamp": written(CREATED)}
+    return {**obj, "metadata": {**obj["metadata"], **given}}
 
 
 def pod_of(

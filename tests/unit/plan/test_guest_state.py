@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sandkeeper.plan.observed import GuestSettings, Settings
 from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.sandbox import Plan
-from sandkeeper.plan.status import SLOW_AFTER
+from sandkeeper.plan.start import SLOW_AFTER
 from unit.fakes.objects import CREATED, NOW, Json, plan, pod_of, sandbox, told
 
 INSTALLING = sandbox(packages={"apt": ["git", "curl", "jq", "nope"], "pip": ["httpx"]}, setup="make")

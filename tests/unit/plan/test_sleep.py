@@ -9,7 +9,7 @@ from sandkeeper.plan.idle import Usage
 from sandkeeper.plan.packing import PackResult
 from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.sandbox import Plan
-from sandkeeper.plan.status import SLOW_AFTER
+from sandkeeper.plan.start import SLOW_AFTER
 from sandkeeper.plan.writes import Create, Delete, Pack, Patch
 from unit.fakes.objects import NOW, Json, claim_of, node, plan, pod_of, ports_policy_of, sandbox, service_of, told
 
