@@ -22,9 +22,7 @@ type Index struct {
 	// image tells images apart, whatever their tags say: it changes with paths, types, owners, modes, sizes and times
 	// of files, and with the targets of links. It does not see another content of the same size and time.
 	image string
-	// former is what guests called the image that knew neither owners nor targets of links.
-	former string
-	round  uint32
+	round uint32
 }
 
 type mark struct {
@@ -37,27 +35,22 @@ type mark struct {
 // NewIndex walks the root file system and remembers it.
 func NewIndex(root *Root) (*Index, error) {
 	index := &Index{marks: make(map[string]mark, 16<<10)}
-	image, former := newSum(), newSum()
+	image := newSum()
 	err := root.walk(func(found *entry) error {
 		index.marks[found.path] = mark{ctime: found.ctime(), kind: found.kind()}
 		// Folders also hold what the runtime makes for mounts, which differs between pods of one image.
 		if found.isFile() || found.kind() == unix.S_IFLNK {
 			status := &found.status
-			for _, each := range []*sum{image, former} {
-				each.text(found.path)
-				each.numbers(int64(status.Mode), status.Size, status.Mtim.Sec)
-			}
+			image.text(found.path)
+			image.numbers(int64(status.Mode), status.Size, status.Mtim.Sec)
 			image.numbers(int64(status.Uid), int64(status.Gid))
 			image.text(found.target())
 		}
 		return nil
 	})
-	index.image, index.former = image.hex(), former.hex()
+	index.image = image.hex()
 	return index, err
 }
-
-// isOf says whether an image of a label is this one.
-func (i *Index) isOf(image string) bool { return image == i.image || image == i.former }
 
 // changes is the difference between an index and the root file system now.
 type changes struct {

@@ -78,7 +78,7 @@ func (s *Store) Unpack() (installed string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if !s.index.isOf(label.Image) {
+	if label.Image != s.index.image {
 		s.say("the pack is not used: it was made on another image")
 		return "", nil
 	}
@@ -135,7 +135,7 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 	}
 	defer reader.places.leave(0)
 	label, err := reader.label()
-	if err != nil || !s.index.isOf(label.Image) {
+	if err != nil || label.Image != s.index.image {
 		return label, Result{}, err
 	}
 	reader.hands = newHands()
