@@ -9,8 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Index is what the root file system was at start: with it, changes are found afterwards.
@@ -32,24 +30,24 @@ type mark struct {
 	round uint32
 }
 
-// NewIndex walks the root file system and remembers it.
+// NewIndex remembers the root file system as it is.
 func NewIndex(root *Root) (*Index, error) {
-	index := &Index{marks: make(map[string]mark, 16<<10)}
-	image := newSum()
-	err := root.walk(func(found *entry) error {
-		index.marks[found.path] = mark{ctime: found.ctime(), kind: found.kind()}
-		// Folders also hold what the runtime makes for mounts, which differs between pods of one image.
-		if found.isFile() || found.kind() == unix.S_IFLNK {
-			status := &found.status
-			image.text(found.path)
-			image.numbers(int64(status.Mode), status.Size, status.Mtim.Sec)
-			image.numbers(int64(status.Uid), int64(status.Gid))
-			image.text(found.target())
+	first, err := survey(root)
+	if err != nil {
+		return nil, err
+	}
+	return indexOf(first), nil
+}
+
+func indexOf(first *stretch) *Index {
+	marks, image := make(map[string]mark, 16<<10), sha256.New()
+	for each := first; each != nil; each = each.next {
+		for _, found := range each.marked {
+			marks[found.path] = found.mark
 		}
-		return nil
-	})
-	index.image = image.hex()
-	return index, err
+		image.Write(each.image)
+	}
+	return &Index{marks: marks, image: hex.EncodeToString(image.Sum(nil))}
 }
 
 // changes is the difference between an index and the root file system now.
@@ -159,17 +157,24 @@ type sum struct {
 func newSum() *sum { return &sum{hash: sha256.New()} }
 
 func (s *sum) text(word string) {
-	s.numbers(int64(len(word)))
-	s.buffer = append(s.buffer[:0], word...)
+	s.buffer = appendText(s.buffer[:0], word)
 	s.hash.Write(s.buffer)
 }
 
 func (s *sum) numbers(values ...int64) {
-	s.buffer = s.buffer[:0]
-	for _, value := range values {
-		s.buffer = binary.LittleEndian.AppendUint64(s.buffer, uint64(value))
-	}
+	s.buffer = appendNumbers(s.buffer[:0], values...)
 	s.hash.Write(s.buffer)
 }
 
 func (s *sum) hex() string { return hex.EncodeToString(s.hash.Sum(nil)) }
+
+func appendText(to []byte, word string) []byte {
+	return append(appendNumbers(to, int64(len(word))), word...)
+}
+
+func appendNumbers(to []byte, values ...int64) []byte {
+	for _, value := range values {
+		to = binary.LittleEndian.AppendUint64(to, uint64(value))
+	}
+	return to
+}

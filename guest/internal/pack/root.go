@@ -133,10 +133,19 @@ func (e *entry) inode() uint64 { return e.status.Ino }
 // What vanishes meanwhile is not visited, nor what is in a folder that we may not read: whoever runs as another user
 // than root has some of those in any image. An entry is only valid during its visit.
 func (r *Root) walk(visit func(*entry) error) error {
-	return r.walkFolder(r.fd, "", visit)
+	nobody := func(int, string) bool { return false }
+	return (&walker{root: r, visit: visit, taken: nobody}).folder(r.fd, "")
 }
 
-func (r *Root) walkFolder(fd int, folder string, visit func(*entry) error) error {
+// walker visits what is in a folder.
+type walker struct {
+	root  *Root
+	visit func(*entry) error
+	// taken says whether somebody else walks an open folder, and closes it then; it is visited all the same.
+	taken func(fd int, folder string) bool
+}
+
+func (w *walker) folder(fd int, folder string) error {
 	names, err := namesIn(fd)
 	if err != nil {
 		return &os.PathError{Op: "read", Path: "/" + folder, Err: err}
@@ -146,18 +155,18 @@ func (r *Root) walkFolder(fd int, folder string, visit func(*entry) error) error
 		if folder != "" {
 			found.path = folder + "/" + name
 		}
-		if r.without[found.path] {
+		if w.root.without[found.path] {
 			continue
 		}
-		if err := r.visitOne(fd, name, &found, visit); err != nil {
+		if err := w.one(&found); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Root) visitOne(parent int, name string, found *entry, visit func(*entry) error) error {
-	err := unix.Fstatat(parent, name, &found.status, unix.AT_SYMLINK_NOFOLLOW)
+func (w *walker) one(found *entry) error {
+	err := unix.Fstatat(found.parent, found.name, &found.status, unix.AT_SYMLINK_NOFOLLOW)
 	if err == unix.ENOENT || err == unix.EACCES {
 		return nil
 	}
@@ -165,26 +174,32 @@ func (r *Root) visitOne(parent int, name string, found *entry, visit func(*entry
 		return &os.PathError{Op: "stat", Path: "/" + found.path, Err: err}
 	}
 	if !found.isDir() {
-		return visit(found)
+		return w.visit(found)
 	}
-	if found.status.Dev != r.device {
+	if found.status.Dev != w.root.device {
 		return nil
 	}
-	fd, err := unix.Openat(parent, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if vanished(err) {
+	return w.inside(found)
+}
+
+func (w *walker) inside(found *entry) error {
+	flags := unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := unix.Openat(found.parent, found.name, flags, 0)
+	switch {
+	case vanished(err):
 		return nil
-	}
-	if err == unix.EACCES {
-		return visit(found)
-	}
-	if err != nil {
+	case err == unix.EACCES:
+		return w.visit(found)
+	case err != nil:
 		return &os.PathError{Op: "open", Path: "/" + found.path, Err: err}
+	case w.taken(fd, found.path):
+		return w.visit(found)
 	}
 	defer unix.Close(fd)
-	if err := r.walkFolder(fd, found.path, visit); err != nil {
+	if err := w.folder(fd, found.path); err != nil {
 		return err
 	}
-	return visit(found)
+	return w.visit(found)
 }
 
 // vanished says whether something is not there any more, or something else is there, or on the way to it.
