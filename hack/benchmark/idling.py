@@ -16,11 +16,14 @@ from benchmark.usage import CpuSeconds, cpu_seconds, difference, forget_peak, pe
 from localcluster.progress import say, step
 from sandkeeper.api.names import MANAGED_LABEL, MANAGED_VALUE
 from sandkeeper.runtime.client import ApiClient
-from sandkeeper.runtime.resource import CLAIMS, PODS, STORAGE_CLASSES, Json, Resource
+from sandkeeper.runtime.informer import Informer
+from sandkeeper.runtime.resource import CLAIMS, PODS, STORAGE_CLASSES, Json, Key, Resource
+from sandkeeper.runtime.store import Store
 
 IDLE = Scenario("idle-1000", "idle with workspaces", 1000, namespaces=SPREAD)
 SETTLE_SECONDS = 60.0
-_OURS = {"labelSelector": f"{MANAGED_LABEL}={MANAGED_VALUE}"}
+_MANAGED = f"{MANAGED_LABEL}={MANAGED_VALUE}"
+_OURS = {"labelSelector": _MANAGED}
 _BOUND = {"pv.kubernetes.io/bind-completed": "yes"}
 _VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 _CLASS: Json = {
@@ -87,12 +90,15 @@ async def _create(client: ApiClient, kubelets: KubeletStandIns) -> None:
 
 
 async def _bind_all(client: ApiClient) -> None:
-    """Bind every claim from now on as Kubernetes' own controller would, which takes minutes for so many at once."""
-    page = await client.list_page(CLAIMS, params=_OURS)
+    """Bind every claim as Kubernetes' own controller would, which takes minutes for so many at once."""
     async with asyncio.TaskGroup() as tasks:
-        async for event in client.watch(CLAIMS, page["metadata"]["resourceVersion"], _OURS):
-            if event["type"] == "ADDED":
-                tasks.create_task(_bind(client, event["object"]))
+
+        def changed(_: Key, before: Json | None, after: Json | None) -> None:
+            if before is None and after is not None:
+                tasks.create_task(_bind(client, after))
+
+        # A watch of its own may end in the middle of the burst.
+        await Informer(client, CLAIMS, Store(), changed, label_selector=_MANAGED).run()
 
 
 async def _bind(client: ApiClient, claim: Json) -> None:
