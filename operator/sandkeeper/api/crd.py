@@ -17,6 +17,7 @@ from . import names
 from .model import JsonSchema, Model, rule
 from .sandbox import Sandbox, SandboxSpec, SandboxStatus
 from .schema import structural
+from .snapshot import SandboxSnapshot, SandboxSnapshotSpec, SandboxSnapshotStatus
 
 FOLDERS = ("crds", "charts/sandkeeper/files/crds")
 HEADER = "# Generated from the models in operator/sandkeeper/api by hack/generate.\n"
@@ -86,6 +87,24 @@ SANDBOX = Kind(
         Column("Sleeps", ".status.sleepsAt", wide=True),
     ),
 )
+SNAPSHOT = Kind(
+    kind=names.SNAPSHOT_KIND,
+    plural=names.SNAPSHOT_PLURAL,
+    singular=names.SNAPSHOT_SINGULAR,
+    short=names.SNAPSHOT_SHORT,
+    description=SandboxSnapshot.__doc__ or "",
+    spec=SandboxSnapshotSpec,
+    status=SandboxSnapshotStatus,
+    columns=(
+        Column("Sandbox", ".spec.sandboxRef.name", description="What it is a copy of."),
+        Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="How far it is."),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it can be restored."),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Size", ".status.restoreSize", wide=True),
+        Column("Pause", ".status.pauseSeconds", type="number", wide=True),
+        Column("Expires", ".status.expiresAt", wide=True),
+    ),
+)
 FENCE = Kind(
     kind=names.FENCE_KIND,
     plural=names.FENCE_PLURAL,
@@ -93,7 +112,7 @@ FENCE = Kind(
     description="Says that a namespace's sandboxes are fenced; made by the operator, and no one else needs it.",
     columns=(Column("Age", ".metadata.creationTimestamp", type="date"),),
 )
-KINDS = (SANDBOX, FENCE)
+KINDS = (SANDBOX, SNAPSHOT, FENCE)
 
 
 def definition(kind: Kind) -> JsonSchema:

@@ -1,5 +1,6 @@
 """Every name that the outside sees: the API group, labels, annotations, and what children are called."""
 
+from hashlib import sha256
 from typing import Final
 
 GROUP: Final = "sandkeeper.dev"
@@ -11,6 +12,11 @@ SANDBOX_KIND: Final = "Sandbox"
 SANDBOX_PLURAL: Final = "sandboxes"
 SANDBOX_SINGULAR: Final = "sandbox"
 SANDBOX_SHORT: Final = "sbx"
+
+SNAPSHOT_KIND: Final = "SandboxSnapshot"
+SNAPSHOT_PLURAL: Final = "sandboxsnapshots"
+SNAPSHOT_SINGULAR: Final = "sandboxsnapshot"
+SNAPSHOT_SHORT: Final = "sbxsnap"
 
 FENCE_KIND: Final = "Fence"
 FENCE_PLURAL: Final = "fences"
@@ -40,6 +46,23 @@ GUEST_RUNS: Final = "run"
 """On the pod: whether its guest packs what changed, or only runs; absent where there is no guest."""
 WIDENS_ANNOTATION: Final = f"{GROUP}/widens-sandboxes"
 """On a NetworkPolicy, by those who may: "true" says that it opens sandboxes on purpose."""
+
+SOURCE_ANNOTATION: Final = f"{GROUP}/source"
+"""On a workspace's claim: what it was made from, as JSON; absent for one that began empty."""
+CAPTURED_ANNOTATION: Final = f"{GROUP}/captured"
+"""On a VolumeSnapshot and the claims made from it: what environment was captured, so that no status is relied on."""
+CLAIM_ANNOTATION: Final = f"{GROUP}/claim"
+"""On a pod: the claim that its workspace is on; absent for the one that is named like the pod."""
+PREVIOUS_LABEL: Final = f"{GROUP}/previous"
+PREVIOUS_VALUE: Final = "true"
+"""On a workspace's claim that a rollback replaced, and that is kept so that it can be undone."""
+SCHEDULED_LABEL: Final = f"{GROUP}/scheduled"
+SCHEDULED_VALUE: Final = "true"
+"""On a SandboxSnapshot: the schedule of its sandbox made it, and ends it."""
+FORK_LABEL: Final = f"{GROUP}/fork"
+"""On a SandboxSnapshot that was taken on the way to a fork: the claim that it is for."""
+IN_USE_FINALIZER: Final = f"{GROUP}/in-use"
+"""On a SandboxSnapshot that a restore reads: it goes once that is done."""
 
 RETAINED_LABEL: Final = f"{GROUP}/retained"
 RETAINED_VALUE: Final = "true"
@@ -71,9 +94,22 @@ def ports_policy_name(sandbox: str) -> str:
     return CHILD_PREFIX + sandbox
 
 
-def claim_name(sandbox: str) -> str:
-    """Name of the PersistentVolumeClaim that holds the sandbox's workspace."""
-    return CHILD_PREFIX + sandbox
+def claim_name(sandbox: str, *made_from: str) -> str:
+    """Name of the PersistentVolumeClaim that holds the sandbox's workspace.
+
+    Parameters
+    ----------
+    made_from
+        Kind, name and revision of its source; nothing for a workspace that begins empty.
+    """
+    if not made_from:
+        return CHILD_PREFIX + sandbox
+    return f"{CHILD_PREFIX}{sandbox}-{sha256(repr(made_from).encode()).hexdigest()[:8]}"
+
+
+def volume_snapshot_name(snapshot: str) -> str:
+    """Name of the VolumeSnapshot behind a SandboxSnapshot."""
+    return CHILD_PREFIX + snapshot
 
 
 def child_labels(sandbox: str) -> dict[str, str]:

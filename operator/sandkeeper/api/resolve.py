@@ -89,6 +89,15 @@ def resolve_lifecycle(*layers: SandboxSpec) -> EffectiveLifecycle:
     )
 
 
+def captured_layer(*layers: SandboxSpec) -> SandboxSpec:
+    """Give what a snapshot captures of a sandbox: the layer that lies below whatever is restored from it.
+
+    It holds all that makes an environment, and neither a life of its own nor where it came from.
+    """
+    spec = reduce(merge, layers, BUILT_IN)
+    return spec.model_copy(update={"lifecycle": None, "source": None, "snapshots": None})
+
+
 def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
     """Lay one layer over another; associative, so that layers can be merged in any grouping.
 

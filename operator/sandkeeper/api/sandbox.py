@@ -1,18 +1,21 @@
 """The kind Sandbox: one isolated, stateful machine for one agent."""
 
-from datetime import datetime
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from .compute import EffectiveResources, Resources
+from .conditions import Condition
 from .containers import IMAGE, PORTS, EnvVar, Port
 from .exclusions import EXCLUSIONS
 from .lifecycle import Lifecycle
+from .metadata import ObjectMeta
 from .model import Model, checks, rule
 from .packages import Packages
 from .pod_template import PodTemplate
+from .schedule import Snapshots
 from .security import Security
+from .source import SOURCE_RULES, Source
 from .workspace import WORKSPACE_KEPT, WORKSPACE_RULES, EffectiveWorkspace, Workspace
 
 _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
@@ -98,19 +101,16 @@ class SandboxSpec(Model):
     lifecycle: Lifecycle | None = Field(
         default=None, description="When the sandbox runs, sleeps, and ends. Default: it sleeps after 15 idle minutes."
     )
-
-
-class Condition(Model):
-    """One aspect of the sandbox's state, as metav1.Condition."""
-
-    type: str = Field(
-        description="The aspect: Ready, Running, EgressEnforced, UpToDate, WorkspaceFull, Reconciling, Stalled."
+    source: Source | None = Field(
+        default=None,
+        description="What the workspace is made from. On a sandbox that is there, another source or revision rolls it "
+        "back in place; taking it away changes nothing. What else the spec leaves out comes from there too. Default: "
+        "nothing, and it begins empty.",
+        json_schema_extra=checks(*SOURCE_RULES),
     )
-    status: str = Field(description="True, False or Unknown.")
-    reason: str = Field(description="One word for programs and the first column.")
-    message: str = Field(description="One sentence for people.")
-    last_transition_time: str = Field(description="When the status last changed.")
-    observed_generation: int | None = Field(default=None, description="Generation of the spec that it speaks of.")
+    snapshots: Snapshots | None = Field(
+        default=None, description="When the sandbox is copied by itself, and which copies are kept. Default: never."
+    )
 
 
 class EffectiveStatus(Model):
@@ -167,8 +167,8 @@ class SandboxStatus(Model):
     observed_generation: int | None = Field(default=None, description="Generation of the spec that was acted on.")
     conditions: tuple[Condition, ...] = Field(
         default=(),
-        description="State by aspect: Ready, Running, EgressEnforced, and while they hold UpToDate, Reconciling and "
-        "Stalled.",
+        description="State by aspect: Ready, Running, EgressEnforced, and while they hold UpToDate, WorkspaceFull, "
+        "Reconciling and Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     pod_name: str | None = Field(default=None, description="Name of the sandbox's pod.")
@@ -181,11 +181,14 @@ class SandboxStatus(Model):
     )
     started_from: str | None = Field(
         default=None,
-        description="Cold: from the image. Wake: from what was kept while it was asleep.",
-        json_schema_extra={"enum": ["Cold", "Wake"]},
+        description="Cold: from the image. Wake: from what was kept while it was asleep. Snapshot: from its source.",
+        json_schema_extra={"enum": ["Cold", "Wake", "Snapshot"]},
     )
     workspace_claim_name: str | None = Field(
         default=None, description="Name of the PersistentVolumeClaim that holds the workspace."
+    )
+    previous_claim_name: str | None = Field(
+        default=None, description="Name of the claim that the last rollback replaced, where it was to be kept."
     )
     pack: Pack | None = Field(
         default=None, description="What of the root file system is kept beside the workspace; absent for nothing."
@@ -208,20 +211,6 @@ class SandboxStatus(Model):
     effective: EffectiveStatus | None = Field(
         default=None, description="Main fields of the environment that all layers resolve to."
     )
-
-
-class ObjectMeta(Model):
-    """The part of metav1.ObjectMeta that the operator reads."""
-
-    name: str
-    namespace: str = ""
-    uid: str = ""
-    generation: int = 0
-    resource_version: str = ""
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
-    labels: dict[str, str] = Field(default={})
-    annotations: dict[str, str] = Field(default={})
 
 
 class Sandbox(Model):

@@ -14,6 +14,7 @@ from sandkeeper.api.names import (
     MANAGED_LABEL,
     MANAGED_VALUE,
     SANDBOX_KIND,
+    SANDBOX_LABEL,
     SANDBOX_PLURAL,
     VERSION,
     claim_name,
@@ -21,6 +22,7 @@ from sandkeeper.api.names import (
     ports_policy_name,
     service_name,
 )
+from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
@@ -45,6 +47,7 @@ from sandkeeper.runtime.resource import (
     RUNTIME_CLASSES,
     SERVICES,
     STORAGE_CLASSES,
+    VOLUME_SNAPSHOTS,
     Json,
     Key,
     Resource,
@@ -71,7 +74,7 @@ _SLIM = {
     STORAGE_CLASSES: slim_storage_class,
 }
 _CHILDREN = (PODS, CLAIMS, SERVICES, FENCES)
-RESOURCES = {resource.kind: resource for resource in _SLIM}
+RESOURCES = {resource.kind: resource for resource in (*_SLIM, SNAPSHOTS, VOLUME_SNAPSHOTS)}
 
 
 class Cluster:
@@ -79,14 +82,22 @@ class Cluster:
 
     Parameters
     ----------
-    wake
-        Called with the key of a sandbox whose child changed.
+    wake, wake_snapshot
+        Called with the key of a Sandbox or a SandboxSnapshot that a change concerns.
+
+    Attributes
+    ----------
+    copies
+        What it knows of snapshots.
     """
 
-    def __init__(self, client: ApiClient, wake: Callable[[Key], None]) -> None:
+    def __init__(self, client: ApiClient, wake: Callable[[Key], None], wake_snapshot: Callable[[Key], None]) -> None:
         self._client = client
         self._wake = wake
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
+        self._stores[CLAIMS] = Store(slim_claim, refers=_sandbox_of)
+        self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
+        self.copies = Copies(client, self._stores[SANDBOXES], wake, wake_snapshot)
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
@@ -103,10 +114,11 @@ class Cluster:
         # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
         policies = self._stores[NETWORK_POLICIES]
         self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
+        self.informers += self.copies.informers
 
     def store(self, resource: Resource) -> Store:
         """Store of a kind."""
-        return self._stores[resource]
+        return self._stores[resource] if resource in self._stores else self.copies.store(resource)
 
     @property
     def sandboxes(self) -> Store:
@@ -120,6 +132,11 @@ class Cluster:
     def claim(self, sandbox: Key) -> Json | None:
         """PersistentVolumeClaim that has the name of the sandbox's."""
         return self._stores[CLAIMS].get(Key(sandbox.namespace, claim_name(sandbox.name)))
+
+    def claims(self, sandbox: Key) -> tuple[Json, ...]:
+        """PersistentVolumeClaims whose label says that they are a sandbox's: a rollback makes another one."""
+        store = self._stores[CLAIMS]
+        return tuple(filter(None, map(store.get, store.referring(sandbox))))
 
     @property
     def classes(self) -> StorageClasses:
@@ -194,6 +211,8 @@ class Cluster:
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)
         else:
+            for name in _sandbox_of(child) if child["kind"] == CLAIMS.kind else ():
+                self._wake(Key(key.namespace, name))
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
@@ -224,3 +243,14 @@ class Cluster:
             for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
                 if pod["spec"].get("nodeName") == key.name:
                     self._child_changed(key_of(pod), None, pod)
+
+
+def source_of(sandbox: Json) -> tuple[str, ...]:
+    """Name what the workspace of a sandbox is made from, as ``snapshotRef/NAME``; nothing where it begins empty."""
+    source = sandbox["spec"].get("source") or {}
+    return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
+
+
+def _sandbox_of(child: Json) -> tuple[str, ...]:
+    name = child["metadata"].get("labels", {}).get(SANDBOX_LABEL)
+    return (name,) if name else ()

@@ -63,7 +63,8 @@ class Operator:
         clock = Clock()
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
         self._queue: WorkQueue[Key] = WorkQueue()
-        self._cluster = Cluster(self._client, self._queue.add)
+        self._snapshot_queue: WorkQueue[Key] = WorkQueue()
+        self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add)
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
@@ -145,6 +146,7 @@ class Operator:
             changed = store.upsert(sandbox)
         if changed:
             self._queue.add(key)
+            self._cluster.copies.sandbox_changed(key)
 
     async def stop(self) -> None:
         """End all tasks, give back the shards, close the connection."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandkeeper.api.names import ACTIVITY_ANNOTATION, CHECK_FENCE_ANNOTATION, FENCE_KIND, WIDENS_ANNOTATION
+from sandkeeper.api.names import (
+    ACTIVITY_ANNOTATION,
+    CAPTURED_ANNOTATION,
+    CHECK_FENCE_ANNOTATION,
+    FENCE_KIND,
+    SNAPSHOT_KIND,
+    SOURCE_ANNOTATION,
+    WIDENS_ANNOTATION,
+)
 from sandkeeper.plan.guest import INIT_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
 
@@ -27,6 +35,11 @@ _CLAIM_METADATA: Final = (
 )  # fmt: skip
 _CLAIM_STATUS: Final = ("phase", "capacity", "allocatedResourceStatuses")
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+_DEFAULT_SNAPSHOT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
+_SNAPSHOT_METADATA: Final = (
+    "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
+    "finalizers", "ownerReferences",
+)  # fmt: skip
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
@@ -77,12 +90,12 @@ def slim_fence(fence: Json) -> Json:
 
 
 def slim_claim(claim: Json) -> Json:
-    """Keep of a PersistentVolumeClaim whose it is, what it asks for, and what it has got."""
+    """Keep of a PersistentVolumeClaim whose it is, what it was made from, what it asks for, and what it has got."""
     spec, status = claim["spec"], claim.get("status", {})
     return {
         "kind": "PersistentVolumeClaim",
-        "metadata": _picked(claim["metadata"], _CLAIM_METADATA),
-        "spec": _picked(spec, ("storageClassName", "resources", "accessModes", "volumeMode")),
+        "metadata": _annotated(claim["metadata"], _CLAIM_METADATA, SOURCE_ANNOTATION, CAPTURED_ANNOTATION),
+        "spec": _picked(spec, ("storageClassName", "resources", "accessModes", "volumeMode", "volumeName")),
         "status": {
             **_picked(status, _CLAIM_STATUS),
             "conditions": [_picked(each, _CONDITION) for each in status.get("conditions") or ()],
@@ -90,14 +103,47 @@ def slim_claim(claim: Json) -> Json:
     }
 
 
+def slim_snapshot(snapshot: Json) -> Json:
+    """Keep of a SandboxSnapshot its spec and its status, and of the metadata what tells which one, for whom."""
+    return {
+        "kind": SNAPSHOT_KIND,
+        "metadata": _picked(snapshot["metadata"], _SNAPSHOT_METADATA),
+        "spec": snapshot.get("spec", {}),
+        "status": snapshot.get("status", {}),
+    }
+
+
+def slim_volume_snapshot(snapshot: Json) -> Json:
+    """Keep of a VolumeSnapshot what it is of, what was captured with it, and how far it is."""
+    return {
+        "kind": "VolumeSnapshot",
+        "metadata": _annotated(snapshot["metadata"], _METADATA, CAPTURED_ANNOTATION),
+        "spec": _picked(snapshot["spec"], ("source", "volumeSnapshotClassName")),
+        "status": snapshot.get("status") or {},
+    }
+
+
+def slim_volume_snapshot_class(snapshot_class: Json) -> Json:
+    """Keep of a VolumeSnapshotClass its driver, and whether it is the default of that."""
+    metadata = snapshot_class["metadata"]
+    return {
+        "kind": "VolumeSnapshotClass",
+        "metadata": _picked(metadata, ("name", "uid", "resourceVersion")),
+        "default": (metadata.get("annotations") or {}).get(_DEFAULT_SNAPSHOT_CLASS) == "true",
+        "driver": snapshot_class["driver"],
+    }
+
+
 def slim_storage_class(storage_class: Json) -> Json:
-    """Keep of a StorageClass whether it is the cluster's default, and whether its volumes grow."""
+    """Keep of a StorageClass its driver, whether it is the cluster's default, when it binds, and if volumes grow."""
     metadata = storage_class["metadata"]
     return {
         "kind": "StorageClass",
         "metadata": _picked(metadata, ("name", "uid", "resourceVersion")),
         "default": (metadata.get("annotations") or {}).get(_DEFAULT_CLASS) == "true",
         "grows": bool(storage_class.get("allowVolumeExpansion")),
+        "driver": storage_class.get("provisioner", ""),
+        "waits": storage_class.get("volumeBindingMode") == "WaitForFirstConsumer",
     }
 
 

@@ -7,6 +7,7 @@ replaces the store and reports every difference, deletions included.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ UNREACHABLE = (ApiError, aiohttp.ClientError, TimeoutError)
 """What a call raises that may succeed later; anything else is a defect and must not be retried."""
 _MOST_FRUITLESS = 7
 """Streams in a row without a single event, about six seconds, before the state is listed anew."""
+_UNSERVED_SECONDS = 30.0
+"""How often a kind is asked for that the cluster may do without."""
 _backoff = wait_random_exponential(multiplier=0.2, max=30)
 
 
@@ -48,6 +51,13 @@ class Informer:
         Limit the kind on the server.
     namespace
         Limits it to one, where the rights reach no further.
+    optional
+        Whether the cluster may do without the kind: the store is empty then, and the kind asked for now and again.
+
+    Attributes
+    ----------
+    served
+        Whether the server knew the kind when it was last listed.
     """
 
     def __init__(
@@ -60,8 +70,11 @@ class Informer:
         label_selector: str = "",
         field_selector: str = "",
         namespace: str = "",
+        optional: bool = False,
     ) -> None:
         self._client = client
+        self._optional = optional
+        self.served = True
         self.resource = resource
         self.store = store
         self._on_change = on_change
@@ -84,18 +97,28 @@ class Informer:
         )
         barren = 0
         while True:
-            fruitful = await self._watch(await listing(self._list))
+            version: str = await listing(self._list)
+            if not self.served:
+                await asyncio.sleep(_UNSERVED_SECONDS)
+                continue
+            fruitful = await self._watch(version)
             # Nor must one that gives lists and refuses watches, as with half of the permissions.
             barren = 0 if fruitful else min(barren + 1, 10)
             await asyncio.sleep(min(0.05 * 2**barren, 30.0))
 
     async def _list(self) -> str:
         objects: list[Json] = []
-        version = ""
-        async for page in self._client.list_pages(self.resource, params=self._params, namespace=self._namespace):
-            objects += page["items"] or []
-            version = str(page["metadata"]["resourceVersion"])
-        self._replace(objects, int(version))
+        version = "0"
+        self.served = True
+        try:
+            async for page in self._client.list_pages(self.resource, params=self._params, namespace=self._namespace):
+                objects += page["items"] or []
+                version = str(page["metadata"]["resourceVersion"])
+        except ApiError as error:
+            if not (self._optional and error.not_found):
+                raise
+            self.served = False
+        self._replace(objects, int(version) if self.served else sys.maxsize)
         self.last_contact = time.monotonic()
         self.synced.set()
         return version

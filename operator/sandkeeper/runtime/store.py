@@ -22,7 +22,7 @@ _TOMBSTONE_SECONDS = 600.0
 
 
 class Store:
-    """Objects of one kind by key, with an index by namespace.
+    """Objects of one kind by key, with an index by namespace and one by whatever they refer to.
 
     Parameters
     ----------
@@ -30,11 +30,21 @@ class Store:
         Drops what nobody reads before an object is kept (a pod goes from 28 to 4 KiB).
     clock
         Monotonic seconds, for the age of tombstones.
+    refers
+        Names, of the object's own namespace, under which `referring` finds a slimmed object.
     """
 
-    def __init__(self, slim: Callable[[Json], Json] | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        slim: Callable[[Json], Json] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        refers: Callable[[Json], Iterable[str]] = lambda _: (),
+    ) -> None:
         self._slim = slim
         self._clock = clock
+        self._refers = refers
+        self._referring: defaultdict[Key, set[Key]] = defaultdict(set)
         self._objects: dict[Key, Json] = {}
         self._namespaces: defaultdict[str, set[Key]] = defaultdict(set)
         # By uid: when it was buried, and the newest version that is known to be gone.
@@ -58,6 +68,10 @@ class Store:
         """Keys of a namespace, safe against changes while iterating."""
         return tuple(self._namespaces.get(namespace, ()))
 
+    def referring(self, target: Key) -> Iterable[Key]:
+        """Keys of the objects that refer to a name of their namespace, in the order of their names."""
+        return tuple(sorted(self._referring.get(target, ())))
+
     def upsert(self, obj: Json) -> bool:
         """Keep an object unless something newer is known.
 
@@ -77,7 +91,11 @@ class Store:
             self._bury(uid if outdated else known["metadata"]["uid"])
         if outdated:
             return False
-        self._objects[key] = self._slim(obj) if self._slim else obj
+        if known is not None:
+            self._unrefer(key, known)
+        self._objects[key] = kept = self._slim(obj) if self._slim else obj
+        for name in self._refers(kept):
+            self._referring[Key(key.namespace, name)].add(key)
         self._namespaces[key.namespace].add(key)
         return True
 
@@ -146,11 +164,18 @@ class Store:
         return gone
 
     def _drop(self, key: Key) -> None:
-        del self._objects[key]
+        self._unrefer(key, self._objects.pop(key))
         peers = self._namespaces[key.namespace]
         peers.discard(key)
         if not peers:
             del self._namespaces[key.namespace]
+
+    def _unrefer(self, key: Key, obj: Json) -> None:
+        for name in self._refers(obj):
+            target = Key(key.namespace, name)
+            self._referring[target].discard(key)
+            if not self._referring[target]:
+                del self._referring[target]
 
     def _bury(self, uid: str, version: float = inf) -> None:
         now = self._clock()

@@ -49,7 +49,7 @@ async def measuring(kubeconfig: Path, authority: Authority) -> AsyncIterator[tup
     """Measure as the operator does, with tokens of its account, but every two seconds."""
     # The operator's own way of connecting reads the variable KUBECONFIG, and that when it is imported.
     async with connected(kubeconfig) as client:
-        cluster = Cluster(client, lambda _: None)
+        cluster = Cluster(client, lambda _: None, lambda _: None)
         kubelets = Kubelets(AccountToken(client, NAMESPACE, "sandkeeper-usage"), authority, "idle-test")
         told = UsageMetrics(CollectorRegistry())
         usages = Usages(cluster, kubelets, told, lambda _: None, lambda _: True, RULE, Clock())

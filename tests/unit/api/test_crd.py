@@ -102,4 +102,4 @@ def test_lists_with_names_are_maps_to_server_side_apply() -> None:
 
 
 def test_the_schema_stays_small() -> None:
-    assert crd.schema_bytes(crd.SANDBOX, descriptions=False) < 32 * 1024
+    assert crd.schema_bytes(crd.SANDBOX, descriptions=False) < 40 * 1024

@@ -34,7 +34,7 @@ class Stale:
     def __init__(self) -> None:
         self.server = FakeApiServer()
         client, metrics = FakeClient(self.server), Metrics()
-        self.cluster = Cluster(client, lambda _: None)
+        self.cluster = Cluster(client, lambda _: None, lambda _: None)
         self.children = ChildWriter(client, self.cluster)
         fences = FenceKeeper(self.cluster, self.children)
         clock = Clock()

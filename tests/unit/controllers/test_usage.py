@@ -69,7 +69,7 @@ class Lab:
     """Nodes and sandbox pods that are measured, in virtual time."""
 
     def __init__(self) -> None:
-        self.cluster = Cluster(FakeClient(FakeApiServer()), lambda _: None)
+        self.cluster = Cluster(FakeClient(FakeApiServer()), lambda _: None, lambda _: None)
         self.kubelets = FakeKubelets()
         self.woken: list[Key] = []
         self.registry = CollectorRegistry()

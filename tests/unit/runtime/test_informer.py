@@ -210,3 +210,24 @@ def test_a_server_that_asks_for_time_gets_it(verb: str) -> None:
 
     assert len(moments) >= 2
     assert min(later - earlier for earlier, later in pairwise(moments)) >= 7.0
+
+
+def test_a_kind_that_a_cluster_may_do_without_is_found_once_it_is_there() -> None:
+    async def story() -> None:
+        server = FakeApiServer(virtual_time.seconds)
+        act(server, "change", "a")
+        client = Refusing(server, "list", ApiError("list", "services", 404, {"reason": "NotFound"}))
+        informer = Informer(client, SERVICES, Store(), lambda *_: None, optional=True)
+        task = asyncio.create_task(informer.run())
+        await asyncio.sleep(61.0)
+        assert informer.synced.is_set()
+        assert not informer.served
+        assert not informer.store
+
+        client.verb = ""
+        await asyncio.sleep(31.0)
+        assert informer.served
+        assert list(informer.store) == [Key("team", "a")]
+        assert not task.done()
+
+    virtual_time.run(story())

@@ -188,3 +188,18 @@ def test_what_nobody_reads_is_not_kept() -> None:
     store.upsert({**thing("a", "uid", 1), "spec": {"large": "x" * 1000}})
 
     assert store.get(Key("team", "a")) == thing("a", "uid", 1)
+
+
+def test_who_refers_to_a_name_is_found_for_as_long_as_it_does() -> None:
+    store = Store(refers=lambda obj: obj.get("names", ()))
+    first, second = Key("team", "a"), Key("team", "b")
+    store.upsert({**thing("b", "uid-b", 1), "names": ["x"]})
+    store.upsert({**thing("a", "uid-a", 2), "names": ["x", "y"]})
+    assert list(store.referring(Key("team", "x"))) == [first, second]
+
+    store.upsert({**thing("a", "uid-a", 3), "names": ["y"]})
+    store.remove(second, "uid-b")
+
+    assert list(store.referring(Key("team", "x"))) == []
+    assert list(store.referring(Key("team", "y"))) == [first]
+    assert list(store.referring(Key("other", "y"))) == []
