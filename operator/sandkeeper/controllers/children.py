@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.cluster import RESOURCES
-from sandkeeper.plan.claim import claim_ownership
+from sandkeeper.plan.claim_state import claim_ownership
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.writes import Create, Delete, Patch, Write

@@ -17,7 +17,6 @@ from sandkeeper.api.names import (
     SANDBOX_LABEL,
     SANDBOX_PLURAL,
     VERSION,
-    claim_name,
     pod_name,
     ports_policy_name,
     service_name,
@@ -129,9 +128,9 @@ class Cluster:
         """Pod that has the name of the sandbox's."""
         return self._stores[PODS].get(Key(sandbox.namespace, pod_name(sandbox.name)))
 
-    def claim(self, sandbox: Key) -> Json | None:
-        """PersistentVolumeClaim that has the name of the sandbox's."""
-        return self._stores[CLAIMS].get(Key(sandbox.namespace, claim_name(sandbox.name)))
+    def claim(self, key: Key) -> Json | None:
+        """PersistentVolumeClaim of a name, whoever it is labelled for."""
+        return self._stores[CLAIMS].get(key)
 
     def claims(self, sandbox: Key) -> tuple[Json, ...]:
         """PersistentVolumeClaims whose label says that they are a sandbox's: a rollback makes another one."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS, GUEST_RUNS
-from sandkeeper.plan.lifecycle import WAKING
-from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.made_from import is_restored
+from sandkeeper.plan.pod_state import WAKING, condition
 from sandkeeper.plan.pod_volumes import WORKSPACE_VOLUME
 
 if TYPE_CHECKING:
@@ -38,15 +38,23 @@ def is_guided(environment: Environment) -> bool:
     return not environment.runs_entry_point
 
 
-def guest_command(environment: Environment, settings: GuestSettings) -> list[str]:
-    """Command of the container: with no command of the sandbox's own the guest keeps it alive."""
+def guest_command(environment: Environment, settings: GuestSettings, reinstall: str = "") -> list[str]:
+    """Command of the container: with no command of the sandbox's own the guest keeps it alive.
+
+    Parameters
+    ----------
+    reinstall
+        Mark without which the guest trusts no pack.
+    """
     words = (*(environment.command or ()), *(environment.args or ()))
     # The kubelet expands $(NAME) in commands and takes $$ for a $; what tenants write is to stay as it is.
-    given = orjson.dumps(_given(environment, settings), option=orjson.OPT_SORT_KEYS).decode().replace("$", "$$")
+    given = (
+        orjson.dumps(_given(environment, settings, reinstall), option=orjson.OPT_SORT_KEYS).decode().replace("$", "$$")
+    )
     return [_GUEST, "run", "--settings", given, "--", *words]
 
 
-def _given(environment: Environment, settings: GuestSettings) -> Json:
+def _given(environment: Environment, settings: GuestSettings, reinstall: str) -> Json:
     given: Json = {}
     packages = environment.packages.model_dump(exclude_defaults=True)
     if packages:
@@ -55,6 +63,7 @@ def _given(environment: Environment, settings: GuestSettings) -> Json:
         given["setup"] = environment.setup
     if environment.workspace.keep_packages:
         given |= {"keep": True, "packLimit": settings.pack_limit}
+        given |= {"reinstall": reinstall} if reinstall else {}
     return given
 
 
@@ -150,7 +159,12 @@ def has_work_first(observed: Observed, environment: Environment) -> bool:
         return False
     if environment.installs:
         return True
-    return bool(environment.workspace.keep_packages) and left_a_pack(observed.status)
+    return bool(environment.workspace.keep_packages) and (left_a_pack(observed.status) or _brings_one(observed))
+
+
+def _brings_one(observed: Observed) -> bool:
+    """Whether a workspace came with what may be a pack: it is made from something, or is to be."""
+    return is_restored(observed.claim) or (observed.claim is None and observed.sandbox.spec.source is not None)
 
 
 def left_a_pack(status: Json) -> bool:

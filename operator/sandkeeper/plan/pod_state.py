@@ -8,6 +8,10 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
+WAKING: Final = "Waking"
+RESTORING: Final = "Restoring"
+ROLLING_BACK: Final = "RollingBack"
+
 NODE_LOST_AFTER: Final = timedelta(seconds=30)
 """Beyond the deadline that the pod was given to end; kubelets report the end within a few seconds."""
 

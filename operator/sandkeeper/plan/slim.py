@@ -9,6 +9,7 @@ from sandkeeper.api.names import (
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
     FENCE_KIND,
+    SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
     WIDENS_ANNOTATION,
@@ -33,6 +34,7 @@ _CLAIM_METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp",
     "deletionTimestamp",
 )  # fmt: skip
+_CLAIM_NOTES: Final = (SOURCE_ANNOTATION, CAPTURED_ANNOTATION, SELECTED_NODE_ANNOTATION)
 _CLAIM_STATUS: Final = ("phase", "capacity", "allocatedResourceStatuses")
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _DEFAULT_SNAPSHOT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
@@ -94,7 +96,7 @@ def slim_claim(claim: Json) -> Json:
     spec, status = claim["spec"], claim.get("status", {})
     return {
         "kind": "PersistentVolumeClaim",
-        "metadata": _annotated(claim["metadata"], _CLAIM_METADATA, SOURCE_ANNOTATION, CAPTURED_ANNOTATION),
+        "metadata": _annotated(claim["metadata"], _CLAIM_METADATA, *_CLAIM_NOTES),
         "spec": _picked(spec, ("storageClassName", "resources", "accessModes", "volumeMode", "volumeName")),
         "status": {
             **_picked(status, _CLAIM_STATUS),

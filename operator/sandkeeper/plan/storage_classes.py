@@ -29,6 +29,16 @@ class StorageClasses:
         """Whether volumes of a class can be made bigger; without one, or where it is gone, they can not."""
         return bool(name and self.by_name.get(name, {}).get("grows"))
 
+    def waits(self, name: str | None) -> bool:
+        """Whether volumes of a class are made only once a pod is there to use them."""
+        return bool(name and self.by_name.get(name, {}).get("waits"))
+
+    def named(self, name: str | None) -> Json | None:
+        """Class that a claim gets: that of a name, or the cluster's default; None where it is not there."""
+        if name is not None:
+            return self.by_name.get(name)
+        return next((each for _, each in sorted(self.by_name.items()) if each["default"]), None)
+
     def missing(self, name: str | None) -> tuple[str, str] | None:
         """Tell what a new claim lacks.
 

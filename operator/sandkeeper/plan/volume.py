@@ -6,10 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import claim_name
 from sandkeeper.api.quantities import parsed
-from sandkeeper.plan.claim import expands, is_going, is_smaller, requested
+from sandkeeper.plan.claim import expands, is_smaller
+from sandkeeper.plan.claim_state import capacity, is_bound, is_going, requested
 from sandkeeper.plan.pod_state import PodState, condition, is_ready, parse_time
+from sandkeeper.plan.workspace_choice import pods_claim, target_name, workspaces
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -59,9 +60,9 @@ def must_stay(observed: Observed) -> bool:
 
 def outdated_volume(claim: Json | None, environment: Environment, classes: StorageClasses) -> tuple[str, str] | None:
     """Reason and sentence where a volume is not of the size that was asked for; None where it is."""
-    if claim is None or not environment.workspace.persistent or claim["status"].get("phase") != "Bound":
+    if claim is None or not environment.workspace.persistent or not is_bound(claim):
         return None
-    wanted, asked, has = environment.workspace.size, requested(claim), _capacity(claim)
+    wanted, asked, has = environment.workspace.size, requested(claim), capacity(claim)
     if is_smaller(claim, environment) and not expands(claim, classes):
         return "WorkspaceNotExpandable", (
             f"spec.workspace.size is {wanted} and the volume's {has}, but {_class_of(claim)} does not allow it to grow."
@@ -79,11 +80,24 @@ def outdated_volume(claim: Json | None, environment: Environment, classes: Stora
 def worth_asking(observed: Observed, now: datetime) -> Json | None:
     """Object whose Events may tell why a volume is long in coming; None where nothing is late."""
     pod, claim = observed.pod, observed.claim
-    if pod is None or claim is None or "deletionTimestamp" in pod["metadata"] or is_ready(pod):
+    if pod is None or claim is None or "deletionTimestamp" in pod["metadata"]:
+        return None
+    beside = _made_beside(observed, claim)
+    if beside is not None:
+        return beside if now >= _patience_ends(beside) else None
+    if is_ready(pod):
         return None
     if claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim):
         return claim
     return pod if _mounting(pod) and now >= _mounting_late(pod) else None
+
+
+def _made_beside(observed: Observed, claim: Json) -> Json | None:
+    """Claim that waits for its volume while the pod is on another one."""
+    if len(observed.claims) <= 1:
+        return None
+    target = workspaces(observed).get(target_name(observed), claim)
+    return None if target is claim or is_bound(target) or is_going(target) else target
 
 
 def _awaited(observed: Observed, claim: Json, pod: Json, state: PodState, now: datetime) -> PodState:
@@ -93,14 +107,21 @@ def _awaited(observed: Observed, claim: Json, pod: Json, state: PodState, now: d
         # The scheduler has other reasons, and a claim that waits for its first consumer is none of them.
         return state
     if claim["status"].get("phase") == "Pending":
-        return _pending(observed, claim, message, now)
+        return awaited_volume(observed, claim, message, now)
     if "persistentvolumeclaim" in message.lower():
         # The volume has come, and the scheduler is about to look again.
         return PodState("Starting", "The volume is there; waiting for a node.")
     return _mounted_late(observed, pod, state, now)
 
 
-def _pending(observed: Observed, claim: Json, message: str, now: datetime) -> PodState:
+def awaited_volume(observed: Observed, claim: Json, message: str, now: datetime) -> PodState:
+    """State of a sandbox that waits for the volume of a claim.
+
+    Parameters
+    ----------
+    message
+        What the scheduler says of it.
+    """
     missing = observed.classes.missing(claim["spec"].get("storageClassName"))
     if missing:
         return PodState(*missing, wrong=True)
@@ -139,8 +160,8 @@ def _patience_ends(claim: Json) -> datetime:
 
 def _lost(observed: Observed, state: PodState) -> PodState:
     text = (
-        f"PersistentVolumeClaim {claim_name(observed.sandbox.metadata.name)} is gone while the pod uses its volume: "
-        "copy what you need out of the sandbox, for its next start makes a new, empty workspace."
+        f"PersistentVolumeClaim {pods_claim(observed.pod or {}, observed.sandbox.metadata.name)} is gone while the pod "
+        "uses its volume: copy what you need out of the sandbox, for its next start makes a new, empty workspace."
     )
     return replace(state, reason="WorkspaceLost", message=text, wrong=True, at_rest=False)
 
@@ -159,10 +180,6 @@ def _without_volume(claim: Json) -> str:
         f"The PersistentVolume of PersistentVolumeClaim {name} is gone, and with it what was in the workspace: delete "
         "the claim to start with a new, empty one."
     )
-
-
-def _capacity(claim: Json) -> str:
-    return str(claim["status"].get("capacity", {}).get("storage", requested(claim)))
 
 
 def _class_of(claim: Json) -> str:
