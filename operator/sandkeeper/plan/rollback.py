@@ -103,7 +103,7 @@ def _provisioned(observed: Observed, claim: Json, now: datetime) -> Rollback:
     if not observed.classes.waits(claim["spec"].get("storageClassName")):
         return Rollback(_volume_to_come(observed, claim, now))
     node = observed.pod["spec"].get("nodeName") if observed.pod else None
-    if node is None:
+    if not node:
         # No pod that runs would be lost: the volume is made for the one that comes.
         return Rollback(_under_way(claim), ready=True)
     if (claim["metadata"].get("annotations") or {}).get(SELECTED_NODE_ANNOTATION):

@@ -134,7 +134,13 @@ def unproven(observed: Observed) -> Json | None:
     before = workspaces(observed).get(str(note_of(observed.claim).get("replaces")))
     if before is None or observed.claim is None or before["metadata"]["uid"] == observed.claim["metadata"]["uid"]:
         return None
-    return None if is_going(before) else before
+    return None if is_going(before) or _replaces(before, observed.claim) else before
+
+
+def _replaces(claim: Json, other: Json) -> bool:
+    """Whether a claim is to replace another one that once replaced a claim of its name: who rolls back and forth."""
+    since, others = (str(each["metadata"]["creationTimestamp"]) for each in (claim, other))
+    return note_of(claim).get("replaces") == other["metadata"]["name"] and since > others
 
 
 def is_rolling_back(observed: Observed) -> bool:
