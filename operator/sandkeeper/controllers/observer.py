@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandkeeper.api.names import FORK_LABEL
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.observed import Observed, SourceFacts
 from sandkeeper.plan.pod_state import parse_time
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.aides import Aides
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.failures import Failures
+    from sandkeeper.controllers.forks import Forks
     from sandkeeper.controllers.uses import Uses
     from sandkeeper.plan.observed import Settings
 
@@ -33,12 +33,15 @@ class Observer:
         What is remembered of failed pods and of clients.
     """
 
-    def __init__(self, cluster: Cluster, settings: Settings, aides: Aides, failures: Failures, uses: Uses) -> None:
+    def __init__(
+        self, cluster: Cluster, settings: Settings, aides: Aides, failures: Failures, uses: Uses, forks: Forks
+    ) -> None:
         self._cluster = cluster
         self._settings = settings
         self._proof, self._packer, self._usages = aides.proof, aides.packer, aides.usages
         self._failures = failures
         self._uses = uses
+        self._forks = forks
         self._first_seen: dict[str, datetime] = {}
 
     def seen(self, uid: str, now: datetime) -> None:
@@ -108,10 +111,10 @@ class Observer:
         if source.sandbox_ref is None:
             return SourceFacts(drivers=drivers)
         forked = Key(namespace, source.sandbox_ref.name)
-        forks = [each for each in copies.of(forked) if FORK_LABEL in each["metadata"].get("labels", {})]
+        forks = self._forks.of(forked)
         return SourceFacts(
             sandbox=self._cluster.sandboxes.get(forked),
-            forks=tuple(forks),
+            forks=forks,
             volume_snapshots=self._volumes(forks),
             asked=tuple(self._asked(forked)),
             drivers=drivers,

@@ -147,6 +147,8 @@ class Operator:
         if changed:
             self._queue.add(key)
             self._cluster.copies.sandbox_changed(key)
+            if event_type != "MODIFIED":
+                self._cluster.copies.sandbox_came_or_went(key)
 
     async def stop(self) -> None:
         """End all tasks, give back the shards, close the connection."""

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from sandkeeper.api.names import SNAPSHOT_KIND
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
+from sandkeeper.controllers.forks import Forks
 from sandkeeper.controllers.observer import Observer
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
@@ -75,7 +77,8 @@ class SandboxController:
         self._fences, self._proof = aides.fences, aides.proof
         self._packer, self._clock = aides.packer, aides.clock
         self._failures = Failures()
-        self._observer = Observer(cluster, settings, aides, self._failures, Uses(events))
+        self._forks = Forks(cluster, self._children)
+        self._observer = Observer(cluster, settings, aides, self._failures, Uses(events), self._forks)
         self._news = VolumeNews(client)
         self._log = structlog.get_logger()
 
@@ -177,6 +180,8 @@ class SandboxController:
             self._packer.start(Key(child["metadata"]["namespace"], observed.sandbox.metadata.name), child)
         elif isinstance(write, Create) and is_fence(child):
             await self._fences.make(write, observed.sandbox)
+        elif isinstance(write, Create) and child["kind"] == SNAPSHOT_KIND:
+            await self._forks.take(write, observed)
         else:
             await self._children.apply(write, observed.sandbox)
         self._log_write(write, Key(child["metadata"]["namespace"], observed.sandbox.metadata.name))

@@ -48,7 +48,9 @@ def fork_step(observed: Observed, source: str) -> tuple[PodState, Create | None,
     tuple
         What is said of it, the snapshot to make, if any, and when that may begin; None for now.
     """
-    chosen = _chosen(observed) or next((each for each in observed.source.forks if not _is_over(each)), None)
+    going = [each for each in observed.source.forks if _is_own(observed, each) and _is_going(each)]
+    early = [each for each in observed.source.forks if not _is_over(each)]
+    chosen = next(iter((*filter(None, (_chosen(observed),)), *going, *early)), None)
     if chosen is not None:
         message = f"Waiting for SandboxSnapshot {chosen['metadata']['name']} of Sandbox {source}."
         return PodState(RESTORING, message), None, None
@@ -64,13 +66,21 @@ def _chosen(observed: Observed) -> Json | None:
     asked = _asked(observed)
     shared = None
     for each in observed.source.forks:
-        if "deletionTimestamp" in each["metadata"]:
+        if _is_going(each):
             continue
-        if each["metadata"].get("labels", {}).get(FORK_LABEL) == asked_name(observed.sandbox):
+        if _is_own(observed, each):
             return each
         if asked is not None and not _failed(each) and _may_share(each, asked):
             shared = shared or each
     return shared
+
+
+def _is_own(observed: Observed, snapshot: Json) -> bool:
+    return bool(snapshot["metadata"].get("labels", {}).get(FORK_LABEL) == asked_name(observed.sandbox))
+
+
+def _is_going(snapshot: Json) -> bool:
+    return "deletionTimestamp" in snapshot["metadata"]
 
 
 def _may_share(snapshot: Json, asked: datetime) -> bool:

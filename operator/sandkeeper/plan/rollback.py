@@ -27,7 +27,6 @@ from sandkeeper.plan.workspace_choice import (
     abandoned,
     kept_claims,
     pods_claim,
-    taken,
     target_name,
     unproven,
     workspace_name,
@@ -69,11 +68,8 @@ def rollback_of(observed: Observed, now: datetime) -> Rollback | None:
     if target == _present(observed):
         return None
     claim = next((each for each in observed.claims if each["metadata"]["name"] == target), None)
-    kept = taken(observed, target)
-    if kept:
-        return Rollback(kept)
-    if claim is None:
-        return _begun(observed, now)
+    if claim is None or (_is_kept(observed, claim) and not is_going(claim)):
+        return _begun(observed, claim, now)
     if claim_ownership(claim, observed.sandbox) is not Ownership.OURS or is_going(claim):
         message = f"PersistentVolumeClaim {target} is another one's, or on its way out; it is waited for."
         return Rollback(PodState(ROLLING_BACK, message))
@@ -87,8 +83,22 @@ def _present(observed: Observed) -> str:
     return workspace_name(observed)
 
 
-def _begun(observed: Observed, now: datetime) -> Rollback:
+def _is_kept(observed: Observed, claim: Json) -> bool:
+    return any(claim["metadata"]["uid"] == each["metadata"]["uid"] for each in kept_claims(observed))
+
+
+def _begun(observed: Observed, kept: Json | None, now: datetime) -> Rollback:
+    """Begin a rollback.
+
+    Parameters
+    ----------
+    kept
+        Claim of the name of the new one, from when the sandbox was last made from the same: it is never used again, and
+        what is kept of this rollback takes its place.
+    """
     made = claim_to_make(observed)
+    if isinstance(made, NewClaim) and kept is not None:
+        return Rollback(_under_way(made.claim), (Delete(kept),))
     if isinstance(made, NewClaim):
         return Rollback(_under_way(made.claim), made.writes)
     if isinstance(made, Awaited):
@@ -114,11 +124,7 @@ def _provisioned(observed: Observed, claim: Json, now: datetime) -> Rollback:
 
 def _volume_to_come(observed: Observed, claim: Json, now: datetime) -> PodState:
     said = awaited_volume(observed, claim, "", now)
-    if not said.wrong:
-        return replace(_under_way(claim), look_again=said.look_again)
-    made = claim_to_make(observed)
-    # Its provisioner waits for what the claim names, and knows less of why that is not there.
-    return made.state if isinstance(made, Awaited) and made.state.wrong else said
+    return said if said.wrong else replace(_under_way(claim), look_again=said.look_again)
 
 
 def _under_way(claim: Json) -> PodState:

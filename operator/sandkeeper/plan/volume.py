@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.quantities import parsed
 from sandkeeper.plan.claim import expands, is_smaller
 from sandkeeper.plan.claim_state import capacity, is_bound, is_going, requested
+from sandkeeper.plan.origin import Awaited, origin_of
 from sandkeeper.plan.pod_state import PodState, condition, is_ready, parse_time
 from sandkeeper.plan.workspace_choice import pods_claim, target_name, workspaces
 
@@ -128,6 +129,10 @@ def awaited_volume(observed: Observed, claim: Json, message: str, now: datetime)
     name, until = claim["metadata"]["name"], _patience_ends(claim)
     if now < until:
         return PodState("Starting", f"Waiting for the volume of PersistentVolumeClaim {name}.", look_again=until)
+    origin = origin_of(observed)
+    if isinstance(origin, Awaited) and origin.state.wrong:
+        # Its provisioner waits for what the claim names, and knows less of why that is not there.
+        return replace(origin.state, look_again=now + _ASK_AGAIN)
     told = observed.volume_news or message or "its provisioner has said nothing"
     text = f"PersistentVolumeClaim {name} has no volume yet: {told.rstrip('.')}."
     return PodState("VolumePending", text, wrong=True, look_again=now + _ASK_AGAIN)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandkeeper.api.names import CLAIM_ANNOTATION, PREVIOUS_LABEL, SELECTED_NODE_ANNOTATION, claim_name
 from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going
-from sandkeeper.plan.made_from import is_restored, note_of, source_key
+from sandkeeper.plan.made_from import note_of, source_key
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.pod_state import PodState, is_ready
 
@@ -174,7 +174,10 @@ def runs_on_it(observed: Observed) -> bool:
 
 
 def abandoned(observed: Observed) -> list[Json]:
-    """Claims that were made for a rollback that is not asked for any more, and on which nothing runs."""
+    """Claims that were made for a rollback that is not asked for any more, and on which nothing runs.
+
+    One that replaces nothing was somebody's first workspace, and never only a wish.
+    """
     needed = {workspace_name(observed), target_name(observed), last_good(observed)}
     found = workspaces(observed).items()
-    return [each for name, each in found if name not in needed and is_restored(each) and not is_going(each)]
+    return [each for name, each in found if name not in needed and note_of(each).get("replaces") and not is_going(each)]

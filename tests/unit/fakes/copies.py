@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from sandkeeper.api.names import child_labels
 from sandkeeper.api.resolve import captured_layer, resolve
 from sandkeeper.api.sandbox import SandboxSpec
 from sandkeeper.plan.claim import workspace_claim
@@ -43,7 +44,12 @@ def volume_snapshot(name: str = "good", text: str = "", *, size: str = "10Gi", r
     """Make the VolumeSnapshot behind a SandboxSnapshot."""
     annotations = {"sandkeeper.dev/captured": text or captured(image="debian:12")}
     made: Json = {
-        "metadata": {"name": f"sbx-{name}", "namespace": "team", "annotations": annotations},
+        "metadata": {
+            "name": f"sbx-{name}",
+            "namespace": "team",
+            "labels": child_labels("a"),
+            "annotations": annotations,
+        },
         "spec": {"source": {"persistentVolumeClaimName": "sbx-a"}, "volumeSnapshotClassName": "copies"},
         "status": {"readyToUse": ready, "restoreSize": size},
     }

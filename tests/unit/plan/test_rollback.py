@@ -323,6 +323,17 @@ def test_a_claim_that_is_kept_is_never_the_workspace_again() -> None:
     assert "spec.source.claimRef.name: sbx-a to undo it" in seen.state.message
 
 
+def test_asked_for_what_a_kept_claim_was_made_from_it_is_made_anew_and_the_kept_one_goes() -> None:
+    kept = {**NEW, "metadata": {**NEW["metadata"], "labels": {**NEW["metadata"]["labels"], **KEPT}}}
+    second = made_claim(sandbox(source={**FROM, "revision": "2"}))
+
+    seen = rolled(BACK, kept, second, on=second)
+    lacking = rolled(BACK, kept, second, on=second, source=SourceFacts())
+
+    assert did(seen) == [f"Delete PersistentVolumeClaim/{name(NEW)}"]
+    assert (did(lacking), told(lacking)["Ready"]) == ([], ("False", "SnapshotNotFound"))
+
+
 def without_owner(claim: Json) -> Json:
     return {**claim, "metadata": {key: value for key, value in claim["metadata"].items() if key != "ownerReferences"}}
 
