@@ -75,12 +75,12 @@ class Operator:
         fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        packed, turns = PackMetrics(self._metrics.registry), Turns(settings.for_packs())
-        self._packer = Packer(self._client, self._queue.add, packed, clock, turns)
-        self._quiescer = Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND)
+        self._guests = self._new_guests(clock)
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
-        self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages, clock))
+        self._controller = self._sandbox_controller(
+            Aides(fences, self._proof, self._guests.packer, self._usages, clock)
+        )
         self._snapshots = self._snapshot_controller(clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
@@ -98,6 +98,13 @@ class Operator:
             aides,
         )
 
+    def _new_guests(self, clock: Clock) -> Guests:
+        packed, turns = PackMetrics(self._metrics.registry), Turns(self._settings.for_packs())
+        return Guests(
+            Packer(self._client, self._queue.add, packed, clock, turns),
+            Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND),
+        )
+
     def _snapshot_controller(self, clock: Clock) -> SnapshotController:
         return SnapshotController(
             self._client,
@@ -105,7 +112,7 @@ class Operator:
             self._events,
             SnapshotMetrics(self._metrics.registry),
             self._shards.holds,
-            Guests(self._packer, self._quiescer),
+            self._guests,
             clock,
         )
 
@@ -174,7 +181,7 @@ class Operator:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(self._packer.stop(), self._quiescer.stop())
+        await self._guests.stop()
         for server in self._servers:
             await server.cleanup()
         await self._usages.close()

@@ -118,13 +118,15 @@ def test_a_class_without_snapshots_is_told(sandboxes: Sandboxes) -> None:
 def test_a_full_disk_is_told_and_it_is_taken_once_there_is_room(sandboxes: Sandboxes) -> None:
     sandboxes.apply("full", workspace=PERSISTENT)
     sandboxes.reaches("full", "Running")
-    sandboxes.sh("full", "head -c 20M /dev/urandom > /opt/work; head -c 100M /dev/zero > /workspace/ballast || true")
+    sandboxes.sh("full", "head -c 20M /dev/urandom > /opt/work")
+    # The last write finds no room, and cat ends with that.
+    sandboxes.sh("full", "cat /dev/urandom > /workspace/filling 2> /dev/null || true; sync")
 
     take(sandboxes, "squeezed", "full")
     reaches(sandboxes, "squeezed", "Failed", "VolumeFull")
     assert not volume(sandboxes, "squeezed")
     assert sandboxes.ready("full")["reason"] == "Running"
-    sandboxes.sh("full", "rm /workspace/ballast")
+    sandboxes.sh("full", "rm /workspace/filling; sync")
 
     reaches(sandboxes, "squeezed", "Ready")
 
