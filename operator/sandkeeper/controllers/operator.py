@@ -63,7 +63,7 @@ class Operator:
         self._settings = settings
         self._failed = failed
         self._metrics = Metrics()
-        clock = Clock()
+        self._clock = clock = Clock()
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._snapshot_queue: WorkQueue[Key] = WorkQueue()
@@ -75,19 +75,17 @@ class Operator:
         fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        self._guests = self._new_guests(clock)
+        self._guests = self._new_guests()
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
-        self._controller = self._sandbox_controller(
-            Aides(fences, self._proof, self._guests.packer, self._usages, clock)
-        )
-        self._snapshots = self._snapshot_controller(clock)
+        self._controller = self._sandbox_controller(fences)
+        self._snapshots = self._snapshot_controller()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
         self._log = structlog.get_logger()
 
-    def _sandbox_controller(self, aides: Aides) -> SandboxController:
+    def _sandbox_controller(self, fences: FenceKeeper) -> SandboxController:
         return SandboxController(
             self._client,
             self._cluster,
@@ -95,17 +93,17 @@ class Operator:
             self._events,
             SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
             self._shards.holds,
-            aides,
+            Aides(fences, self._proof, self._guests.packer, self._usages, self._clock),
         )
 
-    def _new_guests(self, clock: Clock) -> Guests:
-        packed, turns = PackMetrics(self._metrics.registry), Turns(self._settings.for_packs())
+    def _new_guests(self) -> Guests:
+        packed, clock, turns = PackMetrics(self._metrics.registry), self._clock, Turns(self._settings.for_packs())
         return Guests(
             Packer(self._client, self._queue.add, packed, clock, turns),
             Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND),
         )
 
-    def _snapshot_controller(self, clock: Clock) -> SnapshotController:
+    def _snapshot_controller(self) -> SnapshotController:
         return SnapshotController(
             self._client,
             self._cluster,
@@ -113,7 +111,7 @@ class Operator:
             SnapshotMetrics(self._metrics.registry),
             self._shards.holds,
             self._guests,
-            clock,
+            self._clock,
         )
 
     @classmethod
