@@ -168,8 +168,8 @@ def _class_for(observed: ObservedSnapshot, sandbox: Sandbox) -> str:
     if not workspace.persistent:
         raise _AmissError(
             "WorkspaceNotPersistent",
-            f"The workspace of Sandbox {observed.sandbox_name} is Ephemeral, on no volume that could be copied; set "
-            "its spec.workspace.type to Persistent.",
+            f"The workspace of Sandbox {observed.sandbox_name} is Ephemeral, on no volume that could be copied; take "
+            "snapshots of sandboxes whose spec.workspace.type is Persistent.",
         )
     try:
         chosen = observed.snapshot_classes.choose(
