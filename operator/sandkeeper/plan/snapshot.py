@@ -74,11 +74,10 @@ def expiry(observed: ObservedSnapshot) -> datetime | None:
 
 def finish(observed: ObservedSnapshot, state: SnapshotState, writes: tuple[Write, ...], now: datetime) -> SnapshotPlan:
     """Put the status to a decision, or the moment when it is worth writing."""
-    made = observed.snapshot.metadata.creation_timestamp or now
-    if state.reason == PENDING and "observedGeneration" not in observed.status and now < made + SLOW_AFTER:
-        # The schema's default says the same.
-        moments = filter(None, (made + SLOW_AFTER, state.look_again))
-        return SnapshotPlan(state, writes, look_again=min(moments))
+    slow = (observed.started or observed.snapshot.metadata.creation_timestamp or now) + SLOW_AFTER
+    if state.reason == PENDING and observed.said.get("reason") in {PENDING, QUIESCING} and now < slow:
+        # What was said first, or by the schema's default, will do.
+        return SnapshotPlan(state, writes, look_again=slow)
     status = merge_patch(observed.status, _status(observed, state, now))
     look_again = state.look_again or (now + _RETRY if state.wrong else None)
     return SnapshotPlan(state, writes, status, look_again)
