@@ -10,6 +10,7 @@ from sandkeeper.api.names import (
     FENCE_KIND,
     FENCE_NAME,
     FENCE_PLURAL,
+    FORK_LABEL,
     GROUP,
     MANAGED_LABEL,
     MANAGED_VALUE,
@@ -22,7 +23,9 @@ from sandkeeper.api.names import (
     service_name,
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
+from sandkeeper.plan.claim_state import is_going
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
+from sandkeeper.plan.made_from import note_of
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
     slim_claim,
@@ -94,7 +97,7 @@ class Cluster:
         self._client = client
         self._wake = wake
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
-        self._stores[CLAIMS] = Store(slim_claim, refers=_sandbox_of)
+        self._stores[CLAIMS] = Store(slim_claim, refers=_claim_refers)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
         self.copies = Copies(client, self._stores[SANDBOXES], wake, wake_snapshot)
         self._support: NodeSupport | None = None
@@ -136,6 +139,25 @@ class Cluster:
         """PersistentVolumeClaims whose label says that they are a sandbox's: a rollback makes another one."""
         store = self._stores[CLAIMS]
         return tuple(filter(None, map(store.get, store.referring(sandbox))))
+
+    def restores_of(self, snapshot: Json) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Name the sandboxes that are being restored from a snapshot.
+
+        Returns
+        -------
+        tuple
+            Those with a claim of it that has no volume yet, and those that ask for it and have no such claim at all.
+        """
+        key, metadata, claims = key_of(snapshot), snapshot["metadata"], self._stores[CLAIMS]
+        of_it = list(filter(None, map(claims.get, claims.referring(Key(key.namespace, f"snapshotRef/{key.name}")))))
+        mine = [claim for claim in of_it if note_of(claim).get("uid", metadata["uid"]) == metadata["uid"]]
+        unbound = [each for each in mine if each["status"].get("phase") != "Bound" and not is_going(each)]
+        sources = [f"snapshotRef/{key.name}"]
+        if FORK_LABEL in metadata.get("labels", {}):
+            sources.append(f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
+        asking = {each.name for source in sources for each in self.sandboxes.referring(Key(key.namespace, source))}
+        have = {name for claim in mine for name in _sandbox_of(claim)}
+        return tuple(sorted({name for each in unbound for name in _sandbox_of(each)})), tuple(sorted(asking - have))
 
     @property
     def classes(self) -> StorageClasses:
@@ -210,11 +232,21 @@ class Cluster:
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)
         else:
-            for name in _sandbox_of(child) if child["kind"] == CLAIMS.kind else ():
-                self._wake(Key(key.namespace, name))
+            if child["kind"] == CLAIMS.kind:
+                self._claim_changed(key, child)
+            elif child["kind"] == PODS.kind:
+                self.copies.sandbox_changed(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
+
+    def _claim_changed(self, key: Key, claim: Json) -> None:
+        for name in _sandbox_of(claim):
+            self._wake(Key(key.namespace, name))
+            self.copies.sandbox_changed(Key(key.namespace, name))
+        source = note_of(claim).get("snapshot")
+        if isinstance(source, str):
+            self.copies.wake_snapshot(Key(key.namespace, source))
 
     def _policy_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if after and is_foreign(after):
@@ -248,6 +280,11 @@ def source_of(sandbox: Json) -> tuple[str, ...]:
     """Name what the workspace of a sandbox is made from, as ``snapshotRef/NAME``; nothing where it begins empty."""
     source = sandbox["spec"].get("source") or {}
     return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
+
+
+def _claim_refers(claim: Json) -> tuple[str, ...]:
+    source = note_of(claim).get("snapshot")
+    return (*_sandbox_of(claim), f"snapshotRef/{source}") if source else _sandbox_of(claim)
 
 
 def _sandbox_of(child: Json) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandkeeper.plan.made_from import UnreadableError, captured_layers, captured_text
+from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.new_claim import NewClaim, claim_to_make
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ def layers_of(observed: Observed) -> tuple[SandboxSpec, ...]:
     """
     own = observed.sandbox.spec
     if observed.claim is not None:
-        try:
-            return (*captured_layers(captured_text(observed.claim)), own)
-        except UnreadableError:
-            return (own,)
+        return layers_on(observed.claim, own)
     made = claim_to_make(observed) if own.source else None
     return made.layers if isinstance(made, NewClaim) else (own,)

@@ -56,6 +56,20 @@ def captured_layers(text: str) -> tuple[SandboxSpec, ...]:
     return (layer,)
 
 
+def layers_on(claim: Json | None, own: SandboxSpec) -> tuple[SandboxSpec, ...]:
+    """Layers of a sandbox on a claim, lowest first; of what can't be read there is none."""
+    layer = readable_layer(claim)
+    return (layer, own) if layer is not None else (own,)
+
+
+def readable_layer(obj: Json | None) -> SandboxSpec | None:
+    """Read what was captured with a claim or a VolumeSnapshot; None for nothing, or what can't be read."""
+    try:
+        return next(iter(captured_layers(captured_text(obj))), None)
+    except UnreadableError:
+        return None
+
+
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> SandboxSpec | str:
     try:

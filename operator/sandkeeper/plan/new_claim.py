@@ -178,7 +178,7 @@ def _other_class(observed: Observed, name: str | None, origin: Origin) -> PodSta
     missing = observed.classes.missing(name)
     if missing:
         return PodState(*missing, wrong=True)
-    driver = (observed.classes.named(name) or {}).get("driver", "")
+    driver = observed.classes.driver(name or observed.classes.default)
     if not driver or not origin.driver or driver == origin.driver:
         return None
     called = f"StorageClass {name}" if name else "The cluster's default StorageClass"
@@ -208,14 +208,9 @@ def _from(observed: Observed, claim: Json, origin: Origin, captured: str) -> Jso
     if origin.class_name:
         spec["storageClassName"] = origin.class_name
     node = _node(observed)
-    if node and observed.classes.waits(_class_name(observed, spec)):
+    if node and observed.classes.waits(spec.get("storageClassName") or observed.classes.default):
         annotations[SELECTED_NODE_ANNOTATION] = node
     return {**claim, "metadata": {**claim["metadata"], "annotations": annotations}, "spec": spec}
-
-
-def _class_name(observed: Observed, spec: Json) -> str | None:
-    name: str | None = spec.get("storageClassName")
-    return name or (observed.classes.named(None) or {}).get("metadata", {}).get("name")
 
 
 def _node(observed: Observed) -> str:

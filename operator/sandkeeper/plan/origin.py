@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sandkeeper.api.names import volume_snapshot_name
+from sandkeeper.api.names import IN_USE_FINALIZER, volume_snapshot_name
 from sandkeeper.plan.claim_state import capacity
 from sandkeeper.plan.fork import fork_snapshot, fork_step
 from sandkeeper.plan.made_from import captured_text
@@ -108,7 +108,9 @@ def _of_fork(observed: Observed, name: str) -> Origin | Awaited:
 
 def _of_snapshot(observed: Observed, snapshot: Json, note: Json) -> Origin | Awaited:
     name = snapshot["metadata"]["name"]
-    if "deletionTimestamp" in snapshot["metadata"]:
+    if "deletionTimestamp" in snapshot["metadata"] and IN_USE_FINALIZER not in snapshot["metadata"].get(
+        "finalizers", ()
+    ):
         return _wrong("SnapshotNotFound", f"SandboxSnapshot {name} is being deleted.")
     ready = condition(snapshot, "Ready")
     if ready.get("status") != "True":

@@ -87,13 +87,13 @@ def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:
     return {
         "podIP": pod["status"].get("podIP"),
         "nodeName": pod["spec"].get("nodeName"),
-        "imageDigest": _image_digest(pod),
+        "imageDigest": image_digest(pod),
         "userNamespace": pod["spec"].get("hostUsers") is False,
         "startupSeconds": observed.status.get("startupSeconds", seconds),
     }
 
 
-def _image_digest(pod: Json) -> str | None:
+def image_digest(pod: Json) -> str | None:
     """Digest of the running image, from an imageID such as ``docker.io/library/ubuntu@sha256:...``."""
     for container in pod["status"].get("containerStatuses") or ():
         _, at, digest = container.get("imageID", "").rpartition("@")
@@ -124,10 +124,13 @@ def _conditions(
     elif not state.ready:
         wanted.append(("Reconciling", "True", state.reason, state.message))
     generation = observed.sandbox.metadata.generation
-    return [_condition(observed.status, generation, now, *each) for each in wanted]
+    return [dated_condition(observed.status, generation, now, *each) for each in wanted]
 
 
-def _condition(status: Json, generation: int, now: datetime, kind: str, truth: str, reason: str, message: str) -> Json:
+def dated_condition(
+    status: Json, generation: int, now: datetime, kind: str, truth: str, reason: str, message: str
+) -> Json:
+    """Render a condition; its time stays while its truth does."""
     before = condition({"status": status}, kind)
     since = before.get("lastTransitionTime") if before.get("status") == truth else None
     return {

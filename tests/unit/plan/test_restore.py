@@ -56,6 +56,14 @@ def test_a_snapshot_that_is_held_already_is_left_as_it_is() -> None:
     assert [type(each) for each in plan(restored(), claims=(), source=held).writes] == [Create, Create]
 
 
+def test_a_snapshot_that_was_deleted_while_it_is_held_is_restored_before_it_goes() -> None:
+    metadata: Json = {"deletionTimestamp": "2026-03-01T12:00:00Z", "finalizers": ["sandkeeper.dev/in-use"]}
+
+    going = plan(restored(), claims=(), source=replace(source(), snapshot=snapshot(**metadata)))
+
+    assert [type(each) for each in going.writes] == [Create, Create]
+
+
 def test_what_the_spec_leaves_out_comes_from_the_snapshot_before_and_after_the_claim_is_there() -> None:
     text = captured(image="debian:12", env=[{"name": "A", "value": "old"}, {"name": "B", "value": "b"}])
     owner = restored(env=[{"name": "A", "value": "new"}])
@@ -124,7 +132,7 @@ LACKING: list[tuple[str, SourceFacts, str, str]] = [
     ("no snapshot", SourceFacts(), "SnapshotNotFound", "there is no SandboxSnapshot good"),
     (
         "one that is going",
-        replace(source(), snapshot=snapshot(deletionTimestamp="2026-03-01T12:00:00Z")),
+        replace(source(), snapshot=snapshot(deletionTimestamp="2026-03-01T12:00:00Z", finalizers=["a/b"])),
         "SnapshotNotFound",
         "is being deleted",
     ),
