@@ -151,7 +151,7 @@ def _take(observed: ObservedSnapshot, now: datetime) -> _Decision:
 def _said_before(observed: ObservedSnapshot) -> SnapshotState:
     """State of a snapshot whose copy begins: what was said first, unless that was trouble."""
     said = observed.said
-    if said["reason"] == QUIESCING:
+    if said.get("reason") == QUIESCING:
         return SnapshotState(QUIESCING, said["message"])
     return SnapshotState("Copying", f"The workspace of Sandbox {observed.sandbox_name} is being copied.")
 
