@@ -20,6 +20,7 @@ const usage = `usage:
   guest ready                                          exit with 0 once the sandbox is ready
   guest await                                          end once the sandbox is ready
   guest pack                                           keep what changed in the root file system
+  guest quiesce                                        pack where something is kept, and sync the volumes
   guest install FOLDER                                 put this program into a folder`
 
 const pause = 10 * time.Millisecond
@@ -38,7 +39,9 @@ func run(arguments []string) int {
 		case "await":
 			return await()
 		case "pack":
-			return pack()
+			return keep(control.Pack)
+		case "quiesce":
+			return keep(control.Quiesce)
 		case "install":
 			return install(rest)
 		}
@@ -85,8 +88,9 @@ func await() int {
 	return 0
 }
 
-func pack() int {
-	answer := control.AskToPack()
+// keep has the first process pack or quiesce.
+func keep(word string) int {
+	answer := control.AskToKeep(word)
 	if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
 		return complain(err)
 	}

@@ -63,14 +63,16 @@ func (s *Sandbox) answer(word string, asking int) any {
 	switch {
 	case word == control.Ready:
 		return control.Answer{Ready: s.ready.Load()}
-	case word == control.Pack && !s.ready.Load():
+	case word != control.Pack && word != control.Quiesce:
+		return failed("no such word")
+	case !s.ready.Load():
 		return failed("the sandbox is not ready yet")
-	case word == control.Pack && s.keeper == nil:
+	case word == control.Quiesce:
+		return s.quiesce(asking)
+	case s.keeper == nil:
 		return failed("this sandbox keeps nothing of its root file system")
-	case word == control.Pack:
-		return s.keeper.answer(asking)
 	}
-	return failed("no such word")
+	return s.keeper.answer(asking)
 }
 
 // prepare does what stands before the command, and tells whether and how the sandbox ends with it.

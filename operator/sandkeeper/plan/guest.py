@@ -26,6 +26,8 @@ _PROGRAMS: Final = "/.sandkeeper/bin"
 _SYSTEM: Final = "/.sandkeeper/system"
 _GUEST: Final = f"{_PROGRAMS}/guest"
 PACK_COMMAND: Final = (_GUEST, "pack")
+QUIESCE_COMMAND: Final = (_GUEST, "quiesce")
+"""Packs where the sandbox keeps its root file system, and syncs its volume in any case."""
 _AWAITED: Final = {"postStart": {"exec": {"command": [_GUEST, "await"]}}}
 """Keeps a container from being running until its guest knows what the image had: what changes before can't be told from
 that. A probe would come up to a second later."""
@@ -47,7 +49,7 @@ def guest_command(environment: Environment, settings: GuestSettings) -> list[str
 
 
 def _given(environment: Environment, settings: GuestSettings) -> Json:
-    given: Json = {}
+    given: Json = {"workspace": environment.workspace.path}
     packages = environment.packages.model_dump(exclude_defaults=True)
     if packages:
         given["packages"] = packages
