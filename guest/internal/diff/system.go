@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -15,7 +16,7 @@ import (
 
 const (
 	// So much memory what is known of one pack may take.
-	mostOfPack = 96 << 20
+	mostOfPack = 64 << 20
 	itemCosts  = 160
 )
 
@@ -50,8 +51,8 @@ func (r *report) system(old, now *volume) {
 		return
 	}
 	r.summary.System = &Counts{}
-	for _, change := range before.changesTo(after) {
-		r.change(change, r.summary.System)
+	for change := range withoutWays(before.changesTo(after)) {
+		r.change(change.Change, r.summary.System)
 	}
 	r.summary.Packages = before.packages.changesTo(after.packages)
 }
@@ -106,31 +107,43 @@ func (s *system) sum(item pack.Item, content io.Reader) (sum [sha256.Size]byte, 
 	return [sha256.Size]byte(hash.Sum(nil)), nil
 }
 
-func (s *system) changesTo(now *system) []Change {
-	var changes []Change
-	ways := map[string]bool{}
-	for _, path := range inOrder(s.items, now.items) {
-		old, known := s.items[path]
-		new, there := now.items[path]
-		if known && there && old == new {
-			continue
-		}
-		change := between("system/"+path, old.present(known), new.present(there))
-		switch {
-		case old.onlyOne(known, there) || new.onlyOne(there, known):
-			// What the image has instead is not known.
-			change.Change = changed
-			ways[change.Path] = old.isFolder() || new.isFolder()
-		case (!known || old.deleted) && (!there || new.deleted):
-			// Only the image knows what it was that was deleted, or is back.
-			change.Change, change.Kind = deleted, thing{}.kind()
-			if known {
-				change.Change = added
+// onWay is a change that may only be there for what is in a folder of the image.
+type onWay struct {
+	Change
+	isWay bool
+}
+
+// changesTo is made one by one: there may be as many as both packs have together.
+func (s *system) changesTo(now *system) iter.Seq[onWay] {
+	return func(yield func(onWay) bool) {
+		for _, path := range inOrder(s.items, now.items) {
+			old, known := s.items[path]
+			new, there := now.items[path]
+			if known && there && old == new {
+				continue
+			}
+			if !yield(changeOf("system/"+path, old, new, known, there)) {
+				return
 			}
 		}
-		changes = append(changes, change)
 	}
-	return withoutWays(changes, ways)
+}
+
+func changeOf(path string, old, new packed, known, there bool) onWay {
+	change := onWay{Change: between(path, old.present(known), new.present(there))}
+	switch {
+	case old.onlyOne(known, there) || new.onlyOne(there, known):
+		// What the image has instead is not known.
+		change.Change.Change = changed
+		change.isWay = old.isFolder() || new.isFolder()
+	case old.present(known) == nil && new.present(there) == nil:
+		// Only the image knows what it was that was deleted, or is back.
+		change.Change.Change, change.Kind = deleted, thing{}.kind()
+		if known {
+			change.Change.Change = added
+		}
+	}
+	return change
 }
 
 // present is the thing that a pack has, nil where it has none.
@@ -145,13 +158,21 @@ func (p *packed) present(known bool) *thing {
 func (p *packed) onlyOne(known, other bool) bool { return known && !other && p.replaces && !p.deleted }
 
 // withoutWays leaves out the image's own folders where something in them is told: one pack has them for that.
-func withoutWays(changes []Change, ways map[string]bool) []Change {
-	kept := changes[:0]
-	for at, change := range changes {
-		if ways[change.Path] && at+1 < len(changes) && strings.HasPrefix(changes[at+1].Path, change.Path+"/") {
-			continue
+func withoutWays(changes iter.Seq[onWay]) iter.Seq[onWay] {
+	return func(yield func(onWay) bool) {
+		var way *onWay
+		for change := range changes {
+			if way != nil && !strings.HasPrefix(change.Path, way.Path+"/") && !yield(*way) {
+				return
+			}
+			if way = nil; change.isWay {
+				way = &change
+			} else if !yield(change) {
+				return
+			}
 		}
-		kept = append(kept, change)
+		if way != nil {
+			yield(*way)
+		}
 	}
-	return kept
 }

@@ -52,6 +52,13 @@ func TestWhatTheImageHasTooIsChangedInWhicheverPackItIs(t *testing.T) {
 	}
 }
 
+func TestAFolderOfTheImageIsToldWhereNothingInItIs(t *testing.T) {
+	both := newTwo(t)
+	// In a/b something was made and removed again; in x something is left.
+	both.packed(both.now, map[string]string{"a/b/c": "", "x/y/z": ""}, map[string]string{"a/b/d": "", "x/y/new": ""}, "a/b/d")
+	both.mustTell("changed directory system/a/b", "added file system/x/y/new to 0")
+}
+
 func TestNothingIsToldBetweenTwoPacksOfTheSame(t *testing.T) {
 	both := newTwo(t)
 	both.packed(both.old, image, map[string]string{"opt/file": "12"})
