@@ -40,19 +40,19 @@ def is_guided(environment: Environment) -> bool:
     return not environment.runs_entry_point
 
 
-def guest_command(environment: Environment, settings: GuestSettings, reinstall: str = "") -> list[str]:
+def guest_command(environment: Environment, settings: GuestSettings, *, reinstall: str = "") -> list[str]:
     """Command of the container: with no command of the sandbox's own the guest keeps it alive.
 
     Parameters
     ----------
     reinstall
-        Mark without which the guest trusts no pack.
+        Mark that no former tenant of the volume knows: until it stands there, the guest uses no pack and installs anew.
+        Empty where the pack is the sandbox's own.
     """
     words = (*(environment.command or ()), *(environment.args or ()))
     # The kubelet expands $(NAME) in commands and takes $$ for a $; what tenants write is to stay as it is.
-    given = (
-        orjson.dumps(_given(environment, settings, reinstall), option=orjson.OPT_SORT_KEYS).decode().replace("$", "$$")
-    )
+    content = _given(environment, settings, reinstall)
+    given = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode().replace("$", "$$")
     return [_GUEST, "run", "--settings", given, "--", *words]
 
 
@@ -65,7 +65,8 @@ def _given(environment: Environment, settings: GuestSettings, reinstall: str) ->
         given["setup"] = environment.setup
     if environment.workspace.keep_packages:
         given |= {"keep": True, "packLimit": settings.pack_limit}
-        given |= {"reinstall": reinstall} if reinstall else {}
+        if reinstall:
+            given["reinstall"] = reinstall
     return given
 
 

@@ -179,7 +179,7 @@ def _container(environment: Environment, settings: Settings, volume: Volume) -> 
         "volumeMounts": [*volume_mounts(environment), *guest_mounts(environment)],
     }
     if is_guided(environment):
-        container["command"] = guest_command(environment, settings.guest, volume.reinstall)
+        container["command"] = guest_command(environment, settings.guest, reinstall=volume.reinstall)
     else:
         container["args"] = list(environment.args or ())
     env = [variable.to_json() for variable in environment.env]
