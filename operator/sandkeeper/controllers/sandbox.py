@@ -9,18 +9,19 @@ import structlog
 
 from sandkeeper.api.names import claim_name
 from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.controllers.announcer import Announcer
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
+from sandkeeper.controllers.schedules import Schedules
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
-from sandkeeper.plan.announcement import lost_workspace, newly_full, newly_opened, worth_an_event
 from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.ownership import owner_of
-from sandkeeper.plan.pod_state import condition, failed, has_failed
+from sandkeeper.plan.pod_state import failed, has_failed
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
@@ -68,8 +69,7 @@ class SandboxController:
         self._client = client
         self._cluster = cluster
         self._settings = settings
-        self._events = events
-        self._metrics = metrics
+        self._announcer = Announcer(events, metrics)
         self._holds = holds
         self._children = ChildWriter(client, cluster)
         self._fences, self._proof = aides.fences, aides.proof
@@ -77,6 +77,7 @@ class SandboxController:
         self._failures = Failures()
         self._uses = Uses(events)
         self._news = VolumeNews(client)
+        self._schedules = Schedules(client, cluster)
         self._first_seen: dict[str, datetime] = {}
         self._log = structlog.get_logger()
 
@@ -122,6 +123,8 @@ class SandboxController:
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
         if needs_confirmation(observed, plan):
             await self._confirm(observed)
+        # First, so that a sandbox that can't have a pod is copied all the same.
+        plan = await self._schedules.carry_out(observed, plan, now)
         try:
             for write in plan.writes:
                 await self._apply(write, observed, now)
@@ -193,6 +196,7 @@ class SandboxController:
             policies=self._cluster.foreign_policies(key.namespace),
             used_at=self._uses.last(sandbox, raw, now),
         )
+        observed = self._schedules.observe(observed, key, now)
         return self._with_measurements(observed, pod, key) if pod else observed
 
     def _with_measurements(self, observed: Observed, pod: Json, key: Key) -> Observed:
@@ -216,10 +220,7 @@ class SandboxController:
         else:
             await self._children.apply(write, observed.sandbox)
         self._log_write(write, Key(child["metadata"]["namespace"], observed.sandbox.metadata.name))
-        lost = lost_workspace(observed.status, write)
-        if lost:
-            regarding = {"metadata": observed.sandbox.metadata.to_json()}
-            self._events.record(SANDBOXES, regarding, "Warning", "WorkspaceLost", "Create", lost)
+        self._announcer.child_written(observed, write)
         if is_fence(child) and isinstance(write, Create):
             raise OutdatedError
 
@@ -248,24 +249,7 @@ class SandboxController:
             self._cluster.sandboxes.remove(Key(metadata.namespace, metadata.name), metadata.uid)
             raise OutdatedError from error
         self._cluster.sandboxes.upsert(answer)
-        self._tell(observed, plan, answer)
-
-    def _tell(self, observed: Observed, plan: Plan, answer: Json) -> None:
-        """Log, count and announce a change of state."""
-        key = f"{observed.sandbox.metadata.namespace}/{observed.sandbox.metadata.name}"
-        before = condition({"status": observed.status}, "Ready")
-        self._log.info("status", key=key, reason=plan.state.reason, was=before.get("reason"), why=plan.state.message)
-        if plan.state.running and "startupSeconds" not in observed.status:
-            self._metrics.started(answer["status"]["startupSeconds"])
-        kind = worth_an_event(before, plan.state)
-        if kind:
-            self._events.record(SANDBOXES, answer, kind, plan.state.reason, "Reconcile", plan.state.message)
-        opened = newly_opened(observed.status, answer["status"])
-        if opened:
-            self._events.record(SANDBOXES, answer, "Warning", "Widened", "Reconcile", opened)
-        full = newly_full(observed.status, answer["status"])
-        if full:
-            self._events.record(SANDBOXES, answer, "Warning", "WorkspaceFull", "Reconcile", full)
+        self._announcer.status_written(observed, plan, answer)
 
     async def _clean_up(self, key: Key, raw: Json | None) -> None:
         """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""
@@ -295,3 +279,4 @@ class SandboxController:
         self._failures.forget(uid)
         self._first_seen.pop(uid, None)
         self._uses.forget(uid)
+        self._schedules.forget(uid)

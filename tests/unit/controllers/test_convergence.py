@@ -14,11 +14,11 @@ from unit.fakes.replica import without_network
 MISHAPS = [
     "apply", "apply", "apply", "delete", "delete_pod", "delete_claim", "delete_service", "delete_ports_policy",
     "delete_fence", "delete_sign", "widen_fence", "fail_pod", "evict_pod", "hide_pod", "occupy", "compact", "restart",
-    "crash",
+    "crash", "finish_copies", "fail_copies",
 ]  # fmt: skip
 PAUSES = st.sampled_from([0.0, 0.5, 4.0, 15.0])
 STEPS = st.lists(
-    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 8)), min_size=1, max_size=12
+    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 10)), min_size=1, max_size=12
 )
 
 
@@ -40,6 +40,7 @@ async def check(world: World) -> None:
 @given(STEPS, st.integers(0, 2**32), st.sampled_from([0.0, 0.05, 0.3]), st.sampled_from([0.0, 0.1, 2.0]))
 @example([(15.0, "fail_pod", "a", 0)], 0, 0.0, 0.0)
 @example([(15.0, "hide_pod", "a", 3), (15.0, "delete", "b", 0), (0.0, "compact", "b", 0)], 0, 0.0, 0.1)
+@example([(15.0, "apply", "a", 10), (15.0, "wait", "a", 60), (0.0, "finish_copies", "a", 0)], 0, 0.0, 0.1)
 @settings(max_examples=settings().max_examples // 2)
 def test_everything_converges(steps: list[tuple[float, str, str, int]], seed: int, rate: float, latency: float) -> None:
     async def story() -> None:

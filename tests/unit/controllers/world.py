@@ -11,6 +11,7 @@ from sandkeeper.api.names import claim_name
 from sandkeeper.api.resolve import resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import FENCES, SANDBOXES
+from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.plan.claim import workspace_claim
 from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.observed import Settings
@@ -49,10 +50,12 @@ SPECS: list[Json] = [
     {"workspace": {"reclaimPolicy": "Retain"}},
     {"lifecycle": {"state": "Sleeping"}},
     {"workspace": {"reclaimPolicy": "Retain"}, "lifecycle": {"state": "Sleeping"}, "image": "debian:12"},
+    {"snapshots": {"schedule": "*/10 * * * *", "keepLast": 2}},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
-_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES, STORAGE_CLASSES)
+# Snapshots outlive their sandboxes, and how many there are depends on how long the story takes.
+_NOT_CHILDREN = (SANDBOXES, SNAPSHOTS, EVENTS, LEASES, NODES, STORAGE_CLASSES)
 
 
 class World:
@@ -136,6 +139,19 @@ class World:
 
     async def wait(self, _: str, choice: int) -> None:
         await asyncio.sleep(choice**2 / 4)
+
+    async def finish_copies(self, _: str, __: int) -> None:
+        """Let all copies be made that are on their way."""
+        self._tell_copies("True", "Ready")
+
+    async def fail_copies(self, _: str, __: int) -> None:
+        """Let all copies fail that are on their way."""
+        self._tell_copies("False", "Failed")
+
+    def _tell_copies(self, truth: str, reason: str) -> None:
+        for snapshot in self.server.all(SNAPSHOTS, lambda each: "status" not in each):
+            status = {"conditions": [{"type": "Ready", "status": truth, "reason": reason, "message": "It is told."}]}
+            self.server.replace_status(SNAPSHOTS, snapshot, status)
 
     async def restart(self, _: str, __: int) -> None:
         await self.replica.stop()
