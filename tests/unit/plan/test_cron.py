@@ -123,8 +123,8 @@ def test_what_never_comes_is_told(expression: str) -> None:
         Cron(expression, "UTC")
 
     assert str(told.value) == (
-        f'spec.snapshots.schedule: "{expression}" names no moment that ever comes; it must be a cron expression of five '
-        "fields, such as */10 * * * * or 0 2 * * MON-FRI."
+        f'spec.snapshots.schedule: "{expression}" names no moment that ever comes; it must be a cron expression of '
+        "five fields, such as */10 * * * * or 0 2 * * MON-FRI."
     )
 
 

@@ -94,16 +94,15 @@ def test_those_of_a_former_sandbox_and_of_people_are_not_the_schedules_own() -> 
 
 SNAPSHOTS = st.lists(
     st.builds(
-        lambda age, reason, used, going: copied(
+        lambda age, reason, metadata: copied(
             LATER - age * timedelta(minutes=1),
             reason,
-            **({"finalizers": ["sandkeeper.dev/in-use"]} if used else {}),
-            **({"deletionTimestamp": "2026-03-01T12:00:00Z"} if going else {}),
+            owner=None,
+            **metadata,
         ),
         st.integers(0, 600),
         st.sampled_from(["Ready", "Failed", "Copying", ""]),
-        st.booleans(),
-        st.booleans(),
+        st.sampled_from([{}, {"finalizers": ["sandkeeper.dev/in-use"]}, {"deletionTimestamp": "2026-03-01T12:00:00Z"}]),
     ),
     unique_by=lambda each: str(each["metadata"]["name"]),
     max_size=12,
