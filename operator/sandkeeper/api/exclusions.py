@@ -12,6 +12,7 @@ _KEEPS: Final = "has(self.workspace) && has(self.workspace.keepPackages) && self
 _IDLES: Final = (
     "has(self.lifecycle) && has(self.lifecycle.idleTimeout) && !self.lifecycle.idleTimeout.matches('^(0+(h|m|s|ms))+$')"
 )
+_SCHEDULED: Final = "has(self.snapshots) && has(self.snapshots.schedule)"
 _BEFORE_THE_COMMAND: Final = (
     "before the command, and args alone leave that to the image; write its entry point as command"
 )
@@ -48,6 +49,12 @@ EXCLUSIONS: Final = (
         _IDLES,
         _EPHEMERAL,
         "would lose an Ephemeral workspace; leave it out, or make the workspace Persistent",
+    ),
+    _exclusion(
+        "snapshots.schedule",
+        _SCHEDULED,
+        _EPHEMERAL,
+        "would copy a workspace that has no volume; leave it out, or make the workspace Persistent",
     ),
 )
 """Rules over the whole spec."""

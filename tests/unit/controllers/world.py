@@ -59,6 +59,7 @@ SPECS: list[Json] = [
     {"source": {"snapshotRef": {"name": "one"}, "revision": "2"}, "ports": [{"name": "http", "port": 8080}]},
     {"source": {"snapshotRef": {"name": "two"}}, "workspace": {"reclaimPolicy": "Retain"}},
     {"source": {"snapshotRef": {"name": "two"}, "revision": "2"}, "lifecycle": {"state": "Sleeping"}},
+    {"snapshots": {"schedule": "*/10 * * * *", "keepLast": 2}},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
