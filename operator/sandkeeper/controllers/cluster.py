@@ -233,14 +233,15 @@ class Cluster:
                 self._wake(sandbox)
         else:
             if child["kind"] == CLAIMS.kind:
-                self._claim_changed(key, child)
+                self.claim_changed(key, child)
             elif child["kind"] == PODS.kind:
                 self.copies.sandbox_changed(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
 
-    def _claim_changed(self, key: Key, claim: Json) -> None:
+    def claim_changed(self, key: Key, claim: Json) -> None:
+        """Wake whom it concerns that a claim changed, came or went."""
         for name in _sandbox_of(claim):
             self._wake(Key(key.namespace, name))
             self.copies.sandbox_changed(Key(key.namespace, name))

@@ -44,6 +44,7 @@ async def check(world: World) -> None:
 def test_everything_converges(steps: list[tuple[float, str, str, int]], seed: int, rate: float, latency: float) -> None:
     async def story() -> None:
         world = World(seed, rate=rate, latency=latency)
+        world.take_copies()
         for name in "ab":
             await world.befall("apply", name)
         for pause, what, name, choice in steps:

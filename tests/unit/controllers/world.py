@@ -75,6 +75,9 @@ class World:
         self.faults = Faults(Random(seed), rate, latency)
         self._node = asyncio.create_task(FakeNode(self.server, Random(seed)).run())
         self.replica = Replica(self.server, self.faults)
+
+    def take_copies(self) -> None:
+        """Make the snapshots that some specs name."""
         for name, text in _COPIES.items():
             self.server.create(SNAPSHOTS, NAMESPACE, snapshot(name))
             self.server.create(VOLUME_SNAPSHOTS, NAMESPACE, volume_snapshot(name, text))
