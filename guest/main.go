@@ -20,7 +20,7 @@ const usage = `usage:
   guest ready                                          exit with 0 once the sandbox is ready
   guest await                                          end once the sandbox is ready
   guest pack                                           keep what changed in the root file system
-  guest install FOLDER                                 put this program into a folder`
+  guest install FOLDER                                 put the image's programs into a folder`
 
 const pause = 10 * time.Millisecond
 
@@ -101,7 +101,7 @@ func install(arguments []string) int {
 		fmt.Fprintln(os.Stderr, usage)
 		return 2
 	}
-	if err := transfer.Install("/proc/self/exe", arguments[0]); err != nil {
+	if err := transfer.Install("/", arguments[0]); err != nil {
 		return complain(err)
 	}
 	return 0
