@@ -22,6 +22,12 @@ def _exclusion(field: str, asked: str, other: str, message: str) -> JsonSchema:
     return rule(f"!({asked} && {other})", message, fieldPath=f".{field}", reason="FieldValueForbidden")
 
 
+_REPOSITORY: Final = "!has(self.git) || has(self.git.repository)"
+_OWN_CONFIGURATION: Final = (
+    "!has(self.git) || !has(self.env) || self.env.all(one, one.name != 'GIT_CONFIG_COUNT' "
+    "|| (has(one.value) && one.value.matches('^[0-9]{1,3}$')))"
+)
+
 EXCLUSIONS: Final = (
     _exclusion(
         "packages",
@@ -48,6 +54,17 @@ EXCLUSIONS: Final = (
         _IDLES,
         _EPHEMERAL,
         "would lose an Ephemeral workspace; leave it out, or make the workspace Persistent",
+    ),
+    rule(
+        _REPOSITORY,
+        "must be given with git: the address of what is to be cloned, such as https://github.com/example/app.git",
+        fieldPath=".git.repository",
+        reason="FieldValueRequired",
+    ),
+    rule(
+        _OWN_CONFIGURATION,
+        "must give GIT_CONFIG_COUNT as a value below 1000 beside git, which adds to that configuration",
+        fieldPath=".env",
     ),
 )
 """Rules over the whole spec."""

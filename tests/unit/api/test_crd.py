@@ -102,4 +102,5 @@ def test_lists_with_names_are_maps_to_server_side_apply() -> None:
 
 
 def test_the_schema_stays_small() -> None:
-    assert crd.schema_bytes(crd.SANDBOX, descriptions=False) < 32 * 1024
+    # Two KiB of it are the sentences about what Git takes for an address and for a name.
+    assert crd.schema_bytes(crd.SANDBOX, descriptions=False) < 34 * 1024
