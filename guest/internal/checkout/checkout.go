@@ -55,7 +55,13 @@ func Prepare(ctx context.Context, folder string, wanted Wanted) error {
 		return err
 	}
 	if held, err := workspace.Lstat(finished); err == nil && held.IsDir() {
-		return place(workspace)
+		wanted.Log.Print("going on with a clone that was whole")
+	} else if err := clone(ctx, workspace, wanted); err != nil {
+		return err
 	}
-	return clone(ctx, workspace, wanted)
+	if err := place(workspace); err != nil {
+		return err
+	}
+	// What was gone on with may have been meant for another sandbox.
+	return adopt(workspace, wanted)
 }

@@ -18,7 +18,10 @@ import (
 	"sandkeeper.dev/guest/internal/credential"
 )
 
-// clone makes a checkout in an empty workspace.
+// large is from which size on files go through memory by pieces.
+const large = 1 << 20
+
+// clone makes a whole clone in an empty workspace, beside its place.
 func clone(ctx context.Context, workspace *os.Root, wanted Wanted) error {
 	if err := vacate(workspace); err != nil {
 		return err
@@ -41,18 +44,17 @@ func clone(ctx context.Context, workspace *os.Root, wanted Wanted) error {
 	if err := settle(workspace); err != nil {
 		return err
 	}
-	if err := workspace.Rename(unfinished, finished); err != nil {
-		return err
-	}
 	wanted.Log.Printf("on branch %s", wanted.Branch)
-	return place(workspace)
+	return workspace.Rename(unfinished, finished)
 }
 
 // fill clones into a new folder. The file systems are bound to it: a link that the repository holds leads nowhere else.
 func fill(ctx context.Context, folder string, wanted Wanted) error {
 	tree := osfs.New(folder, osfs.WithBoundOS())
 	inner := osfs.New(filepath.Join(folder, dotGit), osfs.WithBoundOS())
-	repository, err := git.Init(filesystem.NewStorage(inner, cache.NewObjectLRUDefault()), tree)
+	options := filesystem.Options{LargeObjectThreshold: large}
+	store := filesystem.NewStorageWithOptions(inner, cache.NewObjectLRUDefault(), options)
+	repository, err := git.Init(store, tree)
 	if err != nil {
 		return err
 	}

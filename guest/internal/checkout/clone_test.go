@@ -199,12 +199,12 @@ func TestAnInterruptedPlacingIsGoneOnWithWithoutTheServer(t *testing.T) {
 			}
 		}
 
-		succeed(t, workspace, Wanted{Repository: repository, Branch: "b"})
+		succeed(t, workspace, Wanted{Repository: repository, Branch: "of-a-fork"})
 
 		if got := names(t, workspace); got != ".git README link run.sh" {
 			t.Errorf("after %v the workspace holds %q", placed, got)
 		}
-		if got := run(t, workspace, "status", "--porcelain", "--branch"); got != "## b" {
+		if got := run(t, workspace, "status", "--porcelain", "--branch"); got != "## of-a-fork" {
 			t.Errorf("after %v: %q", placed, got)
 		}
 	}
