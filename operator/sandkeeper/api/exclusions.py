@@ -25,7 +25,7 @@ def _exclusion(field: str, asked: str, other: str, message: str) -> JsonSchema:
 _REPOSITORY: Final = "!has(self.git) || has(self.git.repository)"
 _OWN_CONFIGURATION: Final = (
     "!has(self.git) || !has(self.env) || self.env.all(one, one.name != 'GIT_CONFIG_COUNT' "
-    "|| (has(one.value) && one.value.matches('^[0-9]{1,3}$')))"
+    "|| (has(one.value) && one.value.size() < 4))"
 )
 
 EXCLUSIONS: Final = (
@@ -63,7 +63,7 @@ EXCLUSIONS: Final = (
     ),
     rule(
         _OWN_CONFIGURATION,
-        "must give GIT_CONFIG_COUNT as a value below 1000 beside git, which adds to that configuration",
+        "must give GIT_CONFIG_COUNT as a value, a number below 1000, beside git, which adds to that configuration",
         fieldPath=".env",
     ),
 )
