@@ -65,6 +65,7 @@ EXCLUSIONS: Final = (
         _OWN_CONFIGURATION,
         "must give GIT_CONFIG_COUNT as a value, a number below 1000, beside git, which adds to that configuration",
         fieldPath=".env",
+        reason="FieldValueForbidden",
     ),
 )
 """Rules over the whole spec."""
