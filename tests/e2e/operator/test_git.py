@@ -1,6 +1,7 @@
 """A sandbox's repository, from a real Git server over HTTPS: there before it is ready, kept, and its login nowhere."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from e2e.gitserver.gitserver import GitServer
 from e2e.operator.sandboxes import EPHEMERAL, PERSISTENT, Sandboxes, eventually
 
+FINDER = Path(__file__).parents[1] / "gitserver" / "inside" / "find.py"
+PACK = "/.sandkeeper/system/pack"
 COMMIT = "git -c user.name=a -c user.email=a@b commit -q -am mine"
 
 
@@ -49,20 +52,20 @@ def test_it_is_there_before_the_sandbox_is_ready_and_its_branch_is_pushed_from_i
 def test_the_login_is_in_no_place_where_it_would_stay_or_be_told(
     sandboxes: Sandboxes, git_server: GitServer, private: dict[str, str]
 ) -> None:
-    sandboxes.apply("quiet", git=private, workspace=PERSISTENT, setup="echo made > /etc/made")
+    sandboxes.apply("quiet", git=private, workspace=PERSISTENT, setup="echo made-here > /etc/made")
     sandboxes.wait("quiet")
     sandboxes.sh("quiet", f"echo more >> README; {COMMIT}; git push -q origin HEAD")
     sandboxes.sleep("quiet")
     sandboxes.wake("quiet")
 
     words = [git_server.password, base64.b64encode(f"{git_server.username}:{git_server.password}".encode()).decode()]
-    # Split, so that this very command is not what it finds.
-    looked = [f"{word[:5]}''{word[5:]}" for word in words]
     everywhere = "/workspace /proc/[0-9]*/cmdline /proc/[0-9]*/environ /root /etc /tmp /var/log /.sandkeeper/git-config"
-    for word in looked:
-        assert sandboxes.sh("quiet", f"grep -rsl {word} {everywhere} || echo nowhere") == "nowhere\n"
-        pack = "/.sandkeeper/system"
-        assert sandboxes.sh("quiet", f"ls {pack} >&2; grep -rsl {word} {pack} || echo nowhere") == "nowhere\n"
+    for word in words:
+        # Split, so that this very command is not what it finds.
+        looked = f"grep -rsl {word[:5]}''{word[5:]} {everywhere} || echo nowhere"
+        assert sandboxes.sh("quiet", looked) == "nowhere\n"
+    assert "/workspace/.git/config" in sandboxes.sh("quiet", f"grep -rsl private/app {everywhere}").split()
+    assert sandboxes.exec("quiet", "python3", "-c", FINDER.read_text(), PACK, "made-here", *words) == "made-here\n"
     told = [
         sandboxes.kubectl("get", "sandbox,pod,events,configmap,pvc", "-o", "yaml"),
         sandboxes.kubectl("logs", "sbx-quiet", "--all-containers"),
