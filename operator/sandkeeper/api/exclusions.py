@@ -23,6 +23,12 @@ def _exclusion(field: str, asked: str, other: str, message: str) -> JsonSchema:
     return rule(f"!({asked} && {other})", message, fieldPath=f".{field}", reason="FieldValueForbidden")
 
 
+_REPOSITORY: Final = "!has(self.git) || has(self.git.repository) || has(self.source)"
+_OWN_CONFIGURATION: Final = (
+    "!has(self.git) || !has(self.env) || self.env.all(one, one.name != 'GIT_CONFIG_COUNT' "
+    "|| (has(one.value) && one.value.size() < 4))"
+)
+
 EXCLUSIONS: Final = (
     _exclusion(
         "packages",
@@ -55,6 +61,19 @@ EXCLUSIONS: Final = (
         _SCHEDULED,
         _EPHEMERAL,
         "would copy a workspace that has no volume; leave it out, or make the workspace Persistent",
+    ),
+    rule(
+        _REPOSITORY,
+        "must be given with git where source is not: the address of what is to be cloned, such as "
+        "https://github.com/example/app.git",
+        fieldPath=".git.repository",
+        reason="FieldValueRequired",
+    ),
+    rule(
+        _OWN_CONFIGURATION,
+        "must give GIT_CONFIG_COUNT as a value, a number below 1000, beside git, which adds to that configuration",
+        fieldPath=".env",
+        reason="FieldValueForbidden",
     ),
 )
 """Rules over the whole spec."""

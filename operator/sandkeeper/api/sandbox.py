@@ -8,6 +8,7 @@ from .compute import EffectiveResources, Resources
 from .conditions import Condition
 from .containers import IMAGE, PORTS, EnvVar, Port
 from .exclusions import EXCLUSIONS
+from .git import Git
 from .lifecycle import Lifecycle
 from .metadata import ObjectMeta
 from .model import Model, checks, rule
@@ -89,6 +90,11 @@ class SandboxSpec(Model):
         description="The directory that the agent works in. Default: a volume of 10Gi at /workspace, of the cluster's "
         "default StorageClass, which goes with the sandbox.",
         json_schema_extra=checks(*WORKSPACE_RULES),
+    )
+    git: Git | None = Field(
+        default=None,
+        description="The repository that is cloned into the workspace, and the branch that the work is on. Default: "
+        "none.",
     )
     security: Security | None = Field(
         default=None,

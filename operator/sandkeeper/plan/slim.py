@@ -9,13 +9,14 @@ from sandkeeper.api.names import (
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
     FENCE_KIND,
+    GUEST_CONTAINER,
     MOMENT_ANNOTATION,
     SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
     WIDENS_ANNOTATION,
+    WORKTREE_CONTAINER,
 )
-from sandkeeper.plan.guest import INIT_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
 
 Json = dict[str, Any]
@@ -29,7 +30,7 @@ _SANDBOX_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP", "startTime")
-_CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState", "started")
+_CONTAINER_STATUS: Final = ("name", "image", "imageID", "restartCount", "state", "lastState", "started")
 _TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending", "PodReadyToStartContainers"})
 _CLAIM_METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp",
@@ -61,14 +62,14 @@ def slim_pod(pod: Json) -> Json:
             "conditions": [
                 _picked(each, _CONDITION) for each in status.get("conditions") or () if each["type"] in _TELLING
             ],
-            "initContainerStatuses": _statuses(status, "initContainerStatuses", INIT_CONTAINER),
+            "initContainerStatuses": _statuses(status, "initContainerStatuses", GUEST_CONTAINER, WORKTREE_CONTAINER),
             "containerStatuses": _statuses(status, "containerStatuses", CONTAINER),
         },
     }
 
 
-def _statuses(status: Json, kind: str, name: str) -> list[Json]:
-    return [_picked(each, _CONTAINER_STATUS) for each in status.get(kind) or () if each["name"] == name]
+def _statuses(status: Json, kind: str, *names: str) -> list[Json]:
+    return [_picked(each, _CONTAINER_STATUS) for each in status.get(kind) or () if each["name"] in names]
 
 
 def slim_service(service: Json) -> Json:
