@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import (
     CHILD_PREFIX,
+    DIFF_LABEL,
     FENCE_KIND,
     FENCE_NAME,
     FENCE_PLURAL,
@@ -23,6 +24,7 @@ from sandkeeper.api.names import (
     service_name,
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
+from sandkeeper.controllers.diffs import Diffs
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
@@ -82,22 +84,30 @@ class Cluster:
 
     Parameters
     ----------
-    wake, wake_snapshot
-        Called with the key of a Sandbox or a SandboxSnapshot that a change concerns.
+    wake, wake_snapshot, wake_diff
+        Called with the key of a Sandbox, a SandboxSnapshot or a SandboxDiff that a change concerns.
 
     Attributes
     ----------
-    copies
-        What it knows of snapshots.
+    copies, diffs
+        What it knows of snapshots and of diffs.
     """
 
-    def __init__(self, client: ApiClient, wake: Callable[[Key], None], wake_snapshot: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        wake: Callable[[Key], None],
+        wake_snapshot: Callable[[Key], None],
+        wake_diff: Callable[[Key], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._wake = wake
+        self._wake_snapshot = wake_snapshot
+        self.diffs = Diffs(client, wake_diff)
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
         self._stores[CLAIMS] = Store(slim_claim, refers=_sandbox_of)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
-        self.copies = Copies(client, self._stores[SANDBOXES], wake, wake_snapshot)
+        self.copies = Copies(client, self._stores[SANDBOXES], wake, self._snapshot_concerned)
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
@@ -114,7 +124,7 @@ class Cluster:
         # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
         policies = self._stores[NETWORK_POLICIES]
         self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
-        self.informers += self.copies.informers
+        self.informers += [*self.copies.informers, *self.diffs.informers]
 
     def store(self, resource: Resource) -> Store:
         """Store of a kind."""
@@ -204,9 +214,17 @@ class Cluster:
         """Note whether a sandbox is to be woken once nodes or RuntimeClasses offer something else."""
         (self._waiting_for_nodes.add if waits else self._waiting_for_nodes.discard)(sandbox)
 
+    def _snapshot_concerned(self, snapshot: Key) -> None:
+        self._wake_snapshot(snapshot)
+        self.diffs.source_changed(snapshot.namespace)
+
     def _child_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         child = after or before or {}
-        if is_fence(child):
+        diff = child["metadata"].get("labels", {}).get(DIFF_LABEL)
+        if diff:
+            # No sandbox's, whatever its name.
+            self.diffs.child_changed(key.namespace, diff)
+        elif is_fence(child):
             # One that is on its way out would not mend the fence; with none left, the key of the fence removes it.
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)

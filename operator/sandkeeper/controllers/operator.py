@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sandkeeper.api.names import FENCE_NAME
+from sandkeeper.api.names import CHILD_PREFIX, FENCE_NAME
 from sandkeeper.controllers.aides import Aides
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
+from sandkeeper.controllers.diff import DiffController
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from sandkeeper.settings import OperatorSettings
 
 _WORKER = "worker"
+_DIFFS = 8
+"""Passes over SandboxDiffs at once; each of them has a handful of writes."""
 _RELIST_SECONDS = 300.0
 """How often the set of sandboxes is compared: Kopf tells of no deletion that happened while its watch was down."""
 _SILENT_SECONDS = 180.0
@@ -64,12 +67,14 @@ class Operator:
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._snapshot_queue: WorkQueue[Key] = WorkQueue()
-        self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add)
+        self._diff_queue: WorkQueue[Key] = WorkQueue()
+        self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add, self._diff_queue.add)
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
         self._shards = self._new_shards(settings)
-        fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
+        children = ChildWriter(self._client, self._cluster)
+        fences = FenceKeeper(self._cluster, children)
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
         packed = PackMetrics(self._metrics.registry)
@@ -77,6 +82,9 @@ class Operator:
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
         self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages, clock))
+        self._diff_controller = DiffController(
+            self._client, self._cluster, children, fences, settings.for_plans(), self._events, clock, holds
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
@@ -122,11 +130,16 @@ class Operator:
             kind="Sandbox",
         )
         operator._spawn(worker.run(), _WORKER)
+        operator._spawn(operator._diff_worker().run(), _WORKER)
         if operator._proof.runs:
             operator._spawn(operator._proof.worker.run(), _WORKER)
         if operator._usages.runs:
             operator._spawn(operator._usages.run(), "usage")
         return operator
+
+    def _diff_worker(self) -> Worker[Key]:
+        reconcile = self._diff_controller.reconcile
+        return Worker(self._diff_queue, reconcile, self._metrics, concurrency=_DIFFS, kind="SandboxDiff")
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
         """Take a sandbox from a watch.
@@ -147,6 +160,7 @@ class Operator:
         if changed:
             self._queue.add(key)
             self._cluster.copies.sandbox_changed(key)
+            self._cluster.diffs.source_changed(key.namespace)
 
     async def stop(self) -> None:
         """End all tasks, give back the shards, close the connection."""
@@ -164,6 +178,7 @@ class Operator:
 
     async def _serve(self) -> None:
         self._metrics.watch_queue("Sandbox", lambda: len(self._queue))
+        self._metrics.watch_queue("SandboxDiff", lambda: len(self._diff_queue))
         self._servers = [
             await serve_metrics(self._metrics.registry, self._settings.metrics_port),
             await serve_probes(self._alive, self._ready, self._settings.probes_port),
@@ -212,6 +227,9 @@ class Operator:
         for key in [*self._cluster.sandboxes, *self._orphans()]:
             if shard_of(key.namespace, self._settings.shards) == shard:
                 self._queue.add(key)
+        for key in self._cluster.diffs.store:
+            if shard_of(key.namespace, self._settings.shards) == shard:
+                self._diff_queue.add(key)
 
     def _verdict_changed(self, namespace: str | None) -> None:
         """Look at the sandboxes that a verdict speaks of: those of its namespace, or all."""
@@ -224,7 +242,8 @@ class Operator:
     def _orphans(self) -> list[Key]:
         """Keys of managed objects that no known sandbox stands behind: their passes find out and clean up."""
         pods = self._cluster.store(PODS)
-        orphans = [Key(key.namespace, key.name.removeprefix("sbx-")) for key in pods]
+        sandboxes = (key for key in pods if key.name.startswith(CHILD_PREFIX))
+        orphans = [Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)) for key in sandboxes]
         left = [each for each in self._cluster.fenced if not self._cluster.sandboxes.in_namespace(each)]
         orphans += [Key(namespace, FENCE_NAME) for namespace in left]
         return [key for key in orphans if key not in self._cluster.sandboxes]

@@ -8,6 +8,8 @@ import pytest
 from sandkeeper.api.names import (
     CANARY_PREFIX,
     CHILD_PREFIX,
+    DIFF_LABEL,
+    DIFF_PREFIX,
     FENCE_NAME,
     GROUP,
     LABEL_PREFIX,
@@ -48,10 +50,11 @@ def test_they_use_the_names_that_the_operator_gives(policies: list[dict[str, Any
     said = "\n".join(expressions(policy) for policy in policies)
 
     keys = set(re.findall(rf"{re.escape(LABEL_PREFIX)}[-a-z]*", said))
-    starts = set(re.findall(r"\['(sbx-)', '(sandkeeper-canary-)'\]", said))
+    starts = set(re.findall(r"\[('sbx-'(?:, '[-a-z]+-')+)\]", said))
 
-    assert keys == {LABEL_PREFIX, RETAINED_LABEL, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
-    assert starts == {(CHILD_PREFIX, CANARY_PREFIX)}
+    assert keys == {LABEL_PREFIX, DIFF_LABEL, RETAINED_LABEL, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
+    ours = (CHILD_PREFIX, DIFF_PREFIX, CANARY_PREFIX)
+    assert {tuple(each.strip("'") for each in start.split(", ")) for start in starts if "," in start} >= {ours}
     assert f"'{FENCE_NAME}'" in said
     assert f"== {list(PACK_COMMAND)}" in said
     assert f".orValue('') == '{CONTAINER}'" in said
