@@ -13,6 +13,7 @@ from sandkeeper.controllers.aides import Aides
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.diff import DiffController
+from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from sandkeeper.settings import OperatorSettings
 
 _WORKER = "worker"
-_DIFFS = 8
-"""Passes over SandboxDiffs at once; each of them has a handful of writes."""
 _RELIST_SECONDS = 300.0
 """How often the set of sandboxes is compared: Kopf tells of no deletion that happened while its watch was down."""
 _SILENT_SECONDS = 180.0
@@ -82,7 +81,7 @@ class Operator:
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
         self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages, clock))
-        self._diff_controller = DiffController(
+        self._diffs = DiffController(
             self._client, self._cluster, children, fences, settings.for_plans(), self._events, clock, holds
         )
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,24 +121,20 @@ class Operator:
         operator._spawn(operator._relist_for_ever(), "relist")
         operator._spawn(operator._events.run(), "events")
         operator._spawn(operator._shards.run(), "shards")
-        worker = Worker(
-            operator._queue,
-            operator._controller.reconcile,
-            operator._metrics,
-            concurrency=settings.workers,
-            kind="Sandbox",
-        )
-        operator._spawn(worker.run(), _WORKER)
-        operator._spawn(operator._diff_worker().run(), _WORKER)
+        for worker in operator._workers():
+            operator._spawn(worker.run(), _WORKER)
         if operator._proof.runs:
             operator._spawn(operator._proof.worker.run(), _WORKER)
         if operator._usages.runs:
             operator._spawn(operator._usages.run(), "usage")
         return operator
 
-    def _diff_worker(self) -> Worker[Key]:
-        reconcile = self._diff_controller.reconcile
-        return Worker(self._diff_queue, reconcile, self._metrics, concurrency=_DIFFS, kind="SandboxDiff")
+    def _workers(self) -> tuple[Worker[Key], ...]:
+        most, metrics = self._settings.workers, self._metrics
+        return (
+            Worker(self._queue, self._controller.reconcile, metrics, concurrency=most, kind=SANDBOXES.kind),
+            Worker(self._diff_queue, self._diffs.reconcile, metrics, concurrency=most, kind=DIFFS.kind),
+        )
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
         """Take a sandbox from a watch.
@@ -177,8 +172,8 @@ class Operator:
         await self.connection.close()
 
     async def _serve(self) -> None:
-        self._metrics.watch_queue("Sandbox", lambda: len(self._queue))
-        self._metrics.watch_queue("SandboxDiff", lambda: len(self._diff_queue))
+        self._metrics.watch_queue(SANDBOXES.kind, lambda: len(self._queue))
+        self._metrics.watch_queue(DIFFS.kind, lambda: len(self._diff_queue))
         self._servers = [
             await serve_metrics(self._metrics.registry, self._settings.metrics_port),
             await serve_probes(self._alive, self._ready, self._settings.probes_port),

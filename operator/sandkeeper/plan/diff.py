@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.lifecycle import seconds
 from sandkeeper.api.names import ATTEMPT_ANNOTATION, diff_pod_name
-from sandkeeper.plan.conditions import stated
 from sandkeeper.plan.diff_pod import captured, diff_pod
 from sandkeeper.plan.diff_sides import copies, in_the_way, leftovers, unbound
 from sandkeeper.plan.diff_summary import in_words, summary_of
 from sandkeeper.plan.pod_state import PodState, condition, ending, has_failed, parse_time, state_of, written
+from sandkeeper.plan.status import dated_condition
 from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.writes import Create, Delete, merge_patch
 
@@ -244,4 +244,4 @@ def _conditions(observed: ObservedDiff, step: _Step, now: datetime) -> list[Json
         wanted.append(("Stalled", "True", state.reason, state.message))
     elif state.reason != READY:
         wanted.append(("Reconciling", "True", state.reason, state.message))
-    return [stated(observed.status, generation, now, *each) for each in wanted]
+    return [dated_condition(observed.status, generation, now, *each) for each in wanted]

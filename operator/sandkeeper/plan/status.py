@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandkeeper.api.names import claim_name, pod_name, service_name
-from sandkeeper.plan.conditions import stated
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
 from sandkeeper.plan.lifecycle import WAKING, Life, Phase
 from sandkeeper.plan.pod import pod_labels
+from sandkeeper.plan.pod_state import PodState, condition, written
 from sandkeeper.plan.volume_usage import full_volume
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from sandkeeper.api.environment import Environment
     from sandkeeper.plan.observed import Observed
-    from sandkeeper.plan.pod_state import PodState
 
 Json = dict[str, Any]
 
@@ -118,7 +117,23 @@ def _conditions(
     elif not state.ready:
         wanted.append(("Reconciling", "True", state.reason, state.message))
     generation = observed.sandbox.metadata.generation
-    return [stated(observed.status, generation, now, *each) for each in wanted]
+    return [dated_condition(observed.status, generation, now, *each) for each in wanted]
+
+
+def dated_condition(
+    status: Json, generation: int, now: datetime, kind: str, truth: str, reason: str, message: str
+) -> Json:
+    """Render a condition; its time stays while its truth does."""
+    before = condition({"status": status}, kind)
+    since = before.get("lastTransitionTime") if before.get("status") == truth else None
+    return {
+        "type": kind,
+        "status": truth,
+        "reason": reason,
+        "message": message,
+        "observedGeneration": generation,
+        "lastTransitionTime": since or written(now),
+    }
 
 
 def _truth(value: bool) -> str:
