@@ -104,7 +104,7 @@ def observed(diff: SandboxDiff = AFTER, status: Json | None = None, **parts: Any
     )
 
 
-def copied(diff: SandboxDiff = AFTER, phase: str = "Bound") -> dict[str, Side]:
+def copied(diff: SandboxDiff = AFTER, phase: str = "Bound") -> dict[str, Any]:
     """Give both sides with their copies."""
     new = "after" if diff is AFTER else "now"
     return {

@@ -47,7 +47,7 @@ def writes(plan: DiffPlan) -> list[str]:
 
 def status_after(seen: ObservedDiff, plan: DiffPlan) -> Json:
     """Return the status that a plan leaves."""
-    return apply_merge_patch(seen.status, plan.status)
+    return dict(apply_merge_patch(seen.status, plan.status))
 
 
 def test_both_snapshots_are_held_copied_and_read_by_a_pod_in_one_pass() -> None:
