@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient, PatchType
 
 
+_IRREPLACEABLE = frozenset({"Sandbox", "SandboxSnapshot", "PersistentVolumeClaim"})
+
+
 class InTheWayError(Exception):
     """An object that is not the sandbox's has the name that a child needs."""
 
@@ -128,4 +131,4 @@ def _whose(existing: Json, sandbox: Sandbox) -> Ownership:
 
 def _version(child: Json) -> str:
     """Version that a deletion is for, where what is deleted can't be made again; empty for any."""
-    return str(child["metadata"]["resourceVersion"]) if child["kind"] in {"Sandbox", "PersistentVolumeClaim"} else ""
+    return str(child["metadata"]["resourceVersion"]) if child["kind"] in _IRREPLACEABLE else ""

@@ -11,11 +11,11 @@ from sandkeeper.api.names import (
     FENCE_KIND,
     FENCE_NAME,
     FENCE_PLURAL,
+    FORK_LABEL,
     GROUP,
     MANAGED_LABEL,
     MANAGED_VALUE,
     SANDBOX_KIND,
-    SANDBOX_LABEL,
     SANDBOX_PLURAL,
     VERSION,
     claim_name,
@@ -25,6 +25,9 @@ from sandkeeper.api.names import (
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.controllers.diffs import Diffs
+from sandkeeper.controllers.references import claim_refers, sandbox_of, source_of
+from sandkeeper.plan.captured import made_from
+from sandkeeper.plan.claim import is_going
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import (
@@ -103,10 +106,10 @@ class Cluster:
         self._client = client
         self._wake = wake
         self._wake_snapshot = wake_snapshot
-        self.diffs = Diffs(client, wake_diff)
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
-        self._stores[CLAIMS] = Store(slim_claim, refers=_sandbox_of)
+        self._stores[CLAIMS] = Store(slim_claim, refers=claim_refers)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
+        self.diffs = Diffs(client, self._stores[CLAIMS], wake_diff)
         self.copies = Copies(client, self._stores[SANDBOXES], wake, self._snapshot_concerned)
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
@@ -147,6 +150,25 @@ class Cluster:
         """PersistentVolumeClaims whose label says that they are a sandbox's: a rollback makes another one."""
         store = self._stores[CLAIMS]
         return tuple(filter(None, map(store.get, store.referring(sandbox))))
+
+    def restores_of(self, snapshot: Json) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Name the sandboxes that are being restored from a snapshot.
+
+        Returns
+        -------
+        tuple
+            Those with a claim of it that has no volume yet, and those that ask for it and have no such claim at all.
+        """
+        key, metadata, claims = key_of(snapshot), snapshot["metadata"], self._stores[CLAIMS]
+        of_it = list(filter(None, map(claims.get, claims.referring(Key(key.namespace, f"snapshotRef/{key.name}")))))
+        mine = [claim for claim in of_it if made_from(claim).get("uid", metadata["uid"]) == metadata["uid"]]
+        unbound = [each for each in mine if each["status"].get("phase") != "Bound" and not is_going(each)]
+        sources = [f"snapshotRef/{key.name}"]
+        if FORK_LABEL in metadata.get("labels", {}):
+            sources.append(f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
+        asking = {each.name for source in sources for each in self.sandboxes.referring(Key(key.namespace, source))}
+        have = {name for claim in mine for name in sandbox_of(claim)}
+        return tuple(sorted({name for each in unbound for name in sandbox_of(each)})), tuple(sorted(asking - have))
 
     @property
     def classes(self) -> StorageClasses:
@@ -224,16 +246,27 @@ class Cluster:
         if diff:
             # No sandbox's, whatever its name.
             self.diffs.child_changed(key.namespace, diff)
+            self._claim_changed(key, child)
         elif is_fence(child):
             # One that is on its way out would not mend the fence; with none left, the key of the fence removes it.
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)
         else:
-            for name in _sandbox_of(child) if child["kind"] == CLAIMS.kind else ():
-                self._wake(Key(key.namespace, name))
+            if child["kind"] == CLAIMS.kind:
+                self._claim_changed(key, child)
+            elif child["kind"] == PODS.kind:
+                self.copies.sandbox_changed(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
+
+    def _claim_changed(self, key: Key, claim: Json) -> None:
+        for name in sandbox_of(claim):
+            self._wake(Key(key.namespace, name))
+            self.copies.sandbox_changed(Key(key.namespace, name))
+        source = made_from(claim).get("snapshot")
+        if isinstance(source, str):
+            self.copies.wake_snapshot(Key(key.namespace, source))
 
     def _policy_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if after and is_foreign(after):
@@ -261,14 +294,3 @@ class Cluster:
             for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
                 if pod["spec"].get("nodeName") == key.name:
                     self._child_changed(key_of(pod), None, pod)
-
-
-def source_of(sandbox: Json) -> tuple[str, ...]:
-    """Name what the workspace of a sandbox is made from, as ``snapshotRef/NAME``; nothing where it begins empty."""
-    source = sandbox["spec"].get("source") or {}
-    return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
-
-
-def _sandbox_of(child: Json) -> tuple[str, ...]:
-    name = child["metadata"].get("labels", {}).get(SANDBOX_LABEL)
-    return (name,) if name else ()

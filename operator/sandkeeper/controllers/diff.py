@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from sandkeeper.api.diff import SandboxDiff
-from sandkeeper.api.names import diff_claim_name, diff_pod_name, diff_snapshot_name
+from sandkeeper.api.names import diff_pod_name
 from sandkeeper.controllers.children import InTheWayError, OutdatedError
-from sandkeeper.controllers.diffs import DIFFS
+from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.controllers.diffs import DIFFS, copy_of, sides_of
 from sandkeeper.plan.diff import is_over, plan_diff, stopped
 from sandkeeper.plan.diff_observed import ObservedDiff, Side
-from sandkeeper.plan.diff_pod import NEW, OLD
 from sandkeeper.plan.fence import fence_policy, fence_sign
 from sandkeeper.plan.pod_state import PodState
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.writes import Create, Write
 from sandkeeper.runtime.errors import ApiError
-from sandkeeper.runtime.resource import CLAIMS, PODS, Json, Key
+from sandkeeper.runtime.resource import CLAIMS, PODS, Json, Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,10 +120,8 @@ class DiffController:
 
     def _observe(self, key: Key, raw: Json) -> ObservedDiff:
         diff = SandboxDiff.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]})
-        old = self._side(key, OLD, diff.spec.from_.snapshot_ref.name)
+        old, new = (self._side(raw, role, name) for role, name in sides_of(raw).items())
         to, pod = diff.spec.to, self._cluster.store(PODS).get(Key(key.namespace, diff_pod_name(key.name)))
-        taken = diff_snapshot_name(key.name, diff.metadata.uid)
-        new = self._side(key, NEW, to.snapshot_ref.name if to and to.snapshot_ref else taken)
         # Of a diff without it, the snapshot tells whose it is; once one was taken on the way, that does.
         named = to.sandbox_ref.name if to and to.sandbox_ref else ""
         told = next((each["spec"]["sandboxRef"]["name"] for each in (new.snapshot, old.snapshot) if each), "")
@@ -142,15 +140,10 @@ class DiffController:
             node=self._cluster.node_of(pod),
         )
 
-    def _side(self, key: Key, role: str, snapshot: str) -> Side:
-        found = Key(key.namespace, snapshot)
-        return Side(
-            role,
-            snapshot,
-            self._cluster.copies.snapshot(found),
-            self._cluster.copies.volume_snapshot(found),
-            self._cluster.store(CLAIMS).get(Key(key.namespace, diff_claim_name(key.name, role))),
-        )
+    def _side(self, raw: Json, role: str, name: str) -> Side:
+        found, copies = Key(raw["metadata"]["namespace"], name), self._cluster.copies
+        claim = self._cluster.store(CLAIMS).get(copy_of(raw, role))
+        return Side(role, name, copies.snapshot(found), copies.volume_snapshot(found), claim)
 
     async def _apply(self, write: Write, key: Key) -> None:
         child = write.obj if isinstance(write, Create) else write.child
@@ -158,6 +151,9 @@ class DiffController:
             for each in (fence_sign(key.namespace), fence_policy(key.namespace)):
                 await self._fences.make(Create(each))
         await self._children.apply(write, None)
+        if child["kind"] == SNAPSHOTS.kind:
+            # Its event will be no news to a store that knows it from the answer.
+            self._cluster.copies.wake_snapshot(key_of(child))
         name = f"{child['kind']}/{child['metadata']['name']}"
         self._log.info("wrote", diff=str(key), action=type(write).__name__.lower(), child=name)
 

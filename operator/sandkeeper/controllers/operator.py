@@ -12,14 +12,17 @@ from sandkeeper.api.names import CHILD_PREFIX, FENCE_NAME
 from sandkeeper.controllers.aides import Aides
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
+from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diff import DiffController
 from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer
+from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, UsageMetrics
+from sandkeeper.controllers.packing import Packer, Turns
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
+from sandkeeper.controllers.snapshot import Guests, SnapshotController
 from sandkeeper.controllers.usage import Usages, kubelets_of
+from sandkeeper.plan.guest import QUIESCE_COMMAND
 from sandkeeper.runtime.client import ApiClient
 from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.events import EventRecorder
@@ -76,14 +79,16 @@ class Operator:
         fences = FenceKeeper(self._cluster, children)
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        packed = PackMetrics(self._metrics.registry)
-        self._packer = Packer(self._client, self._queue.add, packed, clock, settings.for_packs())
+        packed, turns = PackMetrics(self._metrics.registry), Turns(settings.for_packs())
+        self._packer = Packer(self._client, self._queue.add, packed, clock, turns)
+        self._quiescer = Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND)
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
         self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages, clock))
         self._diffs = DiffController(
             self._client, self._cluster, children, fences, settings.for_plans(), self._events, clock, holds
         )
+        self._snapshots = self._snapshot_controller(clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
@@ -98,6 +103,17 @@ class Operator:
             SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
             self._shards.holds,
             aides,
+        )
+
+    def _snapshot_controller(self, clock: Clock) -> SnapshotController:
+        return SnapshotController(
+            self._client,
+            self._cluster,
+            self._events,
+            SnapshotMetrics(self._metrics.registry),
+            self._shards.holds,
+            Guests(self._packer, self._quiescer),
+            clock,
         )
 
     @classmethod
@@ -133,6 +149,7 @@ class Operator:
         most, metrics = self._settings.workers, self._metrics
         return (
             Worker(self._queue, self._controller.reconcile, metrics, concurrency=most, kind=SANDBOXES.kind),
+            Worker(self._snapshot_queue, self._snapshots.reconcile, metrics, concurrency=most, kind=SNAPSHOTS.kind),
             Worker(self._diff_queue, self._diffs.reconcile, metrics, concurrency=most, kind=DIFFS.kind),
         )
 
@@ -154,8 +171,9 @@ class Operator:
             changed = store.upsert(sandbox)
         if changed:
             self._queue.add(key)
-            self._cluster.copies.sandbox_changed(key)
             self._cluster.diffs.source_changed(key.namespace)
+        # Of what its own pass wrote too, which the store knew from the answer.
+        self._cluster.copies.sandbox_changed(key)
 
     async def stop(self) -> None:
         """End all tasks, give back the shards, close the connection."""
@@ -165,7 +183,7 @@ class Operator:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await self._packer.stop()
+        await asyncio.gather(self._packer.stop(), self._quiescer.stop())
         for server in self._servers:
             await server.cleanup()
         await self._usages.close()
@@ -174,6 +192,7 @@ class Operator:
     async def _serve(self) -> None:
         self._metrics.watch_queue(SANDBOXES.kind, lambda: len(self._queue))
         self._metrics.watch_queue(DIFFS.kind, lambda: len(self._diff_queue))
+        self._metrics.watch_queue(SNAPSHOTS.kind, lambda: len(self._snapshot_queue))
         self._servers = [
             await serve_metrics(self._metrics.registry, self._settings.metrics_port),
             await serve_probes(self._alive, self._ready, self._settings.probes_port),
@@ -225,6 +244,9 @@ class Operator:
         for key in self._cluster.diffs.store:
             if shard_of(key.namespace, self._settings.shards) == shard:
                 self._diff_queue.add(key)
+        for key in self._cluster.copies.snapshots:
+            if shard_of(key.namespace, self._settings.shards) == shard:
+                self._snapshot_queue.add(key)
 
     def _verdict_changed(self, namespace: str | None) -> None:
         """Look at the sandboxes that a verdict speaks of: those of its namespace, or all."""

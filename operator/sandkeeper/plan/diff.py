@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.lifecycle import seconds
 from sandkeeper.api.names import ATTEMPT_ANNOTATION, diff_pod_name
-from sandkeeper.plan.diff_pod import captured, diff_pod
+from sandkeeper.plan.captured import captured_spec
+from sandkeeper.plan.diff_pod import diff_pod
 from sandkeeper.plan.diff_sides import copies, in_the_way, leftovers, unbound
 from sandkeeper.plan.diff_summary import in_words, summary_of
 from sandkeeper.plan.pod_state import PodState, condition, ending, has_failed, parse_time, state_of, written
@@ -23,6 +24,7 @@ from sandkeeper.plan.writes import Create, Delete, merge_patch
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sandkeeper.api.sandbox import SandboxSpec
     from sandkeeper.plan.diff_observed import ObservedDiff
     from sandkeeper.plan.writes import Write
 
@@ -123,11 +125,15 @@ def _next_pod(observed: ObservedDiff, writes: tuple[Write, ...]) -> Json:
     made = [each.obj for each in writes if isinstance(each, Create)]
     read = [*(side.claim for side in (observed.old, observed.new) if side.claim), *made]
     # What a sandbox without root wrote can be read without root, which is all that some namespaces allow.
-    root = any((captured(each).get("security") or {}).get("root") is not False for each in read)
+    root = not all(_is_rootless(captured_spec(each)) for each in read)
     found = observed.nodes.candidates("", None)
     able = observed.settings.user_namespaces != "Never" and found.able > 0 and not found.unable
     attempt = int(observed.status.get("failures", 0)) + 1
     return diff_pod(observed.diff, observed.settings, attempt=attempt, root=root, user_namespace=able)
+
+
+def _is_rootless(layer: SandboxSpec | None) -> bool:
+    return layer is not None and layer.security is not None and layer.security.root is False
 
 
 def _at_work(observed: ObservedDiff, pod: Json, now: datetime) -> PodState:

@@ -24,6 +24,8 @@ from sandkeeper.api.names import (
     diff_snapshot_name,
 )
 from sandkeeper.api.quantities import parsed
+from sandkeeper.api.workspace import Workspace
+from sandkeeper.plan.captured import captured_spec
 from sandkeeper.plan.pod_security import USER
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ NEW: Final = "new"
 _LONGEST_SECONDS: Final = 3600
 _SNAPSHOT_KEPT: Final = "1h"
 """Of the snapshot that is taken on the way, which the operator deletes itself as soon as it was read."""
-_SMALLEST: Final = "1Gi"
+_UNKNOWN: Final = "1Gi"
 _RESOURCES: Final[Json] = {
     "requests": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"},
     "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "256Mi"},
@@ -80,20 +82,21 @@ def diff_claim(diff: SandboxDiff, side: str, snapshot: Json, volume_snapshot: Js
     source = {"snapshot": snapshot["metadata"]["name"], "uid": snapshot["metadata"]["uid"]}
     noted = volume_snapshot["metadata"].get("annotations", {}).get(CAPTURED_ANNOTATION, "{}")
     metadata["annotations"] = {SOURCE_ANNOTATION: orjson.dumps(source).decode(), CAPTURED_ANNOTATION: noted}
-    workspace = captured(volume_snapshot).get("workspace", {})
+    layer = captured_spec(volume_snapshot)
+    workspace = (layer and layer.workspace) or Workspace()
     size = volume_snapshot["status"].get("restoreSize") or "0"
     spec: Json = {
         "accessModes": ["ReadWriteOnce"],
         # A driver may not know the size.
-        "resources": {"requests": {"storage": size if parsed(size) else workspace.get("size", _SMALLEST)}},
+        "resources": {"requests": {"storage": size if parsed(size) else workspace.size or _UNKNOWN}},
         "dataSource": {
             "apiGroup": "snapshot.storage.k8s.io",
             "kind": "VolumeSnapshot",
             "name": volume_snapshot["metadata"]["name"],
         },
     }
-    if "storageClassName" in workspace:
-        spec["storageClassName"] = workspace["storageClassName"]
+    if workspace.storage_class_name:
+        spec["storageClassName"] = workspace.storage_class_name
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
 
 
@@ -130,16 +133,6 @@ def diff_pod(diff: SandboxDiff, settings: Settings, *, attempt: int, root: bool,
     if user_namespace:
         spec["hostUsers"] = False
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
-
-
-def captured(copy: Json) -> Json:
-    """Read what environment was captured with a VolumeSnapshot or a claim made from it; empty where it doesn't say."""
-    noted = copy["metadata"].get("annotations", {}).get(CAPTURED_ANNOTATION, "{}")
-    try:
-        found = orjson.loads(noted)
-    except orjson.JSONDecodeError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _metadata(diff: SandboxDiff, name: str) -> Json:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import IN_USE_FINALIZER, diff_pod_name
+from sandkeeper.plan.captured import captured_spec
 from sandkeeper.plan.claim import is_going
-from sandkeeper.plan.diff_pod import captured, diff_claim, diff_snapshot
+from sandkeeper.plan.diff_pod import diff_claim, diff_snapshot
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import PodState, condition
 from sandkeeper.plan.tenant_text import harmless
@@ -98,7 +99,8 @@ def _unready(observed: ObservedDiff, side: Side, snapshot: Json) -> PodState | N
 
 
 def _class_lacks(observed: ObservedDiff, volume_snapshot: Json) -> PodState | None:
-    name = captured(volume_snapshot).get("workspace", {}).get("storageClassName")
+    layer = captured_spec(volume_snapshot)
+    name = layer.workspace.storage_class_name if layer and layer.workspace else None
     missing = observed.classes.missing(name)
     if missing is None:
         return None

@@ -26,6 +26,8 @@ _PROGRAMS: Final = "/.sandkeeper/bin"
 _SYSTEM: Final = "/.sandkeeper/system"
 _GUEST: Final = f"{_PROGRAMS}/guest"
 PACK_COMMAND: Final = (_GUEST, "pack")
+QUIESCE_COMMAND: Final = (_GUEST, "quiesce")
+"""Packs as the other does, then lets all that was written reach the volume."""
 _AWAITED: Final = {"postStart": {"exec": {"command": [_GUEST, "await"]}}}
 """Keeps a container from being running until its guest knows what the image had: what changes before can't be told from
 that. A probe would come up to a second later."""

@@ -10,6 +10,7 @@ from sandkeeper.api.names import (
     CHECK_FENCE_ANNOTATION,
     DIFF_KIND,
     FENCE_KIND,
+    MOMENT_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
     WIDENS_ANNOTATION,
@@ -133,7 +134,7 @@ def slim_volume_snapshot(snapshot: Json) -> Json:
     """Keep of a VolumeSnapshot what it is of, what was captured with it, and how far it is."""
     return {
         "kind": "VolumeSnapshot",
-        "metadata": _annotated(snapshot["metadata"], _METADATA, CAPTURED_ANNOTATION),
+        "metadata": _annotated(snapshot["metadata"], _METADATA, CAPTURED_ANNOTATION, MOMENT_ANNOTATION),
         "spec": _picked(snapshot["spec"], ("source", "volumeSnapshotClassName")),
         "status": snapshot.get("status") or {},
     }

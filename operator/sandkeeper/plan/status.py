@@ -80,13 +80,13 @@ def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:
     return {
         "podIP": pod["status"].get("podIP"),
         "nodeName": pod["spec"].get("nodeName"),
-        "imageDigest": _image_digest(pod),
+        "imageDigest": image_digest(pod),
         "userNamespace": pod["spec"].get("hostUsers") is False,
         "startupSeconds": observed.status.get("startupSeconds", seconds),
     }
 
 
-def _image_digest(pod: Json) -> str | None:
+def image_digest(pod: Json) -> str | None:
     """Digest of the running image, from an imageID such as ``docker.io/library/ubuntu@sha256:...``."""
     for container in pod["status"].get("containerStatuses") or ():
         _, at, digest = container.get("imageID", "").rpartition("@")
