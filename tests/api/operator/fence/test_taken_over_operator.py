@@ -162,8 +162,8 @@ def test_it_runs_nothing_in_sandboxes_but_what_packs_them(besieged: Team, thief:
     said = thief.refused(*(word.replace("NAMESPACE", besieged.namespace) for word in command))
 
     assert sentence(said) == (
-        "metadata.name: In Pod sbx-agent the operator of Sandkeeper runs nothing but /.sandkeeper/bin/guest pack, and "
-        "says nothing to it"
+        "metadata.name: In Pod sbx-agent the operator of Sandkeeper runs nothing but /.sandkeeper/bin/guest pack and "
+        "/.sandkeeper/bin/guest quiesce, and says nothing to them"
     )
 
 
