@@ -1,4 +1,4 @@
-"""What changed in a sandbox, told by real copies of real volumes: files, packages and Git, against a snapshot and now."""
+"""What changed in a sandbox, told by real copies of real volumes: files, packages, Git; by a snapshot and by now."""
 
 import json
 from typing import Any
