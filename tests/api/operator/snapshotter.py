@@ -26,11 +26,14 @@ class Snapshotter:
     ----------
     errors
         What is said of the VolumeSnapshots of a namespace instead; None for nothing at all.
+    held
+        Namespaces whose claims get no volume.
     """
 
     def __init__(self, api: Api) -> None:
         self._api = api
         self.errors: dict[str, str | None] = {}
+        self.held: set[str] = set()
         self._ended = Event()
         self._thread = Thread(target=self._tend_all, name="snapshotter")
 
@@ -64,7 +67,12 @@ class Snapshotter:
 
     def _provide(self, claim: Json) -> None:
         metadata, spec = claim["metadata"], claim["spec"]
-        if spec.get("storageClassName") != CLASS or "volumeName" in spec or "deletionTimestamp" in metadata:
+        if (
+            metadata["namespace"] in self.held
+            or spec.get("storageClassName") != CLASS
+            or "volumeName" in spec
+            or "deletionTimestamp" in metadata
+        ):
             return
         name = f"copied-{metadata['uid']}"
         reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": metadata["namespace"]}

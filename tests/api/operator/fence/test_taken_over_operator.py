@@ -58,8 +58,8 @@ def reaching(field: str) -> str:
         ),
         pytest.param(
             pod("next"),
-            'metadata.name: "next" begins with none of sbx-, sandkeeper-diff- and sandkeeper-canary-, as every Pod that '
-            "the operator of Sandkeeper makes does",
+            'metadata.name: "next" begins with none of sbx-, sandkeeper-diff- and sandkeeper-canary-, as every Pod '
+            "that the operator of Sandkeeper makes does",
             id="any name",
         ),
         pytest.param(
