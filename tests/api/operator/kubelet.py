@@ -118,13 +118,13 @@ class Kubelet:
     def _start(self, pod: Json) -> None:
         part = pod["metadata"]["name"].removeprefix("sandkeeper-canary-").rpartition("-")[0]
         if pod["metadata"]["name"].startswith("sandkeeper-diff-"):
-            self.report(pod, self._ended(pod, *self.comparisons.get(pod["metadata"]["namespace"], (0, UNCHANGED))))
+            self.report(pod, self._exited(pod, *self.comparisons.get(pod["metadata"]["namespace"], (0, UNCHANGED))))
         elif pod["spec"]["containers"][0].get("args", [""])[0] != "probe":
             self.report_running(pod)
         elif (reached := self.answers.get(part)) is not None:
-            self.report(pod, self._ended(pod, 0, json.dumps({"reached": reached})))
+            self.report(pod, self._exited(pod, 0, json.dumps({"reached": reached})))
 
-    def _ended(self, pod: Json, code: int, message: str) -> Json:
+    def _exited(self, pod: Json, code: int, message: str) -> Json:
         ended = {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}
         state = {"terminated": ended | {"startedAt": _now(fraction=False), "finishedAt": _now(fraction=False)}}
         phase = "Failed" if code else "Succeeded"

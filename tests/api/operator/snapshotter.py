@@ -67,12 +67,9 @@ class Snapshotter:
 
     def _provide(self, claim: Json) -> None:
         metadata, spec = claim["metadata"], claim["spec"]
-        if (
-            metadata["namespace"] in self.held
-            or spec.get("storageClassName") != CLASS
-            or "volumeName" in spec
-            or "deletionTimestamp" in metadata
-        ):
+        if spec.get("storageClassName") != CLASS or "volumeName" in spec or "deletionTimestamp" in metadata:
+            return
+        if metadata["namespace"] in self.held:
             return
         name = f"copied-{metadata['uid']}"
         reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": metadata["namespace"]}
