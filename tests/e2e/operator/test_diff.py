@@ -69,7 +69,7 @@ def agent(sandboxes: Sandboxes, repository: Repository) -> str:
     sandboxes.reaches("agent", "Running")
     sandboxes.sh("agent", BEFORE)
     snapshot(sandboxes, "before", "agent")
-    sandboxes.sh("agent", AFTER + "apt-get install -y greeter; pip install --upgrade greeting")
+    sandboxes.sh("agent", AFTER + "apt-get -q update; apt-get -qy install greeter; pip install -q --upgrade greeting")
     snapshot(sandboxes, "after", "agent")
     return "agent"
 
