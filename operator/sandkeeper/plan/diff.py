@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.lifecycle import seconds
 from sandkeeper.api.names import ATTEMPT_ANNOTATION, diff_pod_name
 from sandkeeper.plan.captured import captured_spec
-from sandkeeper.plan.diff_pod import diff_pod
+from sandkeeper.plan.diff_pod import diff_pod, kept_for
 from sandkeeper.plan.diff_sides import copies, in_the_way, leftovers, unbound
 from sandkeeper.plan.diff_summary import in_words, summary_of
 from sandkeeper.plan.pod_state import PodState, condition, ending, has_failed, parse_time, state_of, written
@@ -33,7 +32,6 @@ Json = dict[str, Any]
 COMPARING: Final = "Comparing"
 READY: Final = "Ready"
 MOST_ATTEMPTS: Final = 3
-_KEPT: Final = timedelta(hours=1)
 _FIRST_PAUSE: Final = timedelta(seconds=10)
 _LOOKS: Final = timedelta(minutes=1)
 """How often one is looked at that waits for what somebody has to do."""
@@ -203,7 +201,7 @@ def _expires(observed: ObservedDiff, status: Json) -> datetime:
     since = parse_time(status["completionTime"]) if "completionTime" in status else metadata.creation_timestamp
     if since is None:
         raise ValueError(f"SandboxDiff {metadata.name} has no creationTimestamp")
-    return since + (seconds(observed.diff.spec.expires_after) or _KEPT)
+    return since + kept_for(observed.diff)
 
 
 def _planned(observed: ObservedDiff, step: _Step, now: datetime) -> DiffPlan:

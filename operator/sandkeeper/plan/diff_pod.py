@@ -6,10 +6,12 @@ API server, without any privilege that it does not need to read files of every o
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
+from sandkeeper.api.lifecycle import seconds
 from sandkeeper.api.names import (
     API_VERSION,
     ATTEMPT_ANNOTATION,
@@ -37,7 +39,8 @@ Json = dict[str, Any]
 DIFF_CONTAINER: Final = "diff"
 OLD: Final = "old"
 NEW: Final = "new"
-_LONGEST_SECONDS: Final = 3600
+_KEPT: Final = timedelta(hours=1)
+"""How long an answer is kept where nothing else is asked for, and how long it may take to find one."""
 _SNAPSHOT_KEPT: Final = "1h"
 """Of the snapshot that is taken on the way, which the operator deletes itself as soon as it was read."""
 _UNKNOWN: Final = "1Gi"
@@ -120,7 +123,7 @@ def diff_pod(diff: SandboxDiff, settings: Settings, *, attempt: int, root: bool,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Never",
-        "activeDeadlineSeconds": _LONGEST_SECONDS,
+        "activeDeadlineSeconds": max(1, int(kept_for(diff).total_seconds())),
         "terminationGracePeriodSeconds": 1,
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "securityContext": _pod_security(root=root),
@@ -133,6 +136,11 @@ def diff_pod(diff: SandboxDiff, settings: Settings, *, attempt: int, root: bool,
     if user_namespace:
         spec["hostUsers"] = False
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def kept_for(diff: SandboxDiff) -> timedelta:
+    """How long a diff is kept after its end, or without one after its beginning."""
+    return seconds(diff.spec.expires_after) or _KEPT
 
 
 def _metadata(diff: SandboxDiff, name: str) -> Json:
