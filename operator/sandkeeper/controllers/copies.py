@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sandkeeper.api.names import (
     CHILD_PREFIX,
     GROUP,
+    IN_USE_FINALIZER,
     MANAGED_LABEL,
     MANAGED_VALUE,
     SNAPSHOT_KIND,
@@ -109,8 +110,9 @@ class Copies:
     def sandbox_changed(self, sandbox: Key) -> None:
         """Look at the unfinished snapshots of a sandbox that changed, or came, and at the one that it is made from."""
         source = ((self._sandboxes.get(sandbox) or {}).get("spec", {}).get("source") or {}).get("snapshotRef")
-        if source:
-            self.wake_snapshot(Key(sandbox.namespace, source["name"]))
+        read = self.snapshots.get(Key(sandbox.namespace, source["name"])) if source else None
+        if read and IN_USE_FINALIZER in read["metadata"].get("finalizers", ()):
+            self.wake_snapshot(key_of(read))
         for key in self.snapshots.referring(sandbox):
             if condition(self.snapshots.get(key) or {}, "Ready").get("status") != "True":
                 self.wake_snapshot(key)

@@ -8,7 +8,7 @@ import structlog
 
 from sandkeeper.api.diff import SandboxDiff
 from sandkeeper.api.names import diff_pod_name
-from sandkeeper.controllers.children import InTheWayError, OutdatedError
+from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diffs import DIFFS, copy_of, sides_of
 from sandkeeper.plan.diff import is_over, plan_diff, stopped
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from sandkeeper.controllers.children import ChildWriter
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.fence import FenceKeeper
     from sandkeeper.plan.diff import DiffPlan
@@ -42,26 +41,25 @@ class DiffController:
 
     Parameters
     ----------
-    children, fences
-        Shared with the controller of sandboxes: a diff's pod stands behind the fence of its namespace too.
     holds
         Whether this replica is to work on a namespace.
+    fences
+        Shared with the controller of sandboxes: a diff's pod stands behind the fence of its namespace too.
     """
 
     def __init__(
         self,
         client: ApiClient,
         cluster: Cluster,
-        children: ChildWriter,
-        fences: FenceKeeper,
         settings: Settings,
         events: EventRecorder,
-        clock: Clock,
         holds: Callable[[str], bool],
+        fences: FenceKeeper,
+        clock: Clock,
     ) -> None:
         self._client = client
         self._cluster = cluster
-        self._children = children
+        self._children = ChildWriter(client, cluster)
         self._fences = fences
         self._settings = settings
         self._events = events

@@ -65,36 +65,29 @@ class Operator:
         self._settings = settings
         self._failed = failed
         self._metrics = Metrics()
-        clock = Clock()
+        self._clock = clock = Clock()
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
-        self._queue: WorkQueue[Key] = WorkQueue()
-        self._snapshot_queue: WorkQueue[Key] = WorkQueue()
-        self._diff_queue: WorkQueue[Key] = WorkQueue()
+        self._queue, self._snapshot_queue, self._diff_queue = _queues()
         self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add, self._diff_queue.add)
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
         self._shards = self._new_shards(settings)
-        children = ChildWriter(self._client, self._cluster)
-        fences = FenceKeeper(self._cluster, children)
+        fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        packed, turns = PackMetrics(self._metrics.registry), Turns(settings.for_packs())
-        self._packer = Packer(self._client, self._queue.add, packed, clock, turns)
-        self._quiescer = Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND)
+        self._guests = self._new_guests()
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
-        self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages, clock))
-        self._diffs = DiffController(
-            self._client, self._cluster, children, fences, settings.for_plans(), self._events, clock, holds
-        )
-        self._snapshots = self._snapshot_controller(clock)
+        self._controller = self._sandbox_controller(fences)
+        self._snapshots = self._snapshot_controller()
+        self._diffs = self._diff_controller(fences)
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
         self._log = structlog.get_logger()
 
-    def _sandbox_controller(self, aides: Aides) -> SandboxController:
+    def _sandbox_controller(self, fences: FenceKeeper) -> SandboxController:
         return SandboxController(
             self._client,
             self._cluster,
@@ -102,19 +95,30 @@ class Operator:
             self._events,
             SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
             self._shards.holds,
-            aides,
+            Aides(fences, self._proof, self._guests.packer, self._usages, self._clock),
         )
 
-    def _snapshot_controller(self, clock: Clock) -> SnapshotController:
+    def _new_guests(self) -> Guests:
+        packed, clock, turns = PackMetrics(self._metrics.registry), self._clock, Turns(self._settings.for_packs())
+        return Guests(
+            Packer(self._client, self._queue.add, packed, clock, turns),
+            Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND),
+        )
+
+    def _snapshot_controller(self) -> SnapshotController:
         return SnapshotController(
             self._client,
             self._cluster,
             self._events,
             SnapshotMetrics(self._metrics.registry),
             self._shards.holds,
-            Guests(self._packer, self._quiescer),
-            clock,
+            self._guests,
+            self._clock,
         )
+
+    def _diff_controller(self, fences: FenceKeeper) -> DiffController:
+        settings, holds = self._settings.for_plans(), self._shards.holds
+        return DiffController(self._client, self._cluster, settings, self._events, holds, fences, self._clock)
 
     @classmethod
     async def start(cls, settings: OperatorSettings, connection: Connection, failed: asyncio.Event) -> Operator:
@@ -183,7 +187,7 @@ class Operator:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(self._packer.stop(), self._quiescer.stop())
+        await self._guests.stop()
         for server in self._servers:
             await server.cleanup()
         await self._usages.close()
@@ -285,3 +289,8 @@ class Operator:
         for key in [*self._cluster.sandboxes.retain(keys, int(version)), *self._orphans()]:
             self._queue.add(key)
         self._listed_at = time.monotonic()
+
+
+def _queues() -> tuple[WorkQueue[Key], WorkQueue[Key], WorkQueue[Key]]:
+    """Make the queues of Sandboxes, SandboxSnapshots and SandboxDiffs."""
+    return WorkQueue(), WorkQueue(), WorkQueue()

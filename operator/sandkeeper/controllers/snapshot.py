@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -50,6 +51,10 @@ class Guests:
 
     packer: Packer
     quiescer: Packer
+
+    async def stop(self) -> None:
+        """Listen no more to guests that are at it; they finish by themselves."""
+        await asyncio.gather(self.packer.stop(), self.quiescer.stop())
 
 
 class SnapshotController:

@@ -74,11 +74,10 @@ def expiry(observed: ObservedSnapshot) -> datetime | None:
 
 def finish(observed: ObservedSnapshot, state: SnapshotState, writes: tuple[Write, ...], now: datetime) -> SnapshotPlan:
     """Put the status to a decision, or the moment when it is worth writing."""
-    made = observed.snapshot.metadata.creation_timestamp or now
-    if state.reason == PENDING and "observedGeneration" not in observed.status and now < made + SLOW_AFTER:
-        # The schema's default says the same.
-        moments = filter(None, (made + SLOW_AFTER, state.look_again))
-        return SnapshotPlan(state, writes, look_again=min(moments))
+    slow = (observed.started or observed.snapshot.metadata.creation_timestamp or now) + SLOW_AFTER
+    if state.reason == PENDING and observed.said.get("reason") in {PENDING, QUIESCING} and now < slow:
+        # What was said first, or by the schema's default, will do.
+        return SnapshotPlan(state, writes, look_again=slow)
     status = merge_patch(observed.status, _status(observed, state, now))
     look_again = state.look_again or (now + _RETRY if state.wrong else None)
     return SnapshotPlan(state, writes, status, look_again)
@@ -151,7 +150,7 @@ def _take(observed: ObservedSnapshot, now: datetime) -> _Decision:
 def _said_before(observed: ObservedSnapshot) -> SnapshotState:
     """State of a snapshot whose copy begins: what was said first, unless that was trouble."""
     said = observed.said
-    if said["reason"] == QUIESCING:
+    if said.get("reason") == QUIESCING:
         return SnapshotState(QUIESCING, said["message"])
     return SnapshotState("Copying", f"The workspace of Sandbox {observed.sandbox_name} is being copied.")
 
@@ -168,8 +167,8 @@ def _class_for(observed: ObservedSnapshot, sandbox: Sandbox) -> str:
     if not workspace.persistent:
         raise _AmissError(
             "WorkspaceNotPersistent",
-            f"The workspace of Sandbox {observed.sandbox_name} is Ephemeral, on no volume that could be copied; set "
-            "its spec.workspace.type to Persistent.",
+            f"The workspace of Sandbox {observed.sandbox_name} is Ephemeral, on no volume that could be copied; take "
+            "snapshots of sandboxes whose spec.workspace.type is Persistent.",
         )
     try:
         chosen = observed.snapshot_classes.choose(

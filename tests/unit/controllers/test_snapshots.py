@@ -73,6 +73,11 @@ class Story:
         kinds = {"sandboxsnapshots", "volumesnapshots"}
         return [call for call in self.world.replica.client.calls if call[1] in kinds]
 
+    def measured(self, name: str, **labels: str) -> float | None:
+        operator = self.world.replica._operator
+        assert operator
+        return operator._metrics.registry.get_sample_value(f"sandkeeper_snapshot_{name}", labels)
+
     def events(self) -> list[str]:
         about = [each for each in self.server.all(EVENTS) if each["regarding"]["kind"] == "SandboxSnapshot"]
         return [each["reason"] for each in sorted(about, key=version_of)]
@@ -108,6 +113,7 @@ def test_a_snapshot_of_a_running_sandbox_costs_three_writes() -> None:
         assert environment["workspace"]["storageClassName"] == "standard"
         assert status["captured"]["imageDigest"] == "sha256:1"
         assert it.events() == ["Ready"]
+        assert it.measured("seconds_count", result="Ready") == it.measured("pause_seconds_count") == 1
 
     tell(story)
 

@@ -200,6 +200,14 @@ def test_it_waits_for_what_comes_by_itself_and_says_so_once_that_is_slow(known: 
     assert "startTime" not in late.status
 
 
+def test_a_pod_that_goes_in_the_middle_is_waited_for_without_a_word() -> None:
+    going = running(deletionTimestamp=written(NOW))
+    early, late = decide(pod=going), decide(now=NOW + timedelta(seconds=15), pod=going)
+
+    assert (early.writes, early.status) == ((), {})
+    assert ready(late)[1:] == ("Pending", "Waiting for the pod of Sandbox a to end.")
+
+
 @pytest.mark.parametrize(
     ("known", "reason", "says"),
     [
