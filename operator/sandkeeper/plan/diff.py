@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.names import ATTEMPT_ANNOTATION, diff_pod_name
 from sandkeeper.plan.captured import captured_spec
 from sandkeeper.plan.diff_pod import diff_pod, kept_for
-from sandkeeper.plan.diff_sides import copies, in_the_way, leftovers, unbound
+from sandkeeper.plan.diff_sides import COPYING, PREPARING, copies, in_the_way, leftovers, unbound
 from sandkeeper.plan.diff_summary import in_words, summary_of
 from sandkeeper.plan.pod_state import PodState, condition, ending, has_failed, parse_time, state_of, written
 from sandkeeper.plan.status import dated_condition
@@ -32,6 +32,7 @@ Json = dict[str, Any]
 COMPARING: Final = "Comparing"
 READY: Final = "Ready"
 MOST_ATTEMPTS: Final = 3
+_COPIED: Final = PodState(PREPARING, f"{COPYING}.")
 _FIRST_PAUSE: Final = timedelta(seconds=10)
 _LOOKS: Final = timedelta(minutes=1)
 """How often one is looked at that waits for what somebody has to do."""
@@ -115,8 +116,7 @@ def _step(observed: ObservedDiff, now: datetime) -> _Step:
         return _Step(_at_work(observed, pod, now), writes)
     if waits:
         return _Step(waits, writes)
-    state = PodState("Preparing", "The snapshots are being copied for the pod that compares them.")
-    return _Step(state, (*writes, Create(_next_pod(observed, writes))))
+    return _Step(_COPIED, (*writes, Create(_next_pod(observed, writes))))
 
 
 def _next_pod(observed: ObservedDiff, writes: tuple[Write, ...]) -> Json:
@@ -138,10 +138,10 @@ def _at_work(observed: ObservedDiff, pod: Json, now: datetime) -> PodState:
     """State of a pod that has not ended."""
     if "deletionTimestamp" in pod["metadata"]:
         going = ending(pod, now)
-        return going if going.wrong else PodState("Preparing", going.message, look_again=going.look_again)
+        return going if going.wrong else PodState(PREPARING, going.message, look_again=going.look_again)
     state = state_of(pod, observed.node)
     if state.reason == "Unschedulable" or not pod["spec"].get("nodeName"):
-        return unbound(observed) or (PodState("Preparing", state.message) if state.reason == "Starting" else state)
+        return unbound(observed) or (_COPIED if state.reason == "Starting" else state)
     if state.reason in _PROGRESS:
         metadata = pod["metadata"]
         follow = f"kubectl logs -n {metadata['namespace']} {metadata['name']} -f shows what it finds"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import IN_USE_FINALIZER, diff_pod_name
+from sandkeeper.api.names import IN_USE_FINALIZER
 from sandkeeper.plan.captured import captured_spec
 from sandkeeper.plan.claim import is_going
 from sandkeeper.plan.diff_pod import diff_claim, diff_snapshot
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 PREPARING: Final = "Preparing"
+COPYING: Final = "The snapshots are being copied for the pod that compares them"
+_UNDER_WAY: Final = frozenset({"Pending", "Quiescing", "Copying", "Released"})
+"""Reasons of a snapshot of which nothing has to be told but that it is being taken."""
 _LONGEST: Final = 500
 
 
@@ -80,9 +83,11 @@ def _taken(observed: ObservedDiff) -> tuple[PodState, tuple[Write, ...]]:
     name = observed.sandbox
     if not observed.has_sandbox:
         return PodState("SandboxNotFound", f"Sandbox {name} is not there, so there is nothing to compare with."), ()
-    return PodState(PREPARING, f"A snapshot of Sandbox {name} is being taken."), (
-        Create(diff_snapshot(observed.diff, name)),
-    )
+    return _being_taken(observed), (Create(diff_snapshot(observed.diff, name)),)
+
+
+def _being_taken(observed: ObservedDiff) -> PodState:
+    return PodState(PREPARING, f"A snapshot of Sandbox {observed.sandbox} is being taken.")
 
 
 def _unready(observed: ObservedDiff, side: Side, snapshot: Json) -> PodState | None:
@@ -90,9 +95,11 @@ def _unready(observed: ObservedDiff, side: Side, snapshot: Json) -> PodState | N
     ready = condition(snapshot, "Ready")
     said = harmless(ready.get("message", ""), _LONGEST)
     if ready.get("status") != "True":
-        taken = observed.is_of_now and side is observed.new
-        reason = PREPARING if taken and not condition(snapshot, "Stalled") else "SnapshotNotReady"
-        return PodState(reason, f"SandboxSnapshot {side.name} is not ready ({ready.get('reason', 'Pending')}): {said}")
+        if observed.is_of_now and side is observed.new and ready.get("reason", "Pending") in _UNDER_WAY:
+            return _being_taken(observed)
+        return PodState(
+            "SnapshotNotReady", f"SandboxSnapshot {side.name} is not ready ({ready.get('reason', 'Pending')}): {said}"
+        )
     if side.volume_snapshot is None or not side.volume_snapshot["status"].get("readyToUse"):
         return PodState("SnapshotNotReady", f"The VolumeSnapshot of SandboxSnapshot {side.name} is not there.")
     return None
@@ -123,17 +130,12 @@ def _holds(observed: ObservedDiff) -> list[Write]:
 
 def unbound(observed: ObservedDiff) -> PodState | None:
     """State of a pod whose copies have no volume yet, which is why no node takes it."""
-    waiting = [
-        side.claim["metadata"]["name"]
-        for side in (observed.old, observed.new)
-        if side.claim is not None and side.claim["status"].get("phase") != "Bound"
-    ]
-    if not waiting:
+    claims = (observed.old.claim, observed.new.claim)
+    if all(claim is None or claim["status"].get("phase") == "Bound" for claim in claims):
         return None
     told = condition(observed.pod or {}, "PodScheduled").get("message", "")
     why = f": {harmless(told, _LONGEST)}" if told else ""
-    name = diff_pod_name(observed.diff.metadata.name)
-    return PodState(PREPARING, f"Pod {name} waits for the volumes of {' and '.join(waiting)}{why}.".replace("..", "."))
+    return PodState(PREPARING, f"{COPYING}{why}".rstrip(".") + ".")
 
 
 def leftovers(observed: ObservedDiff) -> tuple[Write, ...]:

@@ -177,8 +177,8 @@ def test_what_it_waits_for_is_said_and_nothing_is_made(parts: dict[str, Any], re
 
 def test_the_snapshot_on_the_way_is_waited_for_until_it_can_t_be_taken() -> None:
     copying = side(NEW, "now", snapshot=taken_of(OF_NOW, **NOT_READY), volume_snapshot=None)
-    stalled = {"conditions": [*NOT_READY["conditions"], {"type": "Stalled", "status": "True", "reason": "x"}]}
-    failed = side(NEW, "now", snapshot=taken_of(OF_NOW, **stalled), volume_snapshot=None)
+    amiss = {"conditions": [NOT_READY["conditions"][0] | {"reason": "NoSnapshotSupport"}]}
+    failed = side(NEW, "now", snapshot=taken_of(OF_NOW, **amiss), volume_snapshot=None)
 
     assert plan_diff(observed(OF_NOW, new=copying), NOW).state.reason == "Preparing"
     assert plan_diff(observed(OF_NOW, new=failed), NOW).state.reason == "SnapshotNotReady"
@@ -192,9 +192,7 @@ def test_a_copy_that_has_no_volume_yet_is_what_the_pod_waits_for() -> None:
     plan = plan_diff(observed(**copied(phase="Pending"), pod=pod), NOW)
 
     assert plan.state.reason == "Preparing"
-    assert plan.state.message == (
-        "Pod sandkeeper-diff-d waits for the volumes of sandkeeper-diff-d-old and sandkeeper-diff-d-new: " + message
-    )
+    assert plan.state.message == ("The snapshots are being copied for the pod that compares them: " + message)
     assert writes(plan) == ["Patch SandboxSnapshot/before", "Patch SandboxSnapshot/after"]
 
 
