@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import (
     ACTIVITY_ANNOTATION,
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
+    DIFF_KIND,
     FENCE_KIND,
     GUEST_CONTAINER,
     MOMENT_ANNOTATION,
@@ -17,7 +18,11 @@ from sandkeeper.api.names import (
     WIDENS_ANNOTATION,
     WORKTREE_CONTAINER,
 )
+from sandkeeper.plan.diff_pod import DIFF_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 Json = dict[str, Any]
 
@@ -44,6 +49,8 @@ _SNAPSHOT_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
     "finalizers", "ownerReferences",
 )  # fmt: skip
+_OURS: Final = frozenset({CONTAINER, DIFF_CONTAINER})
+_BEFORE: Final = frozenset({GUEST_CONTAINER, WORKTREE_CONTAINER})
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
@@ -62,13 +69,13 @@ def slim_pod(pod: Json) -> Json:
             "conditions": [
                 _picked(each, _CONDITION) for each in status.get("conditions") or () if each["type"] in _TELLING
             ],
-            "initContainerStatuses": _statuses(status, "initContainerStatuses", GUEST_CONTAINER, WORKTREE_CONTAINER),
-            "containerStatuses": _statuses(status, "containerStatuses", CONTAINER),
+            "initContainerStatuses": _statuses(status, "initContainerStatuses", _BEFORE),
+            "containerStatuses": _statuses(status, "containerStatuses", _OURS),
         },
     }
 
 
-def _statuses(status: Json, kind: str, *names: str) -> list[Json]:
+def _statuses(status: Json, kind: str, names: AbstractSet[str]) -> list[Json]:
     return [_picked(each, _CONTAINER_STATUS) for each in status.get(kind) or () if each["name"] in names]
 
 
@@ -114,6 +121,16 @@ def slim_snapshot(snapshot: Json) -> Json:
         "metadata": _picked(snapshot["metadata"], _SNAPSHOT_METADATA),
         "spec": snapshot.get("spec", {}),
         "status": snapshot.get("status", {}),
+    }
+
+
+def slim_diff(diff: Json) -> Json:
+    """Keep of a SandboxDiff its spec and its status, and of the metadata what tells which one."""
+    return {
+        "kind": DIFF_KIND,
+        "metadata": _picked(diff["metadata"], _SANDBOX_METADATA),
+        "spec": diff.get("spec", {}),
+        "status": diff.get("status", {}),
     }
 
 
@@ -205,5 +222,5 @@ def _picked(obj: Json, names: tuple[str, ...]) -> Json:
 
 
 def _not_ours(container: Json) -> bool:
-    """Sort key that puts the sandbox's own container before any that was injected."""
-    return bool(container["name"] != CONTAINER)
+    """Sort key that puts our own container before any that was injected."""
+    return container["name"] not in _OURS

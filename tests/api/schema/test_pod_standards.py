@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from api.kubectl import Kubectl
+from sandkeeper.api.diff import SandboxDiff
 from sandkeeper.api.resolve import resolve
 from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.plan.diff_pod import diff_pod
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.pod import sandbox_pod
 
@@ -45,6 +47,20 @@ def test_every_sandbox_meets_baseline_and_one_without_root_restricted(
     ask = kubectl.refused if violates else kubectl
 
     made = pod(standard, {"security": security, **more}, image_volumes=image_volumes)
+    said = ask("-n", standard, "create", "--dry-run=server", "-f", "-", given=made)
+
+    assert ("violates PodSecurity" in said) == violates
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_what_compares_snapshots_meets_what_their_sandbox_does(kubectl: Kubectl, standard: str, root: bool) -> None:
+    metadata = {"name": "d", "namespace": standard, "uid": "1234"}
+    diff = SandboxDiff.model_validate({"metadata": metadata, "spec": {"from": {"snapshotRef": {"name": "before"}}}})
+    rendered = diff_pod(diff, Settings(), attempt=1, root=root, user_namespace=True)
+    violates = standard == "restricted" and root
+    ask = kubectl.refused if violates else kubectl
+
+    made = json.dumps({**rendered, "metadata": {"name": "unmarked", "namespace": standard}})
     said = ask("-n", standard, "create", "--dry-run=server", "-f", "-", given=made)
 
     assert ("violates PodSecurity" in said) == violates

@@ -73,7 +73,8 @@ class World:
     def __init__(self, seed: int = 0, *, rate: float = 0.0, latency: float = 0.0) -> None:
         self.server = FakeApiServer(virtual_time.seconds)
         self.faults = Faults(Random(seed), rate, latency)
-        self._node = asyncio.create_task(FakeNode(self.server, Random(seed)).run())
+        self.node = FakeNode(self.server, Random(seed))
+        self._node = asyncio.create_task(self.node.run())
         self.replica = Replica(self.server, self.faults)
 
     def take_copies(self) -> None:
