@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sandkeeper.dev/guest/internal/control"
+	"sandkeeper.dev/guest/internal/diff"
 	"sandkeeper.dev/guest/internal/sandbox"
 	"sandkeeper.dev/guest/internal/settings"
 	"sandkeeper.dev/guest/internal/transfer"
@@ -21,9 +22,14 @@ const usage = `usage:
   guest await                                          end once the sandbox is ready
   guest pack                                           keep what changed in the root file system
   guest quiesce                                        pack where something is kept, and sync the volumes
-  guest install FOLDER                                 put this program into a folder`
+  guest diff [--summary-file PATH] OLD NEW             tell what changed between two volumes, as lines of JSON
+  guest install FOLDER                                 put the image's programs into a folder`
 
-const pause = 10 * time.Millisecond
+const (
+	pause = 10 * time.Millisecond
+	// The kubelet takes 4096 bytes of a termination message.
+	longestSummary = 4000
+)
 
 func main() {
 	os.Exit(run(os.Args[1:]))
@@ -42,6 +48,8 @@ func run(arguments []string) int {
 			return keep(control.Pack)
 		case "quiesce":
 			return keep(control.Quiesce)
+		case "diff":
+			return compare(rest)
 		case "install":
 			return install(rest)
 		}
@@ -100,12 +108,40 @@ func keep(word string) int {
 	return 0
 }
 
+// compare ends well where not all could be read: the summary says so.
+func compare(arguments []string) int {
+	flags := flag.NewFlagSet("diff", flag.ContinueOnError)
+	file := flags.String("summary-file", "", "a file that gets the summary alone, as short as a termination message")
+	if err := flags.Parse(arguments); err != nil {
+		return 2
+	}
+	if flags.NArg() != 2 {
+		fmt.Fprintln(os.Stderr, usage)
+		return 2
+	}
+	summary, err := diff.Run(flags.Arg(0), flags.Arg(1), os.Stdout, os.Stderr)
+	if err != nil {
+		return complain(err)
+	}
+	if *file == "" {
+		return 0
+	}
+	content, err := summary.Fit(longestSummary)
+	if err == nil {
+		err = os.WriteFile(*file, content, 0o644)
+	}
+	if err != nil {
+		return complain(err)
+	}
+	return 0
+}
+
 func install(arguments []string) int {
 	if len(arguments) != 1 {
 		fmt.Fprintln(os.Stderr, usage)
 		return 2
 	}
-	if err := transfer.Install("/proc/self/exe", arguments[0]); err != nil {
+	if err := transfer.Install("/", arguments[0]); err != nil {
 		return complain(err)
 	}
 	return 0

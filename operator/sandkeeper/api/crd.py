@@ -14,6 +14,7 @@ import orjson
 import yaml
 
 from . import names
+from .diff import SandboxDiff, SandboxDiffSpec, SandboxDiffStatus
 from .model import JsonSchema, Model, rule
 from .sandbox import Sandbox, SandboxSpec, SandboxStatus
 from .schema import structural
@@ -105,6 +106,26 @@ SNAPSHOT = Kind(
         Column("Expires", ".status.expiresAt", wide=True),
     ),
 )
+DIFF = Kind(
+    kind=names.DIFF_KIND,
+    plural=names.DIFF_PLURAL,
+    singular=names.DIFF_SINGULAR,
+    short=names.DIFF_SHORT,
+    description=SandboxDiff.__doc__ or "",
+    spec=SandboxDiffSpec,
+    status=SandboxDiffStatus,
+    columns=(
+        Column("From", ".spec.from.snapshotRef.name", description="The earlier state."),
+        Column("To", ".status.to", description="The later state."),
+        Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="How far it is."),
+        Column("Added", ".status.summary.workspace.added", type="integer", description="New paths in the workspace."),
+        Column("Changed", ".status.summary.workspace.changed", type="integer", description="Other ones."),
+        Column("Deleted", ".status.summary.workspace.deleted", type="integer", description="Those that are gone."),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Pod", ".status.podName", wide=True),
+        Column("Expires", ".status.expiresAt", wide=True),
+    ),
+)
 FENCE = Kind(
     kind=names.FENCE_KIND,
     plural=names.FENCE_PLURAL,
@@ -112,7 +133,7 @@ FENCE = Kind(
     description="Says that a namespace's sandboxes are fenced; made by the operator, and no one else needs it.",
     columns=(Column("Age", ".metadata.creationTimestamp", type="date"),),
 )
-KINDS = (SANDBOX, SNAPSHOT, FENCE)
+KINDS = (SANDBOX, SNAPSHOT, DIFF, FENCE)
 
 
 def definition(kind: Kind) -> JsonSchema:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from .compute import EffectiveResources
 from .containers import EnvVar, Port
+from .git import EffectiveGit
 from .model import Model
 from .packages import EffectivePackages
 from .pod_template import PodSpec
@@ -50,6 +51,7 @@ class Environment(Model):
     packages: EffectivePackages = EffectivePackages()
     setup: str = ""
     workspace: EffectiveWorkspace
+    git: EffectiveGit | None = None
     security: EffectiveSecurity = EffectiveSecurity()
     pod_template: EffectivePodTemplate = EffectivePodTemplate()
 

@@ -46,6 +46,22 @@ def checks(*rules: JsonSchema, **limits: Any) -> JsonSchema:
     return {**limits, "x-kubernetes-validations": list(rules)} if rules else limits
 
 
+def unchanging(field: str, why: str) -> JsonSchema:
+    """Build the rule of a spec's field that stays as it was written, or left out.
+
+    Parameters
+    ----------
+    why
+        The reason, after "can't be changed".
+    """
+    return rule(
+        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        f"can't be changed: {why}",
+        fieldPath=f".{field}",
+        reason="FieldValueForbidden",
+    )
+
+
 def object_name(example: str) -> JsonSchema:
     """Build the checks of a field that names another object."""
     return checks(

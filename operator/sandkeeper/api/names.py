@@ -18,6 +18,11 @@ SNAPSHOT_PLURAL: Final = "sandboxsnapshots"
 SNAPSHOT_SINGULAR: Final = "sandboxsnapshot"
 SNAPSHOT_SHORT: Final = "sbxsnap"
 
+DIFF_KIND: Final = "SandboxDiff"
+DIFF_PLURAL: Final = "sandboxdiffs"
+DIFF_SINGULAR: Final = "sandboxdiff"
+DIFF_SHORT: Final = "sbxdiff"
+
 FENCE_KIND: Final = "Fence"
 FENCE_PLURAL: Final = "fences"
 FENCE_SINGULAR: Final = "fence"
@@ -44,6 +49,10 @@ GUEST_ANNOTATION: Final = f"{GROUP}/guest"
 GUEST_KEEPS: Final = "keep"
 GUEST_RUNS: Final = "run"
 """On the pod: whether its guest packs what changed, or only runs; absent where there is no guest."""
+GUEST_CONTAINER: Final = "guest"
+"""Init container that copies the guest, where it does not come by an image volume."""
+WORKTREE_CONTAINER: Final = "worktree"
+"""Init container that brings the repository into the workspace."""
 WIDENS_ANNOTATION: Final = f"{GROUP}/widens-sandboxes"
 """On a NetworkPolicy, by those who may: "true" says that it opens sandboxes on purpose."""
 
@@ -67,6 +76,10 @@ SELECTED_NODE_ANNOTATION: Final = "volume.kubernetes.io/selected-node"
 """On a claim whose class waits for its first consumer: the node that its volume is to be reached from."""
 IN_USE_FINALIZER: Final = f"{GROUP}/in-use"
 """On a SandboxSnapshot that a restore reads: it goes once that is done."""
+DIFF_LABEL: Final = f"{GROUP}/diff"
+"""On what is made on the way to a SandboxDiff, which is no sandbox's: the name of that."""
+ATTEMPT_ANNOTATION: Final = f"{GROUP}/attempt"
+"""On the pod of a SandboxDiff: how many were made for it, with this one."""
 
 RETAINED_LABEL: Final = f"{GROUP}/retained"
 RETAINED_VALUE: Final = "true"
@@ -78,6 +91,8 @@ CHILD_PREFIX: Final = "sbx-"
 FENCE_NAME: Final = "sandkeeper-fence"
 """Of the NetworkPolicy that closes a namespace's sandboxes, and of the Fence that tells admission of it."""
 CANARY_PREFIX: Final = "sandkeeper-canary-"
+DIFF_PREFIX: Final = "sandkeeper-diff-"
+"""Of pods and claims of SandboxDiffs: no sandbox's child begins with it, whatever its name."""
 PRIORITY_CLASS_PREFIX: Final = "sandkeeper-"
 ENFORCEMENT_NAME: Final = "sandkeeper-enforcement"
 """ConfigMap in the operator's namespace that holds what the last canary found."""
@@ -116,6 +131,26 @@ def claim_name(sandbox: str, *made_from: str) -> str:
 def volume_snapshot_name(snapshot: str) -> str:
     """Name of the VolumeSnapshot behind a SandboxSnapshot."""
     return CHILD_PREFIX + snapshot
+
+
+def diff_pod_name(diff: str) -> str:
+    """Name of the pod that compares what a SandboxDiff asks for."""
+    return DIFF_PREFIX + diff
+
+
+def diff_claim_name(diff: str, side: str) -> str:
+    """Name of the claim that holds a copy of one side of a SandboxDiff, ``old`` or ``new``."""
+    return f"{DIFF_PREFIX}{diff}-{side}"
+
+
+def diff_snapshot_name(diff: str, uid: str) -> str:
+    """Name of the SandboxSnapshot that is taken for one SandboxDiff, and for no later one of its name."""
+    return f"diff-{diff[:38].rstrip('-')}-{sha256(uid.encode()).hexdigest()[:8]}"
+
+
+def diff_labels(diff: str) -> dict[str, str]:
+    """Labels of all that is made on the way to a SandboxDiff."""
+    return {MANAGED_LABEL: MANAGED_VALUE, DIFF_LABEL: diff}
 
 
 def child_labels(sandbox: str) -> dict[str, str]:

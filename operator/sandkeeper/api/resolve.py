@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from .compute import NATIVE, EffectiveResources, Resources
 from .containers import EnvVar, Port
 from .environment import EffectivePodMetadata, EffectivePodTemplate, Environment
+from .git import EffectiveGit, Git
 from .lifecycle import DELETE, RUNNING, EffectiveLifecycle, Lifecycle, seconds
 from .model import Model
 from .packages import EffectivePackages, Packages
@@ -59,6 +60,7 @@ def resolve(*layers: SandboxSpec) -> Environment:
         packages=EffectivePackages(**(spec.packages or Packages()).model_dump(exclude_none=True)),
         setup=spec.setup or "",
         workspace=workspace,
+        git=_resolved_git(spec.git or Git()),
         security=_resolved_security(spec.security or Security()),
         pod_template=EffectivePodTemplate(
             metadata=EffectivePodMetadata(labels=metadata.labels or {}, annotations=metadata.annotations or {}),
@@ -92,10 +94,11 @@ def resolve_lifecycle(*layers: SandboxSpec) -> EffectiveLifecycle:
 def captured_layer(*layers: SandboxSpec) -> SandboxSpec:
     """Give what a snapshot captures of a sandbox: the layer that lies below whatever is restored from it.
 
-    It holds all that makes an environment, and neither a life of its own nor where it came from.
+    It holds all that makes an environment, and neither a life of its own, nor where it came from, nor its branch.
     """
     spec = reduce(merge, layers, BUILT_IN)
-    return spec.model_copy(update={"lifecycle": None, "source": None, "snapshots": None})
+    git = spec.git.model_copy(update={"branch": None}) if spec.git else None
+    return spec.model_copy(update={"git": git, "lifecycle": None, "source": None, "snapshots": None})
 
 
 def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
@@ -189,6 +192,11 @@ def _resolved_workspace(spec: SandboxSpec) -> EffectiveWorkspace:
         keep_packages=changeable and guided and workspace.keep_packages is not False if persistent else None,
         reclaim_policy=workspace.reclaim_policy if persistent else None,
     )
+
+
+def _resolved_git(git: Git) -> EffectiveGit | None:
+    # A branch alone is what a sandbox says that takes its repository from a lower layer.
+    return EffectiveGit.model_validate(git.model_dump(exclude_none=True)) if git.repository else None
 
 
 def _resolved_security(security: Security) -> EffectiveSecurity:

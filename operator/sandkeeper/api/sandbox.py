@@ -8,6 +8,7 @@ from .compute import EffectiveResources, Resources
 from .conditions import Condition
 from .containers import IMAGE, PORTS, EnvVar, Port
 from .exclusions import EXCLUSIONS
+from .git import Git
 from .lifecycle import Lifecycle
 from .metadata import ObjectMeta
 from .model import Model, checks, rule
@@ -90,6 +91,11 @@ class SandboxSpec(Model):
         "default StorageClass, which goes with the sandbox.",
         json_schema_extra=checks(*WORKSPACE_RULES),
     )
+    git: Git | None = Field(
+        default=None,
+        description="The repository that is cloned into the workspace, and the branch that the work is on. Default: "
+        "none.",
+    )
     security: Security | None = Field(
         default=None,
         description="How strongly the sandbox is walled off from its node, and what it may do inside. Default: by the "
@@ -161,14 +167,32 @@ class Idle(Model):
     cpu_seconds: float = Field(description="CPU time that the pod had used by then.")
 
 
+class SnapshotsStatus(Model):
+    """What the schedule of copies did, and does next."""
+
+    schedule: str = Field(description="The schedule and its time zone as they are acted on.")
+    since: str = Field(description="Since when they are; runs before this are not made.")
+    last_schedule_time: str | None = Field(
+        default=None, description="The last run that is done with: made, or not needed."
+    )
+    last_snapshot_name: str | None = Field(default=None, description="Name of the SandboxSnapshot that was made last.")
+    next_schedule_time: str | None = Field(
+        default=None,
+        description="When the next run is due. Each sandbox waits for its own part of the half minute after that.",
+    )
+    skipped: str | None = Field(
+        default=None, description="Why runs that are due make no copy, in one sentence; absent while they do."
+    )
+
+
 class SandboxStatus(Model):
     """What the operator observed."""
 
     observed_generation: int | None = Field(default=None, description="Generation of the spec that was acted on.")
     conditions: tuple[Condition, ...] = Field(
         default=(),
-        description="State by aspect: Ready, Running, EgressEnforced, and while they hold UpToDate, WorkspaceFull, "
-        "Reconciling and Stalled.",
+        description="State by aspect: Ready, Running, EgressEnforced, with a schedule SnapshotsUpToDate, and while "
+        "they hold UpToDate, WorkspaceFull, Reconciling and Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     pod_name: str | None = Field(default=None, description="Name of the sandbox's pod.")
@@ -206,6 +230,9 @@ class SandboxStatus(Model):
     expires_at: str | None = Field(default=None, description="When it expires or did expire.")
     fence_check: FenceCheck | None = Field(
         default=None, description="What a canary found in the namespace, where the sandbox asked for one."
+    )
+    snapshots: SnapshotsStatus | None = Field(
+        default=None, description="What the schedule of copies did, and does next; absent without one."
     )
     startup_seconds: float | None = Field(default=None, description="Seconds from creation to Running.")
     effective: EffectiveStatus | None = Field(

@@ -7,27 +7,19 @@ from pydantic import ConfigDict, Field
 from .conditions import Condition
 from .lifecycle import PositiveDuration
 from .metadata import ObjectMeta
-from .model import Model, checks, object_name, rule
+from .model import Model, checks, object_name, rule, unchanging
 from .source import SandboxReference
 
 RETAIN: Final = "Retain"
 
 _IMMUTABLE: Final = ("sandboxRef", "volumeSnapshotClassName", "deletionPolicy", "processes")
-
-
-def _unchanged(name: str) -> dict[str, Any]:
-    return rule(
-        f"has(self.{name}) == has(oldSelf.{name}) && (!has(self.{name}) || self.{name} == oldSelf.{name})",
-        "can't be changed: a snapshot is of one moment; make another one",
-        fieldPath=f".{name}",
-        reason="FieldValueForbidden",
-    )
+_WHY: Final = "a snapshot is of one moment; make another one"
 
 
 class SandboxSnapshotSpec(Model):
     """What is to be copied, and how long the copy is kept."""
 
-    model_config = ConfigDict(json_schema_extra=checks(*map(_unchanged, _IMMUTABLE)))
+    model_config = ConfigDict(json_schema_extra=checks(*(unchanging(field, _WHY) for field in _IMMUTABLE)))
 
     sandbox_ref: SandboxReference = Field(description="The sandbox, which may run or sleep.")
     volume_snapshot_class_name: str | None = Field(

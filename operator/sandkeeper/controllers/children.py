@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sandkeeper.controllers.cluster import RESOURCES
+from sandkeeper.controllers.cluster import RESOURCES, SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.plan.claim_state import claim_ownership
 from sandkeeper.plan.fence import is_fence
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient, PatchType
 
 
-_IRREPLACEABLE = frozenset({"Sandbox", "SandboxSnapshot", "PersistentVolumeClaim"})
+_UNIQUE: Final = frozenset({SANDBOXES.kind, CLAIMS.kind, SNAPSHOTS.kind})
+"""Kinds of what can't be made again."""
 
 
 class InTheWayError(Exception):
@@ -142,4 +143,4 @@ def _whose(existing: Json, sandbox: Sandbox) -> Ownership:
 
 def _version(child: Json) -> str:
     """Version that a deletion is for, where what is deleted can't be made again; empty for any."""
-    return str(child["metadata"]["resourceVersion"]) if child["kind"] in _IRREPLACEABLE else ""
+    return str(child["metadata"]["resourceVersion"]) if child["kind"] in _UNIQUE else ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import (
     CHILD_PREFIX,
+    DIFF_LABEL,
     FENCE_KIND,
     FENCE_NAME,
     FENCE_PLURAL,
@@ -15,7 +16,6 @@ from sandkeeper.api.names import (
     MANAGED_LABEL,
     MANAGED_VALUE,
     SANDBOX_KIND,
-    SANDBOX_LABEL,
     SANDBOX_PLURAL,
     VERSION,
     pod_name,
@@ -23,6 +23,8 @@ from sandkeeper.api.names import (
     service_name,
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
+from sandkeeper.controllers.diffs import Diffs
+from sandkeeper.controllers.references import claim_refers, sandbox_of, source_of
 from sandkeeper.plan.claim_state import is_going
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.made_from import note_of
@@ -84,22 +86,30 @@ class Cluster:
 
     Parameters
     ----------
-    wake, wake_snapshot
-        Called with the key of a Sandbox or a SandboxSnapshot that a change concerns.
+    wake, wake_snapshot, wake_diff
+        Called with the key of a Sandbox, a SandboxSnapshot or a SandboxDiff that a change concerns.
 
     Attributes
     ----------
-    copies
-        What it knows of snapshots.
+    copies, diffs
+        What it knows of snapshots and of diffs.
     """
 
-    def __init__(self, client: ApiClient, wake: Callable[[Key], None], wake_snapshot: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        wake: Callable[[Key], None],
+        wake_snapshot: Callable[[Key], None],
+        wake_diff: Callable[[Key], None] = lambda _: None,
+    ) -> None:
         self._client = client
         self._wake = wake
+        self._wake_snapshot = wake_snapshot
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
-        self._stores[CLAIMS] = Store(slim_claim, refers=_claim_refers)
+        self._stores[CLAIMS] = Store(slim_claim, refers=claim_refers)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
-        self.copies = Copies(client, self._stores[SANDBOXES], wake, wake_snapshot)
+        self.diffs = Diffs(client, self._stores[CLAIMS], wake_diff)
+        self.copies = Copies(client, self._stores[SANDBOXES], wake, self._snapshot_concerned)
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
@@ -116,7 +126,7 @@ class Cluster:
         # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
         policies = self._stores[NETWORK_POLICIES]
         self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
-        self.informers += self.copies.informers
+        self.informers += [*self.copies.informers, *self.diffs.informers]
 
     def store(self, resource: Resource) -> Store:
         """Store of a kind."""
@@ -156,8 +166,8 @@ class Cluster:
         if FORK_LABEL in metadata.get("labels", {}):
             sources.append(f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
         asking = {each.name for source in sources for each in self.sandboxes.referring(Key(key.namespace, source))}
-        have = {name for claim in mine for name in _sandbox_of(claim)}
-        return tuple(sorted({name for each in unbound for name in _sandbox_of(each)})), tuple(sorted(asking - have))
+        have = {name for claim in mine for name in sandbox_of(claim)}
+        return tuple(sorted({name for each in unbound for name in sandbox_of(each)})), tuple(sorted(asking - have))
 
     @property
     def classes(self) -> StorageClasses:
@@ -225,9 +235,18 @@ class Cluster:
         """Note whether a sandbox is to be woken once nodes or RuntimeClasses offer something else."""
         (self._waiting_for_nodes.add if waits else self._waiting_for_nodes.discard)(sandbox)
 
+    def _snapshot_concerned(self, snapshot: Key) -> None:
+        self._wake_snapshot(snapshot)
+        self.diffs.source_changed(snapshot.namespace)
+
     def _child_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         child = after or before or {}
-        if is_fence(child):
+        diff = child["metadata"].get("labels", {}).get(DIFF_LABEL)
+        if diff:
+            # No sandbox's, whatever its name.
+            self.diffs.child_changed(key.namespace, diff)
+            self.claim_changed(key, child)
+        elif is_fence(child):
             # One that is on its way out would not mend the fence; with none left, the key of the fence removes it.
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)
@@ -242,7 +261,7 @@ class Cluster:
 
     def claim_changed(self, key: Key, claim: Json) -> None:
         """Wake whom it concerns that a claim changed, came or went."""
-        for name in _sandbox_of(claim):
+        for name in sandbox_of(claim):
             self._wake(Key(key.namespace, name))
             self.copies.sandbox_changed(Key(key.namespace, name))
         source = note_of(claim).get("snapshot")
@@ -275,19 +294,3 @@ class Cluster:
             for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
                 if pod["spec"].get("nodeName") == key.name:
                     self._child_changed(key_of(pod), None, pod)
-
-
-def source_of(sandbox: Json) -> tuple[str, ...]:
-    """Name what the workspace of a sandbox is made from, as ``snapshotRef/NAME``; nothing where it begins empty."""
-    source = sandbox["spec"].get("source") or {}
-    return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
-
-
-def _claim_refers(claim: Json) -> tuple[str, ...]:
-    source = note_of(claim).get("snapshot")
-    return (*_sandbox_of(claim), f"snapshotRef/{source}") if source else _sandbox_of(claim)
-
-
-def _sandbox_of(child: Json) -> tuple[str, ...]:
-    name = child["metadata"].get("labels", {}).get(SANDBOX_LABEL)
-    return (name,) if name else ()

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sandkeeper.api.names import FENCE_NAME
+from sandkeeper.api.names import CHILD_PREFIX, FENCE_NAME
 from sandkeeper.controllers.aides import Aides
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.controllers.diff import DiffController
+from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer, Turns
@@ -65,9 +67,8 @@ class Operator:
         self._metrics = Metrics()
         self._clock = clock = Clock()
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
-        self._queue: WorkQueue[Key] = WorkQueue()
-        self._snapshot_queue: WorkQueue[Key] = WorkQueue()
-        self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add)
+        self._queue, self._snapshot_queue, self._diff_queue = _queues()
+        self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add, self._diff_queue.add)
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
@@ -80,6 +81,7 @@ class Operator:
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
         self._controller = self._sandbox_controller(fences)
         self._snapshots = self._snapshot_controller()
+        self._diffs = self._diff_controller(fences)
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
@@ -114,6 +116,10 @@ class Operator:
             self._clock,
         )
 
+    def _diff_controller(self, fences: FenceKeeper) -> DiffController:
+        settings, holds = self._settings.for_plans(), self._shards.holds
+        return DiffController(self._client, self._cluster, settings, self._events, holds, fences, self._clock)
+
     @classmethod
     async def start(cls, settings: OperatorSettings, connection: Connection, failed: asyncio.Event) -> Operator:
         """Fill the stores, and begin to work.
@@ -143,11 +149,12 @@ class Operator:
             operator._spawn(operator._usages.run(), "usage")
         return operator
 
-    def _workers(self) -> tuple[Worker[Key], Worker[Key]]:
+    def _workers(self) -> tuple[Worker[Key], ...]:
         most, metrics = self._settings.workers, self._metrics
         return (
             Worker(self._queue, self._controller.reconcile, metrics, concurrency=most, kind=SANDBOXES.kind),
             Worker(self._snapshot_queue, self._snapshots.reconcile, metrics, concurrency=most, kind=SNAPSHOTS.kind),
+            Worker(self._diff_queue, self._diffs.reconcile, metrics, concurrency=most, kind=DIFFS.kind),
         )
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
@@ -168,6 +175,7 @@ class Operator:
             changed = store.upsert(sandbox)
         if changed:
             self._queue.add(key)
+            self._cluster.diffs.source_changed(key.namespace)
         # Of what its own pass wrote too, which the store knew from the answer.
         self._cluster.copies.sandbox_changed(key)
         if changed and event_type != "MODIFIED":
@@ -189,6 +197,7 @@ class Operator:
 
     async def _serve(self) -> None:
         self._metrics.watch_queue(SANDBOXES.kind, lambda: len(self._queue))
+        self._metrics.watch_queue(DIFFS.kind, lambda: len(self._diff_queue))
         self._metrics.watch_queue(SNAPSHOTS.kind, lambda: len(self._snapshot_queue))
         self._servers = [
             await serve_metrics(self._metrics.registry, self._settings.metrics_port),
@@ -238,6 +247,9 @@ class Operator:
         for key in [*self._cluster.sandboxes, *self._orphans()]:
             if shard_of(key.namespace, self._settings.shards) == shard:
                 self._queue.add(key)
+        for key in self._cluster.diffs.store:
+            if shard_of(key.namespace, self._settings.shards) == shard:
+                self._diff_queue.add(key)
         for key in self._cluster.copies.snapshots:
             if shard_of(key.namespace, self._settings.shards) == shard:
                 self._snapshot_queue.add(key)
@@ -253,7 +265,8 @@ class Operator:
     def _orphans(self) -> list[Key]:
         """Keys of managed objects that no known sandbox stands behind: their passes find out and clean up."""
         pods = self._cluster.store(PODS)
-        orphans = [Key(key.namespace, key.name.removeprefix("sbx-")) for key in pods]
+        sandboxes = (key for key in pods if key.name.startswith(CHILD_PREFIX))
+        orphans = [Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)) for key in sandboxes]
         left = [each for each in self._cluster.fenced if not self._cluster.sandboxes.in_namespace(each)]
         orphans += [Key(namespace, FENCE_NAME) for namespace in left]
         return [key for key in orphans if key not in self._cluster.sandboxes]
@@ -278,3 +291,8 @@ class Operator:
         for key in [*self._cluster.sandboxes.retain(keys, int(version)), *self._orphans()]:
             self._queue.add(key)
         self._listed_at = time.monotonic()
+
+
+def _queues() -> tuple[WorkQueue[Key], WorkQueue[Key], WorkQueue[Key]]:
+    """Make the queues of Sandboxes, SandboxSnapshots and SandboxDiffs."""
+    return WorkQueue(), WorkQueue(), WorkQueue()

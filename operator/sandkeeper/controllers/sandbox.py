@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandkeeper.api.names import SNAPSHOT_KIND
+from sandkeeper.controllers.announcer import Announcer
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.forks import Forks
 from sandkeeper.controllers.observer import Observer
+from sandkeeper.controllers.schedules import Schedules
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
-from sandkeeper.plan.announcement import lost_workspace, newly_full, newly_opened, worth_an_event
 from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.conflict import conflict_state
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import owner_of
-from sandkeeper.plan.pod_state import condition, failed, has_failed
+from sandkeeper.plan.pod_state import failed, has_failed
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
-from sandkeeper.plan.rollback import finishes
 from sandkeeper.plan.sandbox import Plan, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
 from sandkeeper.plan.volume import worth_asking
@@ -70,8 +70,7 @@ class SandboxController:
     ) -> None:
         self._client = client
         self._cluster = cluster
-        self._events = events
-        self._metrics = metrics
+        self._announcer = Announcer(events, metrics)
         self._holds = holds
         self._children = ChildWriter(client, cluster)
         self._fences, self._proof = aides.fences, aides.proof
@@ -80,6 +79,7 @@ class SandboxController:
         self._forks = Forks(cluster, self._children)
         self._observer = Observer(cluster, settings, aides, self._failures, Uses(events), self._forks)
         self._news = VolumeNews(client)
+        self._schedules = Schedules(client, cluster)
         self._log = structlog.get_logger()
 
     def seen(self, uid: str) -> None:
@@ -114,7 +114,7 @@ class SandboxController:
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
-        observed = self._observer.observe(key, raw, now)
+        observed = self._schedules.observe(self._observer.observe(key, raw, now), key, now)
         if unanswered(observed):
             self._proof.ask(key.namespace)
         late = worth_asking(observed, now)
@@ -124,6 +124,8 @@ class SandboxController:
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
         if needs_confirmation(observed, plan):
             await self._confirm(observed)
+        # First, so that a sandbox that can't have a pod is copied all the same.
+        plan = await self._schedules.carry_out(observed, plan, now)
         try:
             for write in plan.writes:
                 await self._apply(write, observed, now)
@@ -185,18 +187,9 @@ class SandboxController:
         else:
             await self._children.apply(write, observed.sandbox)
         self._log_write(write, Key(child["metadata"]["namespace"], observed.sandbox.metadata.name))
-        self._announce(write, observed)
+        self._announcer.child_written(observed, write)
         if is_fence(child) and isinstance(write, Create):
             raise OutdatedError
-
-    def _announce(self, write: Write, observed: Observed) -> None:
-        """Tell of a write that made a workspace another one."""
-        regarding = {"metadata": observed.sandbox.metadata.to_json()}
-        lost, back = lost_workspace(observed, write), finishes(observed, write)
-        if lost:
-            self._events.record(SANDBOXES, regarding, "Warning", "WorkspaceLost", "Create", lost)
-        if back:
-            self._events.record(SANDBOXES, regarding, "Normal", "RolledBack", "Reconcile", back)
 
     def _log_write(self, write: Write, key: Key) -> None:
         child = write.obj if isinstance(write, Create) else write.child
@@ -223,24 +216,7 @@ class SandboxController:
             self._cluster.sandboxes.remove(Key(metadata.namespace, metadata.name), metadata.uid)
             raise OutdatedError from error
         self._cluster.sandboxes.upsert(answer)
-        self._tell(observed, plan, answer)
-
-    def _tell(self, observed: Observed, plan: Plan, answer: Json) -> None:
-        """Log, count and announce a change of state."""
-        key = f"{observed.sandbox.metadata.namespace}/{observed.sandbox.metadata.name}"
-        before = condition({"status": observed.status}, "Ready")
-        self._log.info("status", key=key, reason=plan.state.reason, was=before.get("reason"), why=plan.state.message)
-        if plan.state.running and "startupSeconds" not in observed.status:
-            self._metrics.started(answer["status"]["startupSeconds"])
-        kind = worth_an_event(before, plan.state)
-        if kind:
-            self._events.record(SANDBOXES, answer, kind, plan.state.reason, "Reconcile", plan.state.message)
-        opened = newly_opened(observed.status, answer["status"])
-        if opened:
-            self._events.record(SANDBOXES, answer, "Warning", "Widened", "Reconcile", opened)
-        full = newly_full(observed.status, answer["status"])
-        if full:
-            self._events.record(SANDBOXES, answer, "Warning", "WorkspaceFull", "Reconcile", full)
+        self._announcer.status_written(observed, plan, answer)
 
     async def _clean_up(self, key: Key, raw: Json | None) -> None:
         """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""
@@ -269,3 +245,4 @@ class SandboxController:
         """Drop what is remembered of a sandbox that is gone."""
         self._failures.forget(uid)
         self._observer.forget(uid)
+        self._schedules.forget(uid)

@@ -183,6 +183,7 @@ class SnapshotController:
             quiesced=self._quiescer.result(uid),
             readers=readers,
             awaited=cluster.restores_of(raw)[1],
+            diffs=cluster.diffs.reading(raw),
         )
 
     async def _apply(self, write: Write, key: Key) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from sandkeeper.plan.pod_state import RESTORING, ROLLING_BACK, WAKING, condition
+from sandkeeper.plan.schedule import CONDITION as SNAPSHOTS_UP_TO_DATE
 from sandkeeper.plan.writes import Create
 
 if TYPE_CHECKING:
@@ -64,6 +65,20 @@ def newly_full(before: Json, after: Json) -> str:
     """
     was, now = (condition({"status": each}, "WorkspaceFull") for each in (before, after))
     return "" if was else str(now.get("message", ""))
+
+
+def newly_uncopied(before: Json, after: Json) -> tuple[str, str]:
+    """Reason and sentence about a schedule that just ceased to make copies; empty where it did not.
+
+    Parameters
+    ----------
+    before, after
+        The whole status.
+    """
+    was, now = (condition({"status": each}, SNAPSHOTS_UP_TO_DATE) for each in (before, after))
+    if now.get("status") != "False" or was.get("reason") == now["reason"]:
+        return "", ""
+    return str(now["reason"]), str(now["message"])
 
 
 def lost_workspace(observed: Observed, write: Write) -> str:

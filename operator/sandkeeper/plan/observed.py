@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.enforcement import Verdict
     from sandkeeper.plan.packing import PackResult
+    from sandkeeper.plan.pod_state import PodState
     from sandkeeper.plan.storage_classes import StorageClasses
     from sandkeeper.plan.user_namespace import NodeSupport
     from sandkeeper.plan.volume_usage import VolumeUsage
@@ -168,6 +169,12 @@ class Observed:
         How full the workspace's volume is; None where nobody measured it.
     used_at
         When a client last used the sandbox, as its annotation says; at most when that was first seen.
+    snapshots
+        SandboxSnapshots of the sandbox.
+    snapshots_in_use
+        Names of those that the workspace of a sandbox is still to be made from.
+    snapshot_refusal
+        What the API server said when the schedule's last snapshot was to be made, and when that is tried again.
     """
 
     sandbox: Sandbox
@@ -195,3 +202,6 @@ class Observed:
     usage: Usage | None = None
     used_at: datetime | None = None
     volume: VolumeUsage | None = None
+    snapshots: tuple[Json, ...] = ()
+    snapshots_in_use: frozenset[str] = frozenset()
+    snapshot_refusal: PodState | None = None

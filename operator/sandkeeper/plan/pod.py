@@ -18,11 +18,13 @@ from sandkeeper.api.names import (
     claim_name,
     pod_name,
 )
+from sandkeeper.plan.git import add_repository, give_room
 from sandkeeper.plan.guest import (
     bring_guest,
     guest_annotation,
     guest_command,
     guest_mounts,
+    has_programs,
     is_guided,
 )
 from sandkeeper.plan.node_affinity import keeping_off
@@ -97,6 +99,7 @@ def sandbox_pod(
     # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
     # guest has work is what it found there: none of them is rendering.
     spec["containers"][0]["resources"] = environment.resources.to_json()
+    give_room(spec, environment)
     limit_shared_memory(spec["volumes"], environment)
     _place(spec, avoided, user_namespace=user_namespace)
     return {
@@ -149,7 +152,7 @@ def template_keys(environment: Environment) -> dict[str, str]:
 
 def _rendering(spec: Json, environment: Environment, settings: Settings) -> str:
     parts = {"spec": spec, "labels": dict(settings.pod_labels), "notes": dict(settings.pod_annotations)}
-    return _hash({**parts, "guest": settings.guest.image} if is_guided(environment) else parts)
+    return _hash({**parts, "guest": settings.guest.image} if has_programs(environment) else parts)
 
 
 def _pod_spec(name: str, environment: Environment, settings: Settings, volume: Volume) -> Json:
@@ -167,6 +170,7 @@ def _pod_spec(name: str, environment: Environment, settings: Settings, volume: V
     if environment.security.runtime_class_name:
         spec["runtimeClassName"] = environment.security.runtime_class_name
     spec.update(environment.pod_template.spec.to_json())
+    add_repository(spec, name, environment, settings.guest)
     return spec
 
 
@@ -179,7 +183,7 @@ def _container(environment: Environment, settings: Settings, volume: Volume) -> 
         "volumeMounts": [*volume_mounts(environment), *guest_mounts(environment)],
     }
     if is_guided(environment):
-        container["command"] = guest_command(environment, settings.guest, volume.reinstall)
+        container["command"] = guest_command(environment, settings.guest, reinstall=volume.reinstall)
     else:
         container["args"] = list(environment.args or ())
     env = [variable.to_json() for variable in environment.env]

@@ -33,9 +33,9 @@ def pod_security_context(environment: Environment) -> Json:
     context: Json = {"seccompProfile": {"type": "RuntimeDefault"}}
     if not environment.security.root:
         context |= {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER}
-    if environment.workspace.persistent or not environment.security.root:
-        # A new volume belongs to root, and an image may run as another user of its own. One that has the group already
-        # is not walked through at every start.
+    if environment.workspace.persistent or environment.git or not environment.security.root:
+        # A new volume, a checkout and a Secret belong to root, and an image may run as another user of its own. A
+        # volume that has the group already is not walked through at every start.
         context |= {"fsGroup": USER, "fsGroupChangePolicy": "OnRootMismatch"}
     return context
 

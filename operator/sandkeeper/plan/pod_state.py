@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from sandkeeper.api.names import GUEST_CONTAINER
+
 Json = dict[str, Any]
 
 WAKING: Final = "Waking"
@@ -160,6 +162,8 @@ def _held_up(status: Json) -> PodState | None:
 
 
 def _uncopied(status: Json) -> PodState | None:
+    if status["name"] != GUEST_CONTAINER:
+        return None
     failed = (status.get("state", {}).get("terminated") or {}).get("exitCode", 0) or status.get("restartCount")
     return PodState("Failed", f"Copying the guest failed; {restarts(status)}.", wrong=True) if failed else None
 

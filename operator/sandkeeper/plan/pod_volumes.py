@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+PROGRAMS: Final = "/.sandkeeper/bin"
+"""Where a sandbox has the programs of the guest's image."""
 WORKSPACE_VOLUME: Final = "workspace"
 WORKSPACE_SUB_PATH: Final = "workspace"
 """Directory of a claim's volume that is mounted: a file system's own ``lost+found`` stays out of sight."""
@@ -41,14 +43,17 @@ def volumes(claim: str, environment: Environment) -> list[Json]:
 
 def volume_mounts(environment: Environment) -> list[Json]:
     """Render where the container has the volumes."""
-    workspace = {"name": WORKSPACE_VOLUME, "mountPath": environment.workspace.path}
-    if environment.workspace.persistent:
-        workspace["subPath"] = WORKSPACE_SUB_PATH
     return [
-        workspace,
+        workspace_mount(environment, environment.workspace.path),
         {"name": _SHARED_MEMORY_VOLUME, "mountPath": SHARED_MEMORY},
         *({"name": name, "mountPath": path} for name, path in _writable(environment).items()),
     ]
+
+
+def workspace_mount(environment: Environment, path: str) -> Json:
+    """Render where a container has the workspace."""
+    mount = {"name": WORKSPACE_VOLUME, "mountPath": path}
+    return mount | {"subPath": WORKSPACE_SUB_PATH} if environment.workspace.persistent else mount
 
 
 def limit_shared_memory(volumes: list[Json], environment: Environment) -> None:

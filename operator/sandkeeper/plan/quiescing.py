@@ -5,7 +5,7 @@ Only a guest can be asked to. Where none can be, the copy is what a power failur
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import GUEST_ANNOTATION
 from sandkeeper.plan.lifecycle import asleep_since
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from sandkeeper.plan.writes import Write
 
 Json = dict[str, Any]
+
+
+_TRIED_AGAIN: Final = frozenset({"Failed", "Conflict", "QuotaExceeded", "PolicyDenied"})
+"""What may be said of an attempt once it has begun."""
 
 
 def to_await(observed: ObservedSnapshot) -> SnapshotState | None:
@@ -45,11 +49,12 @@ def to_await(observed: ObservedSnapshot) -> SnapshotState | None:
 
 def quiescing(observed: ObservedSnapshot) -> SnapshotState:
     """State while a sandbox is quiesced: a failure stays told until another attempt has ended."""
-    said, result = observed.said, observed.quiesced
-    if said.get("reason") == QUIESCING:
+    said = observed.said
+    reason = said.get("reason")
+    if reason == QUIESCING:
         return SnapshotState(QUIESCING, said["message"])
-    if said.get("reason") == "Failed" and result is not None and result.reason:
-        return SnapshotState("Failed", said["message"], wrong=True)
+    if observed.started and reason in _TRIED_AGAIN:
+        return SnapshotState(reason, said["message"], wrong=True)
     return SnapshotState(QUIESCING, f"Sandbox {observed.sandbox_name} is being brought onto its volume.")
 
 

@@ -25,6 +25,7 @@ from sandkeeper.plan.pod import Volume, sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
 from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
 from sandkeeper.plan.rollback import Rollback, beside, rollback_of, runs, settle, swap
+from sandkeeper.plan.schedule import plan_copies
 from sandkeeper.plan.sleep import end, fall_asleep
 from sandkeeper.plan.start import postponed, worded
 from sandkeeper.plan.status import status_of
@@ -57,12 +58,15 @@ class Plan:
         Merge patch of the status; empty where nothing is to be written.
     look_again
         When time alone may change the decision.
+    copies
+        SandboxSnapshots to make and to delete, for the schedule; what becomes of them changes nothing else.
     """
 
     state: PodState
     writes: tuple[Write, ...] = ()
     status: Json = field(default_factory=dict)
     look_again: datetime | None = None
+    copies: tuple[Write, ...] = ()
 
 
 def pause_after(failures: int) -> timedelta:
@@ -126,12 +130,13 @@ def finish(
         # Clients wait for a ready pod, whatever is the matter beside it.
         state = replace(state, running=True)
     state = worded(observed, life, state, writes, now)
-    wait = postponed(observed, state, now)
-    look_again = min(filter(None, (wait, state.look_again, life.look_again)), default=None)
+    wait, copying = postponed(observed, state, now), plan_copies(observed, life, now)
+    moments = (wait, state.look_again, life.look_again, copying.look_again)
+    look_again = min(filter(None, moments), default=None)
     if wait or (life.phase is Phase.ENDED and life.deletes):
-        return Plan(state, writes, {}, look_again)
-    status = status_of(observed, environment, life, state, late, now)
-    return Plan(state, writes, merge_patch(observed.status, status), look_again)
+        return Plan(state, writes, {}, look_again, copying.writes)
+    status = status_of(observed, environment, life, state, late, copying, now)
+    return Plan(state, writes, merge_patch(observed.status, status), look_again, copying.writes)
 
 
 def _runs(observed: Observed) -> bool:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import (
     ACTIVITY_ANNOTATION,
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
+    DIFF_KIND,
     FENCE_KIND,
+    GUEST_CONTAINER,
     MOMENT_ANNOTATION,
     SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
     WIDENS_ANNOTATION,
+    WORKTREE_CONTAINER,
 )
-from sandkeeper.plan.guest import INIT_CONTAINER
+from sandkeeper.plan.diff_pod import DIFF_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 Json = dict[str, Any]
 
@@ -29,7 +35,7 @@ _SANDBOX_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP", "startTime")
-_CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState", "started")
+_CONTAINER_STATUS: Final = ("name", "image", "imageID", "restartCount", "state", "lastState", "started")
 _TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending", "PodReadyToStartContainers"})
 _CLAIM_METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp",
@@ -43,6 +49,8 @@ _SNAPSHOT_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp", "labels",
     "finalizers", "ownerReferences",
 )  # fmt: skip
+_OURS: Final = frozenset({CONTAINER, DIFF_CONTAINER})
+_BEFORE: Final = frozenset({GUEST_CONTAINER, WORKTREE_CONTAINER})
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
@@ -61,14 +69,14 @@ def slim_pod(pod: Json) -> Json:
             "conditions": [
                 _picked(each, _CONDITION) for each in status.get("conditions") or () if each["type"] in _TELLING
             ],
-            "initContainerStatuses": _statuses(status, "initContainerStatuses", INIT_CONTAINER),
-            "containerStatuses": _statuses(status, "containerStatuses", CONTAINER),
+            "initContainerStatuses": _statuses(status, "initContainerStatuses", _BEFORE),
+            "containerStatuses": _statuses(status, "containerStatuses", _OURS),
         },
     }
 
 
-def _statuses(status: Json, kind: str, name: str) -> list[Json]:
-    return [_picked(each, _CONTAINER_STATUS) for each in status.get(kind) or () if each["name"] == name]
+def _statuses(status: Json, kind: str, names: AbstractSet[str]) -> list[Json]:
+    return [_picked(each, _CONTAINER_STATUS) for each in status.get(kind) or () if each["name"] in names]
 
 
 def slim_service(service: Json) -> Json:
@@ -113,6 +121,16 @@ def slim_snapshot(snapshot: Json) -> Json:
         "metadata": _picked(snapshot["metadata"], _SNAPSHOT_METADATA),
         "spec": snapshot.get("spec", {}),
         "status": snapshot.get("status", {}),
+    }
+
+
+def slim_diff(diff: Json) -> Json:
+    """Keep of a SandboxDiff its spec and its status, and of the metadata what tells which one."""
+    return {
+        "kind": DIFF_KIND,
+        "metadata": _picked(diff["metadata"], _SANDBOX_METADATA),
+        "spec": diff.get("spec", {}),
+        "status": diff.get("status", {}),
     }
 
 
@@ -204,5 +222,5 @@ def _picked(obj: Json, names: tuple[str, ...]) -> Json:
 
 
 def _not_ours(container: Json) -> bool:
-    """Sort key that puts the sandbox's own container before any that was injected."""
-    return bool(container["name"] != CONTAINER)
+    """Sort key that puts our own container before any that was injected."""
+    return container["name"] not in _OURS

@@ -57,7 +57,7 @@ def plan_snapshot(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
     expires_at = expiry(observed)
     if expires_at and now >= expires_at:
         return SnapshotPlan(SnapshotState("Expired", "It is being deleted."), (Delete(observed.raw),))
-    if _is_held(observed) and not (observed.readers or observed.awaited):
+    if _is_held(observed) and not (observed.readers or observed.awaited or observed.diffs):
         # The status is written on the version that this makes.
         return SnapshotPlan(SnapshotState("Released", ""), (_release(observed),), look_again=now)
     state, writes = _decide(observed, now)
@@ -151,7 +151,7 @@ def _take(observed: ObservedSnapshot, now: datetime) -> _Decision:
 def _said_before(observed: ObservedSnapshot) -> SnapshotState:
     """State of a snapshot whose copy begins: what was said first, unless that was trouble."""
     said = observed.said
-    if said["reason"] == QUIESCING:
+    if said.get("reason") == QUIESCING:
         return SnapshotState(QUIESCING, said["message"])
     return SnapshotState("Copying", f"The workspace of Sandbox {observed.sandbox_name} is being copied.")
 
@@ -226,8 +226,11 @@ def _end(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
     deleted = observed.snapshot.metadata.deletion_timestamp or now
     begins = deleted + _RESTORE_BEGINS
     waits_for = observed.readers or (observed.awaited if now < begins else ())
-    if not waits_for:
+    if not waits_for and not observed.diffs:
         return SnapshotPlan(SnapshotState("Deleting", "It was deleted."), (_release(observed),))
-    message = f"It was deleted, is being restored by Sandbox {', '.join(waits_for[:5])}, and goes once that is done."
-    state = SnapshotState("Deleting", message, look_again=None if observed.readers else begins)
+    restored, copied = ", ".join(waits_for[:5]), ", ".join(observed.diffs[:5])
+    how = f"restored by Sandbox {restored}" if waits_for else f"copied for SandboxDiff {copied}"
+    message = f"It was deleted, is being {how}, and goes once that is done."
+    awaits = waits_for and not observed.readers
+    state = SnapshotState("Deleting", message, look_again=begins if awaits else None)
     return finish(observed, state, (), now)

@@ -96,6 +96,8 @@ class ObservedSnapshot:
         Sandboxes with a claim that is being made from this snapshot.
     awaited
         Sandboxes that are to be made from it and have no claim of it yet.
+    diffs
+        SandboxDiffs that it is being copied for.
     """
 
     snapshot: SandboxSnapshot
@@ -113,6 +115,7 @@ class ObservedSnapshot:
     quiesced: PackResult | None = None
     readers: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
+    diffs: tuple[str, ...] = ()
 
     @property
     def status(self) -> Json:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.quantities import parsed
 from sandkeeper.plan.claim import expands, is_smaller
 from sandkeeper.plan.claim_state import capacity, is_bound, is_going, requested
+from sandkeeper.plan.git_state import missing_secret
 from sandkeeper.plan.origin import Awaited, origin_of
 from sandkeeper.plan.pod_state import PodState, condition, is_ready, parse_time
 from sandkeeper.plan.workspace_choice import pods_claim, target_name, workspaces
@@ -34,9 +35,18 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
     state
         What the pod says.
     """
-    pod, claim = observed.pod, observed.claim
-    if pod is None or "deletionTimestamp" in pod["metadata"] or not environment.workspace.persistent:
+    pod = observed.pod
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
         return state
+    if environment.workspace.persistent:
+        return _state_with_claim(observed, environment, pod, state, now)
+    return _mounted_late(observed, environment, pod, state, now) if _has_secret(environment) else state
+
+
+def _state_with_claim(
+    observed: Observed, environment: Environment, pod: Json, state: PodState, now: datetime
+) -> PodState:
+    claim = observed.claim
     if claim is None:
         return _lost(observed, state) if pod["spec"].get("nodeName") else state
     if is_going(claim):
@@ -45,7 +55,7 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
         return replace(state, reason="VolumeLost", message=_without_volume(claim), wrong=True, at_rest=False)
     if is_ready(pod):
         return state
-    return _awaited(observed, claim, pod, state, now)
+    return _awaited(observed, environment, claim, pod, state, now)
 
 
 def must_stay(observed: Observed) -> bool:
@@ -81,14 +91,14 @@ def outdated_volume(claim: Json | None, environment: Environment, classes: Stora
 def worth_asking(observed: Observed, now: datetime) -> Json | None:
     """Object whose Events may tell why a volume is long in coming; None where nothing is late."""
     pod, claim = observed.pod, observed.claim
-    if pod is None or claim is None or "deletionTimestamp" in pod["metadata"]:
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
         return None
-    beside = _made_beside(observed, claim)
+    beside = _made_beside(observed, claim) if claim is not None else None
     if beside is not None:
         return beside if now >= _patience_ends(beside) else None
     if is_ready(pod):
         return None
-    if claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim):
+    if claim is not None and claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim):
         return claim
     return pod if _mounting(pod) and now >= _mounting_late(pod) else None
 
@@ -101,7 +111,13 @@ def _made_beside(observed: Observed, claim: Json) -> Json | None:
     return None if target is claim or is_bound(target) or is_going(target) else target
 
 
-def _awaited(observed: Observed, claim: Json, pod: Json, state: PodState, now: datetime) -> PodState:
+def _has_secret(environment: Environment) -> bool:
+    return environment.git is not None and environment.git.credentials_secret is not None
+
+
+def _awaited(
+    observed: Observed, environment: Environment, claim: Json, pod: Json, state: PodState, now: datetime
+) -> PodState:
     scheduled = condition(pod, "PodScheduled")
     message = scheduled.get("message", "") if scheduled.get("status") == "False" else ""
     if message and "volume" not in message.lower():
@@ -112,7 +128,7 @@ def _awaited(observed: Observed, claim: Json, pod: Json, state: PodState, now: d
     if "persistentvolumeclaim" in message.lower():
         # The volume has come, and the scheduler is about to look again.
         return PodState("Starting", "The volume is there; waiting for a node.")
-    return _mounted_late(observed, pod, state, now)
+    return _mounted_late(observed, environment, pod, state, now)
 
 
 def awaited_volume(observed: Observed, claim: Json, message: str, now: datetime) -> PodState:
@@ -138,7 +154,7 @@ def awaited_volume(observed: Observed, claim: Json, message: str, now: datetime)
     return PodState("VolumePending", text, wrong=True, look_again=now + _ASK_AGAIN)
 
 
-def _mounted_late(observed: Observed, pod: Json, state: PodState, now: datetime) -> PodState:
+def _mounted_late(observed: Observed, environment: Environment, pod: Json, state: PodState, now: datetime) -> PodState:
     if state.wrong or not _mounting(pod):
         return state
     late = _mounting_late(pod)
@@ -146,6 +162,9 @@ def _mounted_late(observed: Observed, pod: Json, state: PodState, now: datetime)
         return replace(state, look_again=late)
     if not observed.volume_news:
         return replace(state, look_again=now + _ASK_AGAIN)
+    missing = missing_secret(observed.volume_news, environment.git)
+    if missing:
+        return replace(missing, look_again=now + _ASK_AGAIN)
     text = f"The volume is not mounted on node {pod['spec']['nodeName']}: {observed.volume_news.rstrip('.')}."
     return PodState("VolumeMountFailed", text, wrong=True, look_again=now + _ASK_AGAIN)
 

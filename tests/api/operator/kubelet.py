@@ -1,7 +1,7 @@
 """A kubelet and scheduler in one that runs nothing: it binds every pod to its node and says that it is ready.
 
-A test that wants something else to happen to the pods of its namespace takes them into its own hands. Canaries end with
-the answers that a test gives them.
+A test that wants something else to happen to the pods of its namespace takes them into its own hands. Canaries
+and the pods of diffs end with the answers that a test gives them.
 """
 
 import itertools
@@ -19,6 +19,8 @@ from sandkeeper.runtime.resource import LEASES, NODES, PODS
 
 _ROUND_SECONDS = 3
 DIGEST = "sha256:" + "5a" * 32
+_NOTHING = dict.fromkeys(("added", "changed", "deleted", "bytesAdded", "bytesDeleted"), 0)
+UNCHANGED = json.dumps({"workspace": _NOTHING, "system": _NOTHING, "unread": 0})
 
 
 class Kubelet:
@@ -30,6 +32,8 @@ class Kubelet:
         self._by_hand: set[str] = set()
         self.answers: dict[str, list[str] | None] = {}
         """What a part of a canary reached, by its name; None while it is still trying."""
+        self.comparisons: dict[str, tuple[int, str]] = {}
+        """Exit code and message of the pods of diffs, by their namespace; where it is absent, nothing changed."""
         self._addresses = itertools.count(1)
         self._ended = Event()
         self._thread = Thread(target=self._tend_all, name=f"kubelet of {node}")
@@ -113,15 +117,18 @@ class Kubelet:
 
     def _start(self, pod: Json) -> None:
         part = pod["metadata"]["name"].removeprefix("sandkeeper-canary-").rpartition("-")[0]
-        if pod["spec"]["containers"][0].get("args", [""])[0] != "probe":
+        if pod["metadata"]["name"].startswith("sandkeeper-diff-"):
+            self.report(pod, self._exited(pod, *self.comparisons.get(pod["metadata"]["namespace"], (0, UNCHANGED))))
+        elif pod["spec"]["containers"][0].get("args", [""])[0] != "probe":
             self.report_running(pod)
         elif (reached := self.answers.get(part)) is not None:
-            self.report(pod, self._answered(pod, reached))
+            self.report(pod, self._exited(pod, 0, json.dumps({"reached": reached})))
 
-    def _answered(self, pod: Json, reached: list[str]) -> Json:
-        ended = {"exitCode": 0, "reason": "Completed", "message": json.dumps({"reached": reached})}
+    def _exited(self, pod: Json, code: int, message: str) -> Json:
+        ended = {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}
         state = {"terminated": ended | {"startedAt": _now(fraction=False), "finishedAt": _now(fraction=False)}}
-        return {"phase": "Succeeded", "containerStatuses": [self._container(pod) | {"ready": False, "state": state}]}
+        phase = "Failed" if code else "Succeeded"
+        return {"phase": phase, "containerStatuses": [self._container(pod) | {"ready": False, "state": state}]}
 
     def _running(self, pod: Json) -> Json:
         address = f"10.1.{next(self._addresses) % 65536 // 256}.{next(self._addresses) % 256}"

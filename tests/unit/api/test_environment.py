@@ -28,6 +28,7 @@ PINNED = ("8bfb997a369aaafa", "e8b55a550090e6ab")
         {"args": []},
         {"workingDir": "/srv"},
         {"env": [{"name": "A"}]},
+        {"git": {"repository": "https://git.example.com/app"}},
         {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
         {"workspace": {"path": "/data"}},
         {"workspace": {"keepPackages": False}},

@@ -8,6 +8,8 @@ import pytest
 from sandkeeper.api.names import (
     CANARY_PREFIX,
     CHILD_PREFIX,
+    DIFF_LABEL,
+    DIFF_PREFIX,
     FENCE_NAME,
     FORK_LABEL,
     GROUP,
@@ -50,11 +52,11 @@ def test_they_use_the_names_that_the_operator_gives(policies: list[dict[str, Any
     said = "\n".join(expressions(policy) for policy in policies)
 
     keys = set(re.findall(rf"{re.escape(LABEL_PREFIX)}[-a-z]*", said))
-    starts = set(re.findall(r"\['(sbx-)', '(sandkeeper-canary-)'\]", said))
+    starts = set(re.findall(r"\[('sbx-', .*?'sandkeeper-canary-')\]", said))
 
-    made = {SCHEDULED_LABEL, FORK_LABEL}
+    made = {SCHEDULED_LABEL, FORK_LABEL, DIFF_LABEL}
     assert keys == made | {LABEL_PREFIX, RETAINED_LABEL, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
-    assert starts == {(CHILD_PREFIX, CANARY_PREFIX)}
+    assert {tuple(re.findall("[-a-z]+", each)) for each in starts} == {(CHILD_PREFIX, DIFF_PREFIX, CANARY_PREFIX)}
     assert f"'{FENCE_NAME}'" in said
     assert f"in [{list(PACK_COMMAND)}, {list(QUIESCE_COMMAND)}]" in said
     assert f".orValue('') == '{CONTAINER}'" in said

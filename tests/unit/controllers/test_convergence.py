@@ -18,7 +18,7 @@ MISHAPS = [
 ]  # fmt: skip
 PAUSES = st.sampled_from([0.0, 0.5, 4.0, 15.0])
 STEPS = st.lists(
-    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 13)), min_size=1, max_size=12
+    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 14)), min_size=1, max_size=12
 )
 
 

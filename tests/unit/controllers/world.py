@@ -59,6 +59,7 @@ SPECS: list[Json] = [
     {"source": {"snapshotRef": {"name": "one"}, "revision": "2"}, "ports": [{"name": "http", "port": 8080}]},
     {"source": {"snapshotRef": {"name": "two"}}, "workspace": {"reclaimPolicy": "Retain"}},
     {"source": {"snapshotRef": {"name": "two"}, "revision": "2"}, "lifecycle": {"state": "Sleeping"}},
+    {"snapshots": {"schedule": "*/10 * * * *", "keepLast": 2}},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
@@ -72,7 +73,8 @@ class World:
     def __init__(self, seed: int = 0, *, rate: float = 0.0, latency: float = 0.0) -> None:
         self.server = FakeApiServer(virtual_time.seconds)
         self.faults = Faults(Random(seed), rate, latency)
-        self._node = asyncio.create_task(FakeNode(self.server, Random(seed)).run())
+        self.node = FakeNode(self.server, Random(seed))
+        self._node = asyncio.create_task(self.node.run())
         self.replica = Replica(self.server, self.faults)
 
     def take_copies(self) -> None:

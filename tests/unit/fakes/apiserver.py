@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-_CONDITIONED = frozenset({"Sandbox", "SandboxSnapshot"})
+_CONDITIONED = frozenset({"Sandbox", "SandboxSnapshot", "SandboxDiff"})
 _WITH_STATUS = _CONDITIONED | {"Pod", "Node", "PersistentVolumeClaim"}
 _PENDING = {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": ""}]}
 

@@ -18,6 +18,9 @@ CLASS: Json = {
     "provisioner": "example.com/disks",
     "allowVolumeExpansion": True,
 }
+_NOTHING = dict.fromkeys(("added", "changed", "deleted", "bytesAdded", "bytesDeleted"), 0)
+UNCHANGED = json.dumps({"workspace": _NOTHING, "unread": 0})
+"""What a diff says of two volumes that are the same."""
 _PROTECTION = "kubernetes.io/pvc-protection"
 
 
@@ -36,6 +39,8 @@ class FakeNode:
         self._pace = pace
         self.answers: dict[str, list[str] | None] = {}
         """What a part of a canary reaches, by its name; None while it is still trying."""
+        self.compared: tuple[int, str] | None = (0, UNCHANGED)
+        """Exit code and message of the pods of diffs; None while they are at work."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -80,6 +85,9 @@ class FakeNode:
             self._server.replace_status(
                 PODS, pod, {"phase": "Pending", "conditions": scheduled}, spec={"nodeName": NODE}
             )
+        elif pod["metadata"]["name"].startswith("sandkeeper-diff-"):
+            if self.compared and pod["status"]["phase"] == "Pending":
+                self._server.replace_status(PODS, pod, compared(*self.compared))
         elif pod["status"]["phase"] == "Pending" and "probe" not in pod["spec"]["containers"][0].get("args", ()):
             self._server.replace_status(PODS, pod, running(pod))
         elif pod["status"]["phase"] == "Pending":
@@ -93,6 +101,12 @@ def _uses(pod: Json, claim: Json) -> bool:
     names = {each.get("persistentVolumeClaim", {}).get("claimName") for each in pod["spec"].get("volumes", ())}
     taken = "nodeName" in pod["spec"] and pod["status"]["phase"] not in {"Failed", "Succeeded"}
     return taken and claim["metadata"]["name"] in names
+
+
+def compared(code: int, message: str) -> Json:
+    """Status of a pod of a diff that has ended."""
+    container = {"name": "diff", "state": {"terminated": {"exitCode": code, "message": message}}}
+    return {"phase": "Failed" if code else "Succeeded", "containerStatuses": [container]}
 
 
 def answered(reached: list[str]) -> Json:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandkeeper.api.resolve import resolve
+from sandkeeper.plan.guest import guest_command
 from sandkeeper.plan.observed import GuestSettings, Settings
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.user_namespace import NodeSupport
@@ -101,6 +102,15 @@ def test_the_guest_is_told_to_keep_what_changes_where_it_can() -> None:
 
 def test_the_guest_is_told_where_the_volume_is_that_it_syncs() -> None:
     assert told(container(workspace={"path": "/home/agent"}))["workspace"] == "/home/agent"
+
+
+def test_the_guest_is_told_to_trust_no_pack_but_under_a_mark_where_it_keeps_any() -> None:
+    kept, lost = (resolve(sandbox(**spec).spec) for spec in (KEPT, LOST))
+    command = guest_command(kept, GuestSettings(), reinstall="0123abcd")
+
+    assert told({"command": command})["reinstall"] == "0123abcd"
+    assert "reinstall" not in told({"command": guest_command(kept, GuestSettings())})
+    assert "reinstall" not in told({"command": guest_command(lost, GuestSettings(), reinstall="0123abcd")})
 
 
 @pytest.mark.parametrize("without", [{"root": False}, {"writablePaths": ["/srv"]}])

@@ -58,8 +58,8 @@ def reaching(field: str) -> str:
         ),
         pytest.param(
             pod("next"),
-            'metadata.name: "next" begins with neither sbx- nor sandkeeper-canary-, as every Pod that the operator of '
-            "Sandkeeper makes does",
+            'metadata.name: "next" begins with none of sbx-, sandkeeper-diff- and sandkeeper-canary-, as every Pod '
+            "that the operator of Sandkeeper makes does",
             id="any name",
         ),
         pytest.param(
@@ -67,6 +67,12 @@ def reaching(field: str) -> str:
             "metadata.labels: Pod sbx-next lacks sandkeeper.dev/role=sandbox, by which the fence selects every Pod "
             "that the operator of Sandkeeper makes",
             id="outside of the fence",
+        ),
+        pytest.param(
+            pod("sandkeeper-diff-x", {"sandkeeper.dev/diff": "x"}),
+            "metadata.labels: Pod sandkeeper-diff-x lacks sandkeeper.dev/role=sandbox, by which the fence selects "
+            "every Pod that the operator of Sandkeeper makes",
+            id="unfenced diff",
         ),
         pytest.param(
             pod("sandkeeper-canary-control-0", {"sandkeeper.dev/canary": "x"}),

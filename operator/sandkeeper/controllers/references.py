@@ -1,0 +1,29 @@
+"""Which other objects an object speaks of, by the names under which stores find it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandkeeper.api.names import SANDBOX_LABEL
+from sandkeeper.plan.made_from import note_of
+
+if TYPE_CHECKING:
+    from sandkeeper.runtime.resource import Json
+
+
+def source_of(sandbox: Json) -> tuple[str, ...]:
+    """Name what the workspace of a sandbox is made from, as ``snapshotRef/NAME``; nothing where it begins empty."""
+    source = sandbox["spec"].get("source") or {}
+    return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
+
+
+def claim_refers(claim: Json) -> tuple[str, ...]:
+    """Name the sandbox whose a claim is, and as ``snapshotRef/NAME`` what it is made from."""
+    source = note_of(claim).get("snapshot")
+    return (*sandbox_of(claim), f"snapshotRef/{source}") if source else sandbox_of(claim)
+
+
+def sandbox_of(child: Json) -> tuple[str, ...]:
+    """Name the sandbox whose a child is; nothing for what is none's."""
+    name = child["metadata"].get("labels", {}).get(SANDBOX_LABEL)
+    return (name,) if name else ()
