@@ -26,6 +26,7 @@ from sandkeeper.plan.node_affinity import keeping_off
 from sandkeeper.plan.ownership import owner_reference
 from sandkeeper.plan.pod_security import container_security_context, pod_security_context
 from sandkeeper.plan.pod_volumes import limit_shared_memory, volume_mounts, volumes
+from sandkeeper.plan.secrets import environment_variables, secret_mounts, secret_volumes, whole_secrets
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -130,7 +131,7 @@ def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
         "restartPolicy": "Always",
         "securityContext": pod_security_context(environment),
         "containers": [_container(environment, settings)],
-        "volumes": volumes(name, environment),
+        "volumes": [*volumes(name, environment), *secret_volumes(environment)],
     }
     if settings.priority_class:
         spec["priorityClassName"] = settings.priority_class
@@ -146,17 +147,19 @@ def _container(environment: Environment, settings: Settings) -> Json:
         "image": environment.image,
         "workingDir": environment.working_dir,
         "securityContext": container_security_context(environment),
-        "volumeMounts": [*volume_mounts(environment), *guest_mounts(environment)],
+        "volumeMounts": [*volume_mounts(environment), *secret_mounts(environment), *guest_mounts(environment)],
     }
     if is_guided(environment):
         container["command"] = guest_command(environment, settings.guest)
     else:
         container["args"] = list(environment.args or ())
-    env = [variable.to_json() for variable in environment.env]
+    env, env_from = environment_variables(environment), whole_secrets(environment)
     if environment.security.home_is_workspace and not any(variable["name"] == "HOME" for variable in env):
         env.insert(0, {"name": "HOME", "value": environment.workspace.path})
     if env:
         container["env"] = env
+    if env_from:
+        container["envFrom"] = env_from
     return container
 
 

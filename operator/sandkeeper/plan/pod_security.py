@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sandkeeper.plan.secrets import has_files
+
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
 
@@ -33,9 +35,9 @@ def pod_security_context(environment: Environment) -> Json:
     context: Json = {"seccompProfile": {"type": "RuntimeDefault"}}
     if not environment.security.root:
         context |= {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER}
-    if environment.workspace.persistent or not environment.security.root:
-        # A new volume belongs to root, and an image may run as another user of its own. One that has the group already
-        # is not walked through at every start.
+    if environment.workspace.persistent or has_files(environment) or not environment.security.root:
+        # A new volume and a Secret belong to root, and an image may run as another user of its own. A volume that has
+        # the group already is not walked through at every start.
         context |= {"fsGroup": USER, "fsGroupChangePolicy": "OnRootMismatch"}
     return context
 

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from sandkeeper.plan.secrets import missing_variable
+
 Json = dict[str, Any]
 
+SECRET_MISSING: Final = "SecretMissing"  # noqa: S105
 NODE_LOST_AFTER: Final = timedelta(seconds=30)
 """Beyond the deadline that the pod was given to end; kubelets report the end within a few seconds."""
 
@@ -148,8 +151,8 @@ def _held_up(status: Json) -> PodState | None:
     if reason in _IMAGE_REASONS:
         return PodState("ImagePullFailed", _pull_message(status["image"], reason, message), wrong=True)
     if reason == "CreateContainerConfigError":
-        missing = "SecretMissing" if "secret" in message.lower() else "ConfigMissing"
-        return PodState(missing, _sentence(message), wrong=True)
+        missing = SECRET_MISSING if "secret" in message.lower() else "ConfigMissing"
+        return PodState(missing, missing_variable(message) or _sentence(message), wrong=True)
     if reason in _CREATE_REASONS:
         return PodState("Failed", _sentence(f"The container can't be started: {message}"), wrong=True)
     return None

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.names import claim_name
 from sandkeeper.api.quantities import parsed
 from sandkeeper.plan.claim import expands, is_going, is_smaller, requested
-from sandkeeper.plan.pod_state import PodState, condition, is_ready, parse_time
+from sandkeeper.plan.pod_state import SECRET_MISSING, PodState, condition, is_ready, parse_time
+from sandkeeper.plan.secrets import has_files, missing_file
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -32,9 +33,18 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
     state
         What the pod says.
     """
-    pod, claim = observed.pod, observed.claim
-    if pod is None or "deletionTimestamp" in pod["metadata"] or not environment.workspace.persistent:
+    pod = observed.pod
+    if pod is None or "deletionTimestamp" in pod["metadata"]:
         return state
+    if environment.workspace.persistent:
+        return _state_with_claim(observed, environment, pod, state, now)
+    return _mounted_late(observed, environment, pod, state, now) if has_files(environment) else state
+
+
+def _state_with_claim(
+    observed: Observed, environment: Environment, pod: Json, state: PodState, now: datetime
+) -> PodState:
+    claim = observed.claim
     if claim is None:
         return _lost(observed, state) if pod["spec"].get("nodeName") else state
     if is_going(claim):
@@ -43,7 +53,7 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
         return replace(state, reason="VolumeLost", message=_without_volume(claim), wrong=True, at_rest=False)
     if is_ready(pod):
         return state
-    return _awaited(observed, claim, pod, state, now)
+    return _awaited(observed, environment, claim, pod, state, now)
 
 
 def must_stay(observed: Observed) -> bool:
@@ -79,14 +89,16 @@ def outdated_volume(claim: Json | None, environment: Environment, classes: Stora
 def worth_asking(observed: Observed, now: datetime) -> Json | None:
     """Object whose Events may tell why a volume is long in coming; None where nothing is late."""
     pod, claim = observed.pod, observed.claim
-    if pod is None or claim is None or "deletionTimestamp" in pod["metadata"] or is_ready(pod):
+    if pod is None or "deletionTimestamp" in pod["metadata"] or is_ready(pod):
         return None
-    if claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim):
+    if claim is not None and claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim):
         return claim
     return pod if _mounting(pod) and now >= _mounting_late(pod) else None
 
 
-def _awaited(observed: Observed, claim: Json, pod: Json, state: PodState, now: datetime) -> PodState:
+def _awaited(
+    observed: Observed, environment: Environment, claim: Json, pod: Json, state: PodState, now: datetime
+) -> PodState:
     scheduled = condition(pod, "PodScheduled")
     message = scheduled.get("message", "") if scheduled.get("status") == "False" else ""
     if message and "volume" not in message.lower():
@@ -97,7 +109,7 @@ def _awaited(observed: Observed, claim: Json, pod: Json, state: PodState, now: d
     if "persistentvolumeclaim" in message.lower():
         # The volume has come, and the scheduler is about to look again.
         return PodState("Starting", "The volume is there; waiting for a node.")
-    return _mounted_late(observed, pod, state, now)
+    return _mounted_late(observed, environment, pod, state, now)
 
 
 def _pending(observed: Observed, claim: Json, message: str, now: datetime) -> PodState:
@@ -112,7 +124,7 @@ def _pending(observed: Observed, claim: Json, message: str, now: datetime) -> Po
     return PodState("VolumePending", text, wrong=True, look_again=now + _ASK_AGAIN)
 
 
-def _mounted_late(observed: Observed, pod: Json, state: PodState, now: datetime) -> PodState:
+def _mounted_late(observed: Observed, environment: Environment, pod: Json, state: PodState, now: datetime) -> PodState:
     if state.wrong or not _mounting(pod):
         return state
     late = _mounting_late(pod)
@@ -120,6 +132,9 @@ def _mounted_late(observed: Observed, pod: Json, state: PodState, now: datetime)
         return replace(state, look_again=late)
     if not observed.volume_news:
         return replace(state, look_again=now + _ASK_AGAIN)
+    missing = missing_file(observed.volume_news, environment)
+    if missing:
+        return PodState(SECRET_MISSING, missing, wrong=True, look_again=now + _ASK_AGAIN)
     text = f"The volume is not mounted on node {pod['spec']['nodeName']}: {observed.volume_news.rstrip('.')}."
     return PodState("VolumeMountFailed", text, wrong=True, look_again=now + _ASK_AGAIN)
 
