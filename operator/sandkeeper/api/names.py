@@ -44,6 +44,8 @@ GUEST_ANNOTATION: Final = f"{GROUP}/guest"
 GUEST_KEEPS: Final = "keep"
 GUEST_RUNS: Final = "run"
 """On the pod: whether its guest packs what changed, or only runs; absent where there is no guest."""
+SECRETS_ANNOTATION: Final = f"{GROUP}/secrets"
+"""On a pod: the versions of the Secrets that it started with and is replaced for, as JSON; absent for none."""
 WIDENS_ANNOTATION: Final = f"{GROUP}/widens-sandboxes"
 """On a NetworkPolicy, by those who may: "true" says that it opens sandboxes on purpose."""
 

@@ -23,8 +23,10 @@ from sandkeeper.api.names import (
     service_name,
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
+from sandkeeper.controllers.secrets import SecretWatch
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.secrets import noted_secrets
 from sandkeeper.plan.slim import (
     slim_claim,
     slim_fence,
@@ -56,7 +58,7 @@ from sandkeeper.runtime.resource import (
 from sandkeeper.runtime.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sandkeeper.runtime.client import ApiClient
 
@@ -84,6 +86,8 @@ class Cluster:
     ----------
     wake, wake_snapshot
         Called with the key of a Sandbox or a SandboxSnapshot that a change concerns.
+    secrets_watched
+        Whether the operator may see that a Secret changed.
 
     Attributes
     ----------
@@ -91,10 +95,18 @@ class Cluster:
         What it knows of snapshots.
     """
 
-    def __init__(self, client: ApiClient, wake: Callable[[Key], None], wake_snapshot: Callable[[Key], None]) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        wake: Callable[[Key], None],
+        wake_snapshot: Callable[[Key], None],
+        *,
+        secrets_watched: bool = False,
+    ) -> None:
         self._client = client
         self._wake = wake
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
+        self._stores[PODS] = Store(slim_pod, refers=noted_secrets)
         self._stores[CLAIMS] = Store(slim_claim, refers=_sandbox_of)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
         self.copies = Copies(client, self._stores[SANDBOXES], wake, wake_snapshot)
@@ -115,6 +127,9 @@ class Cluster:
         policies = self._stores[NETWORK_POLICIES]
         self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
         self.informers += self.copies.informers
+        self._secrets = SecretWatch(client, self._stores[PODS], wake) if secrets_watched else None
+        if self._secrets:
+            self.informers.append(self._secrets.informer)
 
     def store(self, resource: Resource) -> Store:
         """Store of a kind."""
@@ -143,6 +158,10 @@ class Cluster:
         """The StorageClasses that there are."""
         store = self._stores[STORAGE_CLASSES]
         return StorageClasses({key.name: found for key in store if (found := store.get(key))})
+
+    def secret_versions(self, namespace: str) -> Mapping[str, str]:
+        """Versions of a namespace's Secrets by name; empty where none are watched."""
+        return self._secrets.versions(namespace) if self._secrets else {}
 
     def service(self, sandbox: Key) -> Json | None:
         """Service that has the name of the sandbox's."""

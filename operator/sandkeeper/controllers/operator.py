@@ -64,7 +64,12 @@ class Operator:
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._snapshot_queue: WorkQueue[Key] = WorkQueue()
-        self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add)
+        self._cluster = Cluster(
+            self._client,
+            self._queue.add,
+            self._snapshot_queue.add,
+            secrets_watched=settings.restart_on_secret_change,
+        )
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )

@@ -192,6 +192,7 @@ class SandboxController:
             namespace_verdict=self._proof.namespace(key.namespace),
             policies=self._cluster.foreign_policies(key.namespace),
             used_at=self._uses.last(sandbox, raw, now),
+            secrets=self._cluster.secret_versions(key.namespace),
         )
         return self._with_measurements(observed, pod, key) if pod else observed
 

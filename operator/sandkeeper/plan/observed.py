@@ -66,6 +66,8 @@ class Settings:
         How guests are brought.
     idle
         What counts as idle.
+    secrets_watched
+        Whether the operator may see that a Secret changed.
     """
 
     priority_class: str = ""
@@ -75,6 +77,7 @@ class Settings:
     require_enforcement: bool = False
     guest: GuestSettings = GuestSettings()
     idle: IdleRule = field(default_factory=IdleRule)
+    secrets_watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,8 @@ class Observed:
         What measurements of the pod say; None where there are none.
     volume
         How full the workspace's volume is; None where nobody measured it.
+    secrets
+        Versions of the namespace's Secrets, by name; empty where none are watched.
     used_at
         When a client last used the sandbox, as its annotation says; at most when that was first seen.
     """
@@ -161,3 +166,4 @@ class Observed:
     usage: Usage | None = None
     used_at: datetime | None = None
     volume: VolumeUsage | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)

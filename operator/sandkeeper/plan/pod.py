@@ -26,9 +26,17 @@ from sandkeeper.plan.node_affinity import keeping_off
 from sandkeeper.plan.ownership import owner_reference
 from sandkeeper.plan.pod_security import container_security_context, pod_security_context
 from sandkeeper.plan.pod_volumes import limit_shared_memory, volume_mounts, volumes
-from sandkeeper.plan.secrets import environment_variables, secret_mounts, secret_volumes, whole_secrets
+from sandkeeper.plan.secrets import (
+    environment_variables,
+    secret_mounts,
+    secret_volumes,
+    secrets_annotation,
+    whole_secrets,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.observed import Settings
@@ -51,6 +59,7 @@ def sandbox_pod(
     avoided: tuple[str, ...] = (),
     image_volumes: bool = False,
     work_first: bool = False,
+    secrets: Mapping[str, str] | None = None,
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
@@ -64,12 +73,15 @@ def sandbox_pod(
         Whether the guest comes by one.
     work_first
         Whether the guest installs or unpacks before the sandbox is ready.
+    secrets
+        Versions of the Secrets that are there, by name.
     """
     name = sandbox.metadata.name
     spec = _pod_spec(name, environment, settings)
     _, annotations = template_metadata(environment)
     rendering = _rendering(spec, environment, settings)
     notes = {**settings.pod_annotations, **annotations, **template_keys(environment), **guest_annotation(environment)}
+    notes |= secrets_annotation(environment, secrets or {})
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
     # guest has work is what it found there: none of them is rendering.

@@ -85,6 +85,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         avoided=isolation.avoided,
         image_volumes=by_image_volume(observed),
         work_first=has_work_first(observed, environment),
+        secrets=observed.secrets,
     )
     state, writes = _decide(observed, environment, desired, life, now)
     late = _late(observed, environment, desired) if observed.pod and state.running else None

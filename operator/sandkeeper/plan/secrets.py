@@ -8,9 +8,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
+from sandkeeper.api.names import SECRETS_ANNOTATION
 from sandkeeper.api.secrets import FILES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.secrets import EffectiveSecret
 
@@ -65,6 +70,37 @@ def secret_mounts(environment: Environment) -> list[Json]:
 def has_files(environment: Environment) -> bool:
     """Whether any Secret is mounted."""
     return any(secret.form == FILES for secret in environment.secrets)
+
+
+def secrets_annotation(environment: Environment, versions: Mapping[str, str]) -> dict[str, str]:
+    """Annotation that remembers with which Secrets a pod starts; empty where it is replaced for none.
+
+    Parameters
+    ----------
+    versions
+        Of the Secrets that are there, by name.
+    """
+    noted = {secret.name: versions.get(secret.name, "") for secret in environment.secrets if secret.restarts}
+    return {SECRETS_ANNOTATION: orjson.dumps(noted, option=orjson.OPT_SORT_KEYS).decode()} if noted else {}
+
+
+def noted_secrets(pod: Json) -> dict[str, str]:
+    """Read with which versions of Secrets a pod started, by name, of those that it is replaced for."""
+    try:
+        noted = orjson.loads(pod["metadata"].get("annotations", {}).get(SECRETS_ANNOTATION, "{}"))
+    except orjson.JSONDecodeError:
+        # Whoever breaks the note gets a new pod, and nothing else.
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def changed_secret(pod: Json, desired: Json) -> str:
+    """Name of a Secret that was written since a pod started; empty for none.
+
+    One that is gone is no reason: the pod has what it needs, and another one could not start.
+    """
+    before, after = noted_secrets(pod), noted_secrets(desired)
+    return next((name for name, version in after.items() if version and before.get(name) != version), "")
 
 
 def missing_variable(said: str) -> str:

@@ -120,6 +120,4 @@ def test_what_a_clone_captures_in_turn_has_its_own_secrets_alone() -> None:
 def test_places_that_only_layers_together_bring_into_conflict(fields: dict[str, Any], says: str) -> None:
     environment = resolve(spec(**fields))
 
-    assert (
-        misplaced(environment.secrets, environment.workspace.path, environment.security.writable_paths or ()) == says
-    )
+    assert misplaced(environment.secrets, environment.workspace.path, environment.security.writable_paths or ()) == says
