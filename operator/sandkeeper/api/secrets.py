@@ -20,11 +20,11 @@ _IS_FILES: Final = "has({each}.__as__) && {each}.__as__ == 'Files'"
 _WORKSPACE: Final = "(has(self.workspace) && has(self.workspace.path) ? self.workspace.path : '/workspace')"
 
 
-def _only_as(form: str, field: str, check: str, why: str) -> JsonSchema:
+def _only_as(form: str, field: str, check: str, what: str) -> JsonSchema:
     """Build the rule of a field that means nothing in the other form."""
     return rule(
         f"!has(self.{field}) || ({check})",
-        f"{why}; leave it out, or make it as: {form}",
+        f"is only for {what}; leave it out, or write as: {form}",
         fieldPath=f".{field}",
         reason="FieldValueForbidden",
     )
@@ -35,8 +35,8 @@ class Secret(Model):
 
     model_config = ConfigDict(
         json_schema_extra=checks(
-            _only_as(ENV, "prefix", f"!({_IS_FILES.format(each='self')})", "goes before the names of variables"),
-            _only_as(FILES, "mountPath", _IS_FILES.format(each="self"), "is where files are"),
+            _only_as(ENV, "prefix", f"!({_IS_FILES.format(each='self')})", "variables"),
+            _only_as(FILES, "mountPath", _IS_FILES.format(each="self"), "files"),
         )
     )
 
@@ -119,31 +119,54 @@ def _path(each: str) -> str:
     return f"(has({each}.mountPath) ? {each}.mountPath : '{MOUNT_ROOT}/' + {each}.name)"
 
 
+def _apart(secrets: str, wrong: str, message: str, given: str = "") -> JsonSchema:
+    """Build the rule that no Secret is mounted where something else is.
+
+    Parameters
+    ----------
+    secrets
+        The list.
+    wrong
+        Whether ``one`` of them is.
+    message
+        CEL expression of what comes after the names of those.
+    given
+        Whether there is anything to check.
+    """
+    found = f"{secrets}.filter(one, {_IS_FILES.format(each='one')} && {wrong})"
+    named = f"{found}.map(one, one.name + ' at ' + {_path('one')}).join(', ')"
+    more = {"messageExpression": f"{named} + {message}"}
+    return rule(f"{given}{found}.size() == 0", "must be mounted apart from all else", **more)
+
+
 SECRETS: Final = checks(
-    rule(
-        f"self.all(one, !({_IS_FILES.format(each='one')}) || self.exists_one(other, "
-        f"{_IS_FILES.format(each='other')} && ({_path('other')} + '/').startsWith({_path('one')} + '/')))",
-        "must give each Secret as: Files a mountPath of its own, none of which is below another",
+    _apart(
+        "self",
+        f"self.exists(other, other.name != one.name && {_IS_FILES.format(each='other')} && "
+        f"({_path('other')} + '/').startsWith({_path('one')} + '/'))",
+        "': another Secret is mounted there or below, but each must have a mountPath of its own'",
     ),
     maxItems=32,
 ) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 """For a list of Secrets."""
 
-SECRETS_APART: Final = (
-    rule(
-        "!has(self.secrets) || self.secrets.all(one, !has(one.mountPath) || "
-        f"(!(one.mountPath + '/').startsWith({_WORKSPACE} + '/') "
-        f"&& !({_WORKSPACE} + '/').startsWith(one.mountPath + '/')))",
-        "must be mounted outside of the workspace, and not at a directory above it",
-        fieldPath=".secrets",
-    ),
-    rule(
-        "!has(self.secrets) || !has(self.security) || !has(self.security.writablePaths) || "
-        "self.secrets.all(one, !has(one.mountPath) || !self.security.writablePaths.exists(path, "
-        "(path + '/').startsWith(one.mountPath + '/')))",
-        "must not be mounted at or above one of security.writablePaths, since what is mounted is read-only",
-        fieldPath=".secrets",
-    ),
+SECRETS_APART: Final = tuple(
+    each | {"fieldPath": ".secrets"}
+    for each in (
+        _apart(
+            "self.secrets",
+            f"(({_path('one')} + '/').startsWith({_WORKSPACE} + '/') "
+            f"|| ({_WORKSPACE} + '/').startsWith({_path('one')} + '/'))",
+            f"' must be mounted outside of the workspace, ' + {_WORKSPACE} + ', and not above it'",
+            "!has(self.secrets) || ",
+        ),
+        _apart(
+            "self.secrets",
+            f"self.security.writablePaths.exists(path, (path + '/').startsWith({_path('one')} + '/'))",
+            "' must not be mounted at or above one of security.writablePaths: what is mounted is read-only'",
+            "!has(self.secrets) || !has(self.security) || !has(self.security.writablePaths) || ",
+        ),
+    )
 )
 """Rules over the whole spec: where files of Secrets are not to be."""
 
