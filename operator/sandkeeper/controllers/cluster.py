@@ -113,23 +113,27 @@ class Cluster:
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
-        managed = f"{MANAGED_LABEL}={MANAGED_VALUE}"
-        self.informers = [
-            Informer(client, resource, self._stores[resource], self._child_changed, label_selector=managed)
-            for resource in _CHILDREN
-        ] + [
-            Informer(client, resource, self._stores[resource], self._node_changed)
-            for resource in (NODES, RUNTIME_CLASSES)
-        ]
-        classes = self._stores[STORAGE_CLASSES]
-        self.informers.append(Informer(client, STORAGE_CLASSES, classes, self._class_changed))
-        # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
-        policies = self._stores[NETWORK_POLICIES]
-        self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
-        self.informers += self.copies.informers
         self._secrets = SecretWatch(client, self._stores[PODS], wake) if secrets_watched else None
+        self.informers = [*self._new_informers(), *self.copies.informers]
         if self._secrets:
             self.informers.append(self._secrets.informer)
+
+    def _new_informers(self) -> list[Informer]:
+        managed = f"{MANAGED_LABEL}={MANAGED_VALUE}"
+        informers = [
+            Informer(self._client, resource, self._stores[resource], self._child_changed, label_selector=managed)
+            for resource in _CHILDREN
+        ]
+        rest = {
+            NODES: self._node_changed,
+            RUNTIME_CLASSES: self._node_changed,
+            STORAGE_CLASSES: self._class_changed,
+            # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
+            NETWORK_POLICIES: self._policy_changed,
+        }
+        return informers + [
+            Informer(self._client, resource, self._stores[resource], changed) for resource, changed in rest.items()
+        ]
 
     def store(self, resource: Resource) -> Store:
         """Store of a kind."""

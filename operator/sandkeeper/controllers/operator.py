@@ -64,12 +64,7 @@ class Operator:
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._snapshot_queue: WorkQueue[Key] = WorkQueue()
-        self._cluster = Cluster(
-            self._client,
-            self._queue.add,
-            self._snapshot_queue.add,
-            secrets_watched=settings.restart_on_secret_change,
-        )
+        self._cluster = self._new_cluster(settings)
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
@@ -86,6 +81,10 @@ class Operator:
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
         self._log = structlog.get_logger()
+
+    def _new_cluster(self, settings: OperatorSettings) -> Cluster:
+        secrets_watched = settings.restart_on_secret_change
+        return Cluster(self._client, self._queue.add, self._snapshot_queue.add, secrets_watched=secrets_watched)
 
     def _sandbox_controller(self, aides: Aides) -> SandboxController:
         return SandboxController(
