@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sandkeeper.dev/guest/internal/control"
+	"sandkeeper.dev/guest/internal/diff"
 	"sandkeeper.dev/guest/internal/sandbox"
 	"sandkeeper.dev/guest/internal/settings"
 	"sandkeeper.dev/guest/internal/transfer"
@@ -20,9 +21,15 @@ const usage = `usage:
   guest ready                                          exit with 0 once the sandbox is ready
   guest await                                          end once the sandbox is ready
   guest pack                                           keep what changed in the root file system
+  guest quiesce                                        pack where something is kept, and sync the volumes
+  guest diff [--summary-file PATH] OLD NEW             tell what changed between two volumes, as lines of JSON
   guest install FOLDER                                 put this program into a folder`
 
-const pause = 10 * time.Millisecond
+const (
+	pause = 10 * time.Millisecond
+	// The kubelet takes 4096 bytes of a termination message.
+	longestSummary = 4000
+)
 
 func main() {
 	os.Exit(run(os.Args[1:]))
@@ -38,7 +45,11 @@ func run(arguments []string) int {
 		case "await":
 			return await()
 		case "pack":
-			return pack()
+			return keep(control.Pack)
+		case "quiesce":
+			return keep(control.Quiesce)
+		case "diff":
+			return compare(rest)
 		case "install":
 			return install(rest)
 		}
@@ -85,13 +96,42 @@ func await() int {
 	return 0
 }
 
-func pack() int {
-	answer := control.AskToPack()
+// keep has the first process pack or quiesce.
+func keep(word string) int {
+	answer := control.AskToKeep(word)
 	if err := json.NewEncoder(os.Stdout).Encode(answer); err != nil {
 		return complain(err)
 	}
 	if answer.Error != nil {
 		return 1
+	}
+	return 0
+}
+
+// compare ends well where not all could be read: the summary says so.
+func compare(arguments []string) int {
+	flags := flag.NewFlagSet("diff", flag.ContinueOnError)
+	file := flags.String("summary-file", "", "a file that gets the summary alone, as short as a termination message")
+	if err := flags.Parse(arguments); err != nil {
+		return 2
+	}
+	if flags.NArg() != 2 {
+		fmt.Fprintln(os.Stderr, usage)
+		return 2
+	}
+	summary, err := diff.Run(flags.Arg(0), flags.Arg(1), os.Stdout, os.Stderr)
+	if err != nil {
+		return complain(err)
+	}
+	if *file == "" {
+		return 0
+	}
+	content, err := summary.Fit(longestSummary)
+	if err == nil {
+		err = os.WriteFile(*file, content, 0o644)
+	}
+	if err != nil {
+		return complain(err)
 	}
 	return 0
 }

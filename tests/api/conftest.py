@@ -1,12 +1,14 @@
-"""A real apiserver for the whole ring, with our kinds installed."""
+"""A real apiserver for the whole ring, with our kinds and those of VolumeSnapshots installed."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from api.kubectl import Kubectl
 from localcluster.controlplane import ControlPlane
+from localcluster.native.storage import objects as storage
 
 CRDS = Path(__file__).parents[2] / "crds"
 
@@ -17,7 +19,10 @@ def apiserver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane
     with ControlPlane(tmp_path_factory.mktemp("apiserver") / "control-plane") as control_plane:
         kubectl = Kubectl(control_plane.kubeconfig, tmp_path_factory.mktemp("kubectl-installs"))
         kubectl("apply", "--server-side", "-f", str(CRDS))
+        foreign = yaml.safe_dump_all(storage.kinds())
+        kubectl("apply", "--server-side", "-f", "-", given=foreign)
         kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(CRDS))
+        kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", "-", given=foreign)
         yield control_plane
 
 

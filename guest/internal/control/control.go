@@ -18,15 +18,18 @@ import (
 
 // The words.
 const (
-	Ready = "ready"
-	Pack  = "pack"
+	Ready   = "ready"
+	Pack    = "pack"
+	Quiesce = "quiesce"
 )
 
 // Answer is what comes back.
 type Answer struct {
 	Ready bool `json:"ready,omitempty"`
 	*pack.Result
-	Error *pack.Failure `json:"error,omitempty"`
+	// PauseSeconds is how long whoever writes may have been held up by the sync; only Quiesce has it.
+	PauseSeconds *float64      `json:"pauseSeconds,omitempty"`
+	Error        *pack.Failure `json:"error,omitempty"`
 }
 
 const (
@@ -89,10 +92,10 @@ func peerOf(connection *net.UnixConn) *unix.Ucred {
 	return peer
 }
 
-// AskToPack has the first process pack; that it can't be asked is a failure like others.
-func AskToPack() Answer {
+// AskToKeep has the first process pack or quiesce; that it can't be asked is a failure like others.
+func AskToKeep(word string) Answer {
 	var answer Answer
-	if err := Ask(Pack, &answer); err != nil {
+	if err := Ask(word, &answer); err != nil {
 		return Answer{Error: &pack.Failure{Reason: pack.Failed, Message: fmt.Sprintf("the guest does not answer: %v", err)}}
 	}
 	return answer

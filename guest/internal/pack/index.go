@@ -73,6 +73,8 @@ func (c *changes) sawWhiteout(path string) {
 type change struct {
 	path string
 	size int64
+	// replaces says that the image has something there, too.
+	replaces bool
 }
 
 // compare finds what changed since the index was made.
@@ -91,7 +93,8 @@ func (i *Index) compare(root *Root) (*changes, error) {
 		if !same {
 			touched[path.Dir(now.path)] = true
 		}
-		next := change{path: now.path}
+		_, known := i.marks[now.path]
+		next := change{path: now.path, replaces: known}
 		if now.isFile() && !counted[now.inode()] {
 			next.size = min(now.status.Size, now.status.Blocks*512)
 			if now.linked() {

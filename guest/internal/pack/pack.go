@@ -108,11 +108,15 @@ func (s *Store) Pack(installed string) (Result, error) {
 	if err == nil {
 		return result, nil
 	}
+	return Result{}, asFailure(err)
+}
+
+func asFailure(err error) *Failure {
 	var failure *Failure
-	if !errors.As(err, &failure) {
-		failure = &Failure{Reason: Failed, Message: fmt.Sprintf("packing failed: %v", err)}
+	if errors.As(err, &failure) {
+		return failure
 	}
-	return Result{}, failure
+	return &Failure{Reason: Failed, Message: fmt.Sprintf("packing failed: %v", err)}
 }
 
 func (s *Store) pack(label Label) (Result, error) {
@@ -187,12 +191,14 @@ func (s *Store) explained(err error, found *changes) error {
 	if errors.Is(err, errTooMuch) {
 		return &Failure{Reason: TooLarge, Message: err.Error(), Largest: largest(found)}
 	}
-	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+	if !isFull(err) {
 		return err
 	}
 	message := fmt.Sprintf("the workspace volume has no room for the pack of %s that changed", size(found.bytes))
 	return &Failure{Reason: VolumeFull, Message: message, Largest: largest(found)}
 }
+
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
 func tooLarge(found *changes, limit int64) error {
 	message := fmt.Sprintf("%s changed in the root file system, and the limit of a pack is %s", size(found.bytes), size(limit))

@@ -47,13 +47,21 @@ func (p *places) parent(path string) (int, string, error) {
 }
 
 func (p *places) check(path string) error {
+	if err := checkPath(path); err != nil {
+		return err
+	}
+	if p.root.leftOut(path) {
+		return &os.PathError{Op: "find", Path: "/" + path, Err: errElsewhere}
+	}
+	return nil
+}
+
+// checkPath refuses what no pack of ours calls anything.
+func checkPath(path string) error {
 	for name := range strings.SplitSeq(path, "/") {
 		if name == "" || name == "." || name == ".." || strings.ContainsRune(name, 0) {
 			return &os.PathError{Op: "find", Path: path, Err: errHostile}
 		}
-	}
-	if p.root.leftOut(path) {
-		return &os.PathError{Op: "find", Path: "/" + path, Err: errElsewhere}
 	}
 	return nil
 }

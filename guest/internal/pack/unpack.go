@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 )
 
@@ -117,7 +116,7 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return Label{}, Result{}, err
 	}
-	plain, err := zstd.NewReader(source, zstd.WithDecoderMaxWindow(window), zstd.WithDecoderLowmem(true))
+	plain, err := decompressed(source)
 	if err != nil {
 		return Label{}, Result{}, err
 	}
@@ -134,7 +133,7 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 		buffer: make([]byte, 256<<10),
 	}
 	defer reader.places.leave(0)
-	label, err := reader.label()
+	label, err := labelOf(reader.tar)
 	if err != nil || label.Image != s.index.image {
 		return label, Result{}, err
 	}
@@ -163,8 +162,8 @@ type reader struct {
 	result       Result
 }
 
-func (r *reader) label() (Label, error) {
-	head, err := r.tar.Next()
+func labelOf(archive *tar.Reader) (Label, error) {
+	head, err := archive.Next()
 	if err != nil {
 		return Label{}, judged(err)
 	}

@@ -15,6 +15,8 @@ const (
 	imageRecord     = "SANDKEEPER.image"
 	installedRecord = "SANDKEEPER.installed"
 	deletedRecord   = "SANDKEEPER.deleted"
+	// For readers that do not have the image.
+	replacesRecord = "SANDKEEPER.replaces"
 	// Both sides hold a window of this size.
 	window = 4 << 20
 )
@@ -63,8 +65,10 @@ type writer struct {
 	tar    *tar.Writer
 	links  map[uint64]string
 	buffer []byte
-	most   bounds
-	result Result
+	// replaces says that the image has something where the entry at work is.
+	replaces bool
+	most     bounds
+	result   Result
 }
 
 func (w *writer) write(target io.Writer, label Label, found *changes) error {
@@ -99,6 +103,7 @@ func (w *writer) entries(found *changes) error {
 		}
 	}
 	for _, change := range found.changed {
+		w.replaces = change.replaces
 		err := w.entry(change.path)
 		if err != nil && !vanished(err) {
 			return &os.PathError{Op: "pack", Path: "/" + change.path, Err: err}
@@ -108,6 +113,9 @@ func (w *writer) entries(found *changes) error {
 }
 
 func (w *writer) header(header *tar.Header) error {
+	if w.replaces {
+		record(header, replacesRecord, "1")
+	}
 	if err := w.result.account(header, w.most); err != nil {
 		return err
 	}

@@ -18,7 +18,9 @@ type keeper struct {
 	store *pack.Store
 	// installed stands for what the packs have installed once the sandbox is ready.
 	installed string
-	lock      sync.Mutex
+	// mark is what the folder has to hold before the next start trusts its pack; empty where it does, or need not.
+	mark string
+	lock sync.Mutex
 	// since begins where the last pack that succeeded did.
 	since process.Solitude
 }
@@ -38,12 +40,41 @@ func openKeeper(s *Sandbox, wanted string) (*keeper, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
+	k := &keeper{store: store, installed: wanted}
+	if err := k.distrust(s.Settings.Reinstall); err != nil {
+		return nil, "", err
+	}
 	installed, err := store.Unpack()
 	debug.FreeOSMemory()
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		err = fmt.Errorf("the node's disk has no room for what the sandbox had installed: %w", err)
 	}
-	return &keeper{store: store, installed: wanted}, installed, err
+	return k, installed, err
+}
+
+// distrust sets a pack aside that may be somebody else's: unless the folder holds the mark that only this sandbox knows.
+func (k *keeper) distrust(mark string) error {
+	if mark == "" {
+		return nil
+	}
+	trusted, err := k.store.IsMarked(mark)
+	if err != nil || trusted {
+		return err
+	}
+	k.mark = mark
+	return k.store.SetAside()
+}
+
+// trust has the next start use what this one packed.
+func (k *keeper) trust() error {
+	if k.mark == "" {
+		return nil
+	}
+	if err := k.store.Mark(k.mark); err != nil {
+		return err
+	}
+	k.mark = ""
+	return nil
 }
 
 // pack packs; asking is the process that asks for it, 0 for this one.
@@ -54,6 +85,9 @@ func (k *keeper) pack(asking int) (pack.Result, error) {
 	// A first process that once packed a lot stays small.
 	defer debug.FreeOSMemory()
 	result, err := k.store.Pack(k.installed)
+	if err == nil {
+		err = k.trust()
+	}
 	if err != nil {
 		since = process.Solitude{}
 	}

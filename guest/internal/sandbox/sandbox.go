@@ -63,14 +63,16 @@ func (s *Sandbox) answer(word string, asking int) any {
 	switch {
 	case word == control.Ready:
 		return control.Answer{Ready: s.ready.Load()}
-	case word == control.Pack && !s.ready.Load():
+	case word != control.Pack && word != control.Quiesce:
+		return failed("no such word")
+	case !s.ready.Load():
 		return failed("the sandbox is not ready yet")
-	case word == control.Pack && s.keeper == nil:
+	case word == control.Quiesce:
+		return s.quiesce(asking)
+	case s.keeper == nil:
 		return failed("this sandbox keeps nothing of its root file system")
-	case word == control.Pack:
-		return s.keeper.answer(asking)
 	}
-	return failed("no such word")
+	return s.keeper.answer(asking)
 }
 
 // prepare does what stands before the command, and tells whether and how the sandbox ends with it.
@@ -114,7 +116,7 @@ func (s *Sandbox) fill(ctx context.Context, step *string) error {
 		}
 	}
 	if !s.Settings.Asks() || installed == wanted {
-		return ctx.Err()
+		return s.begin(ctx)
 	}
 	*step = "install"
 	s.installing.Store(true)
@@ -127,16 +129,24 @@ func (s *Sandbox) fill(ctx context.Context, step *string) error {
 		return ctx.Err()
 	}
 	*step = "pack"
-	return s.keepInstalled()
+	_, err = s.keeper.pack(0)
+	return s.tolerate(err, "what was installed is not packed")
 }
 
-// keepInstalled packs what was installed. A volume without room for it keeps nobody out: whoever is to make room has to
-// get in, and what was installed is there. It is packed the next time, or installed again.
-func (s *Sandbox) keepInstalled() error {
-	_, err := s.keeper.pack(0)
+// begin is the start of a sandbox that has nothing to install, or no more.
+func (s *Sandbox) begin(ctx context.Context) error {
+	if s.keeper == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.tolerate(s.keeper.trust(), "the next start can't tell its pack from a former one's")
+}
+
+// tolerate forgives a volume without room, which keeps nobody out: whoever is to make room has to get in, and what was
+// installed is there. It is packed the next time, or installed again.
+func (s *Sandbox) tolerate(err error, what string) error {
 	var failure *pack.Failure
 	if errors.As(err, &failure) && failure.Reason == pack.VolumeFull {
-		s.say("it starts though what was installed is not packed: %v", err)
+		s.say("it starts though %s: %v", what, err)
 		return nil
 	}
 	return err

@@ -21,6 +21,10 @@ type Settings struct {
 	Keep bool `json:"keep,omitempty"`
 	// PackLimit is how many bytes of changed files a pack may hold, before compression; 0 is no limit.
 	PackLimit int64 `json:"packLimit,omitempty"`
+	// Reinstall is a mark: until the folder of packs holds it, the pack there is somebody else's and not trusted.
+	Reinstall string `json:"reinstall,omitempty"`
+	// Workspace is the folder that the sandbox's volume is mounted at.
+	Workspace string `json:"workspace,omitempty"`
 }
 
 // Parse reads settings; a field that is not known is an error, since it would be something that silently is not done.

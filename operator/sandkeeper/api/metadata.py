@@ -18,4 +18,5 @@ class ObjectMeta(Model):
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
     labels: dict[str, str] = Field(default={})
+    finalizers: tuple[str, ...] = ()
     annotations: dict[str, str] = Field(default={})

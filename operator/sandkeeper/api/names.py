@@ -53,6 +53,8 @@ SOURCE_ANNOTATION: Final = f"{GROUP}/source"
 """On a workspace's claim: what it was made from, as JSON; absent for one that began empty."""
 CAPTURED_ANNOTATION: Final = f"{GROUP}/captured"
 """On a VolumeSnapshot and the claims made from it: what environment was captured, so that no status is relied on."""
+MOMENT_ANNOTATION: Final = f"{GROUP}/moment"
+"""On a VolumeSnapshot: when and how it was taken, as JSON, so that no status is relied on for that either."""
 CLAIM_ANNOTATION: Final = f"{GROUP}/claim"
 """On a pod: the claim that its workspace is on; absent for the one that is named like the pod."""
 PREVIOUS_LABEL: Final = f"{GROUP}/previous"
@@ -63,6 +65,8 @@ SCHEDULED_VALUE: Final = "true"
 """On a SandboxSnapshot: the schedule of its sandbox made it, and ends it."""
 FORK_LABEL: Final = f"{GROUP}/fork"
 """On a SandboxSnapshot that was taken on the way to a fork: the claim that it is for."""
+SELECTED_NODE_ANNOTATION: Final = "volume.kubernetes.io/selected-node"
+"""On a claim whose class waits for its first consumer: the node that its volume is to be reached from."""
 IN_USE_FINALIZER: Final = f"{GROUP}/in-use"
 """On a SandboxSnapshot that a restore reads: it goes once that is done."""
 
@@ -106,7 +110,9 @@ def claim_name(sandbox: str, *made_from: str) -> str:
     """
     if not made_from:
         return CHILD_PREFIX + sandbox
-    return f"{CHILD_PREFIX}{sandbox}-{sha256(repr(made_from).encode()).hexdigest()[:8]}"
+    digest = sha256(repr((sandbox, *made_from)).encode()).hexdigest()[:8]
+    # With two characters less of the longest names it fits a label's value.
+    return f"{CHILD_PREFIX}{sandbox[:50]}-{digest}"
 
 
 def volume_snapshot_name(snapshot: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.cluster import RESOURCES
-from sandkeeper.plan.claim import claim_ownership
+from sandkeeper.plan.claim_state import claim_ownership
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.runtime.client import ApiClient, PatchType
+
+
+_IRREPLACEABLE = frozenset({"Sandbox", "SandboxSnapshot", "PersistentVolumeClaim"})
 
 
 class InTheWayError(Exception):
@@ -128,4 +131,4 @@ def _whose(existing: Json, sandbox: Sandbox) -> Ownership:
 
 def _version(child: Json) -> str:
     """Version that a deletion is for, where what is deleted can't be made again; empty for any."""
-    return str(child["metadata"]["resourceVersion"]) if child["kind"] in {"Sandbox", "PersistentVolumeClaim"} else ""
+    return str(child["metadata"]["resourceVersion"]) if child["kind"] in _IRREPLACEABLE else ""

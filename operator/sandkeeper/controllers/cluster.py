@@ -10,21 +10,23 @@ from sandkeeper.api.names import (
     FENCE_KIND,
     FENCE_NAME,
     FENCE_PLURAL,
+    FORK_LABEL,
     GROUP,
     MANAGED_LABEL,
     MANAGED_VALUE,
     SANDBOX_KIND,
-    SANDBOX_LABEL,
     SANDBOX_PLURAL,
     VERSION,
-    claim_name,
     pod_name,
     ports_policy_name,
     service_name,
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
+from sandkeeper.controllers.references import claim_refers, sandbox_of, source_of
 from sandkeeper.controllers.secrets import SecretWatch
+from sandkeeper.plan.claim_state import is_going
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
+from sandkeeper.plan.made_from import note_of
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.secrets import noted_secrets
 from sandkeeper.plan.slim import (
@@ -58,7 +60,7 @@ from sandkeeper.runtime.resource import (
 from sandkeeper.runtime.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sandkeeper.runtime.client import ApiClient
 
@@ -91,8 +93,8 @@ class Cluster:
 
     Attributes
     ----------
-    copies
-        What it knows of snapshots.
+    copies, secrets
+        What it knows of snapshots, and of Secrets.
     """
 
     def __init__(
@@ -107,16 +109,14 @@ class Cluster:
         self._wake = wake
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
         self._stores[PODS] = Store(slim_pod, refers=noted_secrets)
-        self._stores[CLAIMS] = Store(slim_claim, refers=_sandbox_of)
+        self._stores[CLAIMS] = Store(slim_claim, refers=claim_refers)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
         self.copies = Copies(client, self._stores[SANDBOXES], wake, wake_snapshot)
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
-        self._secrets = SecretWatch(client, self._stores[PODS], wake) if secrets_watched else None
-        self.informers = [*self._new_informers(), *self.copies.informers]
-        if self._secrets:
-            self.informers.append(self._secrets.informer)
+        self.secrets = SecretWatch(client, self._stores[PODS], wake, watched=secrets_watched)
+        self.informers = [*self._new_informers(), *self.copies.informers, *self.secrets.informers]
 
     def _new_informers(self) -> list[Informer]:
         managed = f"{MANAGED_LABEL}={MANAGED_VALUE}"
@@ -148,24 +148,39 @@ class Cluster:
         """Pod that has the name of the sandbox's."""
         return self._stores[PODS].get(Key(sandbox.namespace, pod_name(sandbox.name)))
 
-    def claim(self, sandbox: Key) -> Json | None:
-        """PersistentVolumeClaim that has the name of the sandbox's."""
-        return self._stores[CLAIMS].get(Key(sandbox.namespace, claim_name(sandbox.name)))
+    def claim(self, key: Key) -> Json | None:
+        """PersistentVolumeClaim of a name, whoever it is labelled for."""
+        return self._stores[CLAIMS].get(key)
 
     def claims(self, sandbox: Key) -> tuple[Json, ...]:
         """PersistentVolumeClaims whose label says that they are a sandbox's: a rollback makes another one."""
         store = self._stores[CLAIMS]
         return tuple(filter(None, map(store.get, store.referring(sandbox))))
 
+    def restores_of(self, snapshot: Json) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Name the sandboxes that are being restored from a snapshot.
+
+        Returns
+        -------
+        tuple
+            Those with a claim of it that has no volume yet, and those that ask for it and have no such claim at all.
+        """
+        key, metadata, claims = key_of(snapshot), snapshot["metadata"], self._stores[CLAIMS]
+        of_it = list(filter(None, map(claims.get, claims.referring(Key(key.namespace, f"snapshotRef/{key.name}")))))
+        mine = [claim for claim in of_it if note_of(claim).get("uid", metadata["uid"]) == metadata["uid"]]
+        unbound = [each for each in mine if each["status"].get("phase") != "Bound" and not is_going(each)]
+        sources = [f"snapshotRef/{key.name}"]
+        if FORK_LABEL in metadata.get("labels", {}):
+            sources.append(f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
+        asking = {each.name for source in sources for each in self.sandboxes.referring(Key(key.namespace, source))}
+        have = {name for claim in mine for name in sandbox_of(claim)}
+        return tuple(sorted({name for each in unbound for name in sandbox_of(each)})), tuple(sorted(asking - have))
+
     @property
     def classes(self) -> StorageClasses:
         """The StorageClasses that there are."""
         store = self._stores[STORAGE_CLASSES]
         return StorageClasses({key.name: found for key in store if (found := store.get(key))})
-
-    def secret_versions(self, namespace: str) -> Mapping[str, str]:
-        """Versions of a namespace's Secrets by name; empty where none are watched."""
-        return self._secrets.versions(namespace) if self._secrets else {}
 
     def service(self, sandbox: Key) -> Json | None:
         """Service that has the name of the sandbox's."""
@@ -234,11 +249,21 @@ class Cluster:
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)
         else:
-            for name in _sandbox_of(child) if child["kind"] == CLAIMS.kind else ():
-                self._wake(Key(key.namespace, name))
+            if child["kind"] == CLAIMS.kind:
+                self._claim_changed(key, child)
+            elif child["kind"] == PODS.kind:
+                self.copies.sandbox_changed(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
+
+    def _claim_changed(self, key: Key, claim: Json) -> None:
+        for name in sandbox_of(claim):
+            self._wake(Key(key.namespace, name))
+            self.copies.sandbox_changed(Key(key.namespace, name))
+        source = note_of(claim).get("snapshot")
+        if isinstance(source, str):
+            self.copies.wake_snapshot(Key(key.namespace, source))
 
     def _policy_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if after and is_foreign(after):
@@ -266,14 +291,3 @@ class Cluster:
             for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
                 if pod["spec"].get("nodeName") == key.name:
                     self._child_changed(key_of(pod), None, pod)
-
-
-def source_of(sandbox: Json) -> tuple[str, ...]:
-    """Name what the workspace of a sandbox is made from, as ``snapshotRef/NAME``; nothing where it begins empty."""
-    source = sandbox["spec"].get("source") or {}
-    return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
-
-
-def _sandbox_of(child: Json) -> tuple[str, ...]:
-    name = child["metadata"].get("labels", {}).get(SANDBOX_LABEL)
-    return (name,) if name else ()

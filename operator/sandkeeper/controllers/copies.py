@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sandkeeper.api.names import (
     CHILD_PREFIX,
     GROUP,
+    IN_USE_FINALIZER,
     MANAGED_LABEL,
     MANAGED_VALUE,
     SNAPSHOT_KIND,
@@ -20,7 +21,7 @@ from sandkeeper.api.names import (
 from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.slim import slim_snapshot, slim_volume_snapshot, slim_volume_snapshot_class
 from sandkeeper.runtime.informer import Informer
-from sandkeeper.runtime.resource import VOLUME_SNAPSHOT_CLASSES, VOLUME_SNAPSHOTS, Json, Key, Resource
+from sandkeeper.runtime.resource import VOLUME_SNAPSHOT_CLASSES, VOLUME_SNAPSHOTS, Json, Key, Resource, key_of
 from sandkeeper.runtime.store import Store
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Copies:
     ) -> None:
         self._sandboxes = sandboxes
         self._wake_sandbox = wake_sandbox
-        self._wake_snapshot = wake_snapshot
+        self.wake_snapshot = wake_snapshot
         self.snapshots = Store(slim_snapshot, refers=lambda each: (each["spec"]["sandboxRef"]["name"],))
         self.volume_snapshots = Store(slim_volume_snapshot)
         self._classes = Store(slim_volume_snapshot_class)
@@ -95,14 +96,34 @@ class Copies:
         """VolumeSnapshotClasses by their names."""
         return {key.name: found for key in self._classes if (found := self._classes.get(key))}
 
+    def put(self, snapshot: Json) -> None:
+        """Keep the answer to a write of a snapshot, and wake whom it concerns: the event will be no news."""
+        key = key_of(snapshot)
+        before = self.snapshots.get(key)
+        if self.snapshots.upsert(snapshot):
+            self._snapshot_changed(key, before, self.snapshots.get(key))
+
+    def gone(self, snapshot: Json) -> None:
+        """Wake whom it concerns that a snapshot was deleted from here."""
+        self._snapshot_changed(key_of(snapshot), snapshot, None)
+
     def sandbox_changed(self, sandbox: Key) -> None:
-        """Look at the unfinished snapshots of a sandbox that changed, or came."""
+        """Look at the unfinished snapshots of a sandbox that changed, or came, and at the one that it is made from."""
+        source = ((self._sandboxes.get(sandbox) or {}).get("spec", {}).get("source") or {}).get("snapshotRef")
+        read = self.snapshots.get(Key(sandbox.namespace, source["name"])) if source else None
+        if read and IN_USE_FINALIZER in read["metadata"].get("finalizers", ()):
+            self.wake_snapshot(key_of(read))
         for key in self.snapshots.referring(sandbox):
             if condition(self.snapshots.get(key) or {}, "Ready").get("status") != "True":
-                self._wake_snapshot(key)
+                self.wake_snapshot(key)
+
+    def sandbox_came_or_went(self, sandbox: Key) -> None:
+        """Look at the sandboxes that fork one which came, or went."""
+        for each in self._sandboxes.referring(Key(sandbox.namespace, f"sandboxRef/{sandbox.name}")):
+            self._wake_sandbox(each)
 
     def _snapshot_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
-        self._wake_snapshot(key)
+        self.wake_snapshot(key)
         sandbox = (after or before or {})["spec"]["sandboxRef"]["name"]
         # Its schedule counts them.
         self._wake_sandbox(Key(key.namespace, sandbox))
@@ -111,9 +132,13 @@ class Copies:
                 self._wake_sandbox(each)
 
     def _volume_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
-        self._wake_snapshot(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
+        snapshot = key.name.removeprefix(CHILD_PREFIX)
+        self.wake_snapshot(Key(key.namespace, snapshot))
+        if before is None or after is None:
+            for each in self._sandboxes.referring(Key(key.namespace, f"snapshotRef/{snapshot}")):
+                self._wake_sandbox(each)
 
     def _class_changed(self, _: Key, __: Json | None, ___: Json | None) -> None:
         for key in self.snapshots:
             if condition(self.snapshots.get(key) or {}, "Ready").get("status") != "True":
-                self._wake_snapshot(key)
+                self.wake_snapshot(key)

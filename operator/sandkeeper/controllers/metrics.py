@@ -12,14 +12,16 @@ from prometheus_client import Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.pod_state import condition, parse_time
 from sandkeeper.runtime.kubelet import KubeletError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from prometheus_client import CollectorRegistry
 
+    from sandkeeper.runtime.resource import Json
     from sandkeeper.runtime.store import Store
 
 _ANSWERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
@@ -40,6 +42,33 @@ class PackMetrics:
         """Record one pack; its size is what the guest says."""
         self._seconds.labels(result).observe(seconds)
         self._bytes.inc(size)
+
+
+class SnapshotMetrics:
+    """Times snapshots by how they ended, and for how long they held sandboxes up."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "sandkeeper_snapshot_seconds", "Time that one snapshot took until it was ready, or could not be taken.",
+            ["result"], registry=registry, buckets=_STARTS,
+        )  # fmt: skip
+        self._pause = Histogram(
+            "sandkeeper_snapshot_pause_seconds", "Time for which a snapshot may have held up what its sandbox wrote.",
+            registry=registry, buckets=_STARTS,
+        )  # fmt: skip
+
+    def ended(self, result: str, status: Json, now: datetime) -> None:
+        """Record that a snapshot became ready, or what else became of it.
+
+        Parameters
+        ----------
+        status
+            As it was written just now.
+        """
+        started = parse_time(status["startTime"]) if "startTime" in status else now
+        self._seconds.labels(result).observe(max(0.0, (now - started).total_seconds()))
+        if result == "Ready" and "pauseSeconds" in status:
+            self._pause.observe(status["pauseSeconds"])
 
 
 class SandboxMetrics(Collector):

@@ -12,12 +12,15 @@ from sandkeeper.api.names import FENCE_NAME
 from sandkeeper.controllers.aides import Aides
 from sandkeeper.controllers.children import ChildWriter
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
+from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer
+from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, UsageMetrics
+from sandkeeper.controllers.packing import Packer, Turns
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
+from sandkeeper.controllers.snapshot import Guests, SnapshotController
 from sandkeeper.controllers.usage import Usages, kubelets_of
+from sandkeeper.plan.guest import QUIESCE_COMMAND
 from sandkeeper.runtime.client import ApiClient
 from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.events import EventRecorder
@@ -60,7 +63,7 @@ class Operator:
         self._settings = settings
         self._failed = failed
         self._metrics = Metrics()
-        clock = Clock()
+        self._clock = clock = Clock()
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
         self._queue: WorkQueue[Key] = WorkQueue()
         self._snapshot_queue: WorkQueue[Key] = WorkQueue()
@@ -72,11 +75,11 @@ class Operator:
         fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
         holds = self._shards.holds
         self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        packed = PackMetrics(self._metrics.registry)
-        self._packer = Packer(self._client, self._queue.add, packed, clock, settings.for_packs())
+        self._guests = self._new_guests()
         kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
         self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
-        self._controller = self._sandbox_controller(Aides(fences, self._proof, self._packer, self._usages, clock))
+        self._controller = self._sandbox_controller(fences)
+        self._snapshots = self._snapshot_controller()
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
@@ -86,7 +89,7 @@ class Operator:
         secrets_watched = settings.restart_on_secret_change
         return Cluster(self._client, self._queue.add, self._snapshot_queue.add, secrets_watched=secrets_watched)
 
-    def _sandbox_controller(self, aides: Aides) -> SandboxController:
+    def _sandbox_controller(self, fences: FenceKeeper) -> SandboxController:
         return SandboxController(
             self._client,
             self._cluster,
@@ -94,7 +97,25 @@ class Operator:
             self._events,
             SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
             self._shards.holds,
-            aides,
+            Aides(fences, self._proof, self._guests.packer, self._usages, self._clock),
+        )
+
+    def _new_guests(self) -> Guests:
+        packed, clock, turns = PackMetrics(self._metrics.registry), self._clock, Turns(self._settings.for_packs())
+        return Guests(
+            Packer(self._client, self._queue.add, packed, clock, turns),
+            Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND),
+        )
+
+    def _snapshot_controller(self) -> SnapshotController:
+        return SnapshotController(
+            self._client,
+            self._cluster,
+            self._events,
+            SnapshotMetrics(self._metrics.registry),
+            self._shards.holds,
+            self._guests,
+            self._clock,
         )
 
     @classmethod
@@ -118,19 +139,20 @@ class Operator:
         operator._spawn(operator._relist_for_ever(), "relist")
         operator._spawn(operator._events.run(), "events")
         operator._spawn(operator._shards.run(), "shards")
-        worker = Worker(
-            operator._queue,
-            operator._controller.reconcile,
-            operator._metrics,
-            concurrency=settings.workers,
-            kind="Sandbox",
-        )
-        operator._spawn(worker.run(), _WORKER)
+        for worker in operator._workers():
+            operator._spawn(worker.run(), _WORKER)
         if operator._proof.runs:
             operator._spawn(operator._proof.worker.run(), _WORKER)
         if operator._usages.runs:
             operator._spawn(operator._usages.run(), "usage")
         return operator
+
+    def _workers(self) -> tuple[Worker[Key], Worker[Key]]:
+        most, metrics = self._settings.workers, self._metrics
+        return (
+            Worker(self._queue, self._controller.reconcile, metrics, concurrency=most, kind=SANDBOXES.kind),
+            Worker(self._snapshot_queue, self._snapshots.reconcile, metrics, concurrency=most, kind=SNAPSHOTS.kind),
+        )
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
         """Take a sandbox from a watch.
@@ -150,7 +172,10 @@ class Operator:
             changed = store.upsert(sandbox)
         if changed:
             self._queue.add(key)
-            self._cluster.copies.sandbox_changed(key)
+        # Of what its own pass wrote too, which the store knew from the answer.
+        self._cluster.copies.sandbox_changed(key)
+        if changed and event_type != "MODIFIED":
+            self._cluster.copies.sandbox_came_or_went(key)
 
     async def stop(self) -> None:
         """End all tasks, give back the shards, close the connection."""
@@ -160,14 +185,15 @@ class Operator:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await self._packer.stop()
+        await self._guests.stop()
         for server in self._servers:
             await server.cleanup()
         await self._usages.close()
         await self.connection.close()
 
     async def _serve(self) -> None:
-        self._metrics.watch_queue("Sandbox", lambda: len(self._queue))
+        self._metrics.watch_queue(SANDBOXES.kind, lambda: len(self._queue))
+        self._metrics.watch_queue(SNAPSHOTS.kind, lambda: len(self._snapshot_queue))
         self._servers = [
             await serve_metrics(self._metrics.registry, self._settings.metrics_port),
             await serve_probes(self._alive, self._ready, self._settings.probes_port),
@@ -216,6 +242,9 @@ class Operator:
         for key in [*self._cluster.sandboxes, *self._orphans()]:
             if shard_of(key.namespace, self._settings.shards) == shard:
                 self._queue.add(key)
+        for key in self._cluster.copies.snapshots:
+            if shard_of(key.namespace, self._settings.shards) == shard:
+                self._snapshot_queue.add(key)
 
     def _verdict_changed(self, namespace: str | None) -> None:
         """Look at the sandboxes that a verdict speaks of: those of its namespace, or all."""

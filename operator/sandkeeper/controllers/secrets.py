@@ -30,13 +30,16 @@ class SecretWatch:
         All sandboxes' pods, which refer to the Secrets that they are to be replaced for.
     wake
         Called with the key of each Sandbox that a changed Secret concerns.
+    watched
+        Whether the operator may see them; there is no informer otherwise, and no Secret is known.
     """
 
-    def __init__(self, client: ApiClient, pods: Store, wake: Callable[[Key], None]) -> None:
+    def __init__(self, client: ApiClient, pods: Store, wake: Callable[[Key], None], *, watched: bool) -> None:
         self._pods = pods
         self._wake = wake
         self._secrets = Store(slim_secret)
-        self.informer = Informer(client, SECRETS, self._secrets, self._changed, metadata_only=True)
+        informer = Informer(client, SECRETS, self._secrets, self._changed, metadata_only=True)
+        self.informers = [informer] if watched else []
 
     def versions(self, namespace: str) -> Mapping[str, str]:
         """Versions of the Secrets of a namespace, by name: 16 hexadecimal digits that change with every write."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS, GUEST_RUNS
-from sandkeeper.plan.lifecycle import WAKING
-from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.made_from import is_restored
+from sandkeeper.plan.pod_state import WAKING, condition
 from sandkeeper.plan.pod_volumes import WORKSPACE_VOLUME
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _PROGRAMS: Final = "/.sandkeeper/bin"
 _SYSTEM: Final = "/.sandkeeper/system"
 _GUEST: Final = f"{_PROGRAMS}/guest"
 PACK_COMMAND: Final = (_GUEST, "pack")
+QUIESCE_COMMAND: Final = (_GUEST, "quiesce")
+"""Packs where the sandbox keeps its root file system, and syncs its volume in any case."""
 _AWAITED: Final = {"postStart": {"exec": {"command": [_GUEST, "await"]}}}
 """Keeps a container from being running until its guest knows what the image had: what changes before can't be told from
 that. A probe would come up to a second later."""
@@ -38,16 +40,24 @@ def is_guided(environment: Environment) -> bool:
     return not environment.runs_entry_point
 
 
-def guest_command(environment: Environment, settings: GuestSettings) -> list[str]:
-    """Command of the container: with no command of the sandbox's own the guest keeps it alive."""
+def guest_command(environment: Environment, settings: GuestSettings, *, reinstall: str = "") -> list[str]:
+    """Command of the container: with no command of the sandbox's own the guest keeps it alive.
+
+    Parameters
+    ----------
+    reinstall
+        Mark that no former tenant of the volume knows: until it stands there, the guest uses no pack and installs anew.
+        Empty where the pack is the sandbox's own.
+    """
     words = (*(environment.command or ()), *(environment.args or ()))
     # The kubelet expands $(NAME) in commands and takes $$ for a $; what tenants write is to stay as it is.
-    given = orjson.dumps(_given(environment, settings), option=orjson.OPT_SORT_KEYS).decode().replace("$", "$$")
+    content = _given(environment, settings, reinstall)
+    given = orjson.dumps(content, option=orjson.OPT_SORT_KEYS).decode().replace("$", "$$")
     return [_GUEST, "run", "--settings", given, "--", *words]
 
 
-def _given(environment: Environment, settings: GuestSettings) -> Json:
-    given: Json = {}
+def _given(environment: Environment, settings: GuestSettings, reinstall: str) -> Json:
+    given: Json = {"workspace": environment.workspace.path}
     packages = environment.packages.model_dump(exclude_defaults=True)
     if packages:
         given["packages"] = packages
@@ -55,6 +65,8 @@ def _given(environment: Environment, settings: GuestSettings) -> Json:
         given["setup"] = environment.setup
     if environment.workspace.keep_packages:
         given |= {"keep": True, "packLimit": settings.pack_limit}
+        if reinstall:
+            given["reinstall"] = reinstall
     return given
 
 
@@ -150,7 +162,12 @@ def has_work_first(observed: Observed, environment: Environment) -> bool:
         return False
     if environment.installs:
         return True
-    return bool(environment.workspace.keep_packages) and left_a_pack(observed.status)
+    return bool(environment.workspace.keep_packages) and (left_a_pack(observed.status) or _brings_one(observed))
+
+
+def _brings_one(observed: Observed) -> bool:
+    """Whether a workspace came with what may be a pack: it is made from something, or is to be."""
+    return is_restored(observed.claim) or (observed.claim is None and observed.sandbox.spec.source is not None)
 
 
 def left_a_pack(status: Json) -> bool:

@@ -98,6 +98,34 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class SourceFacts:
+    """What is known of that which a workspace is to be made from, while it is not made yet.
+
+    Attributes
+    ----------
+    snapshot
+        SandboxSnapshot that the spec names.
+    sandbox
+        Sandbox that the spec forks.
+    forks
+        SandboxSnapshots of that sandbox that were taken on the way to forks.
+    volume_snapshots
+        VolumeSnapshots behind any of these, by the names of the SandboxSnapshots.
+    asked
+        When the sandboxes were created that wait for such a snapshot, as this one does.
+    drivers
+        Drivers of VolumeSnapshotClasses, by name.
+    """
+
+    snapshot: Json | None = None
+    sandbox: Json | None = None
+    forks: tuple[Json, ...] = ()
+    volume_snapshots: Mapping[str, Json] = field(default_factory=dict)
+    asked: tuple[datetime, ...] = ()
+    drivers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Observed:
     """Everything one pass looks at.
 
@@ -116,7 +144,11 @@ class Observed:
     classes
         The cluster's StorageClasses.
     claim
-        As the pod: the PersistentVolumeClaim of the name that the workspace's has.
+        The PersistentVolumeClaim that the workspace is on now, ours or not; None where there is none.
+    claims
+        All claims that are labelled as the sandbox's: a rollback makes another one.
+    source
+        What is known of that which the workspace is to be made from.
     volume_news
         What controllers or the kubelet said last of a volume that is long in coming; empty where nobody was asked.
     failure
@@ -149,6 +181,8 @@ class Observed:
     nodes: NodeSupport
     classes: StorageClasses
     claim: Json | None = None
+    claims: tuple[Json, ...] = ()
+    source: SourceFacts = field(default_factory=SourceFacts)
     volume_news: str = ""
     pod: Json | None = None
     service: Json | None = None

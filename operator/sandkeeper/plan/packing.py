@@ -31,6 +31,7 @@ _LONGEST_PAUSE: Final = timedelta(minutes=10)
 _LONGEST_SENTENCE: Final = 300
 _LONGEST_PATH: Final = 120
 _MOST: Final = 2**62
+_LONGEST_PAUSE_SECONDS: Final = 86400.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class PackResult:
         One sentence, with the biggest paths where there is too much.
     failures
         How often in a row it has failed by now.
+    pause_seconds
+        For how long writes may have been held up, where the guest was asked to quiesce.
     """
 
     pod_uid: str
@@ -56,6 +59,7 @@ class PackResult:
     reason: str = ""
     message: str = ""
     failures: int = 0
+    pause_seconds: float | None = None
 
     @property
     def again_at(self) -> datetime:
@@ -83,11 +87,12 @@ class _Answer(BaseModel):
 
     entries: int | None = Field(default=None, ge=0, le=_MOST)
     bytes: int = Field(default=0, ge=0, le=_MOST)
+    pause_seconds: float | None = Field(default=None, alias="pauseSeconds", ge=0, le=_LONGEST_PAUSE_SECONDS)
     error: _Refusal | None = None
 
 
 def pack_result(pod_uid: str, exit_code: int, answer: bytes, now: datetime) -> PackResult:
-    """Read what ``guest pack`` printed.
+    """Read what ``guest pack`` or ``guest quiesce`` printed.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def pack_result(pod_uid: str, exit_code: int, answer: bytes, now: datetime) -> P
         return PackResult(pod_uid, now, reason=parsed.error.reason, message=_told(parsed.error))
     if exit_code != 0 or parsed.entries is None:
         return PackResult(pod_uid, now, reason="Failed", message=f"The guest ended with exit code {exit_code}.")
-    return PackResult(pod_uid, now, entries=parsed.entries, bytes=parsed.bytes)
+    return PackResult(pod_uid, now, entries=parsed.entries, bytes=parsed.bytes, pause_seconds=parsed.pause_seconds)
 
 
 def unreachable(pod_uid: str, error: str, now: datetime) -> PackResult:
@@ -135,9 +140,14 @@ def keeps(pod: Json) -> bool:
 
 def worth_packing(pod: Json) -> bool:
     """Whether there is something to pack, and someone to do it: the container runs and has installed all."""
+    return keeps(pod) and can_be_asked(pod)
+
+
+def can_be_asked(pod: Json) -> bool:
+    """Whether a pod's container runs, and has begun the work that it is for."""
     statuses = pod.get("status", {}).get("containerStatuses") or ()
     runs = any("running" in (each.get("state") or {}) and each.get("started") is not False for each in statuses)
-    return keeps(pod) and runs and "deletionTimestamp" not in pod["metadata"]
+    return runs and "deletionTimestamp" not in pod["metadata"]
 
 
 def pack_status(observed: Observed) -> Json | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from sandkeeper.api.names import (
+    CLAIM_ANNOTATION,
     ENVIRONMENT_ANNOTATION,
     LABEL_PREFIX,
     ROLE_LABEL,
     SANDBOX_ROLE,
     child_labels,
+    claim_name,
     pod_name,
 )
 from sandkeeper.plan.guest import (
@@ -50,6 +53,22 @@ TEMPLATE_KEYS_ANNOTATION: Final = f"{LABEL_PREFIX}template-keys"
 """Keys of the labels and annotations that came from podTemplate, so that those it drops can be taken off the pod."""
 
 
+@dataclass(frozen=True)
+class Volume:
+    """Where a Persistent workspace is.
+
+    Attributes
+    ----------
+    claim
+        Name of the claim.
+    reinstall
+        Mark without which no pack on it is trusted; empty where it is.
+    """
+
+    claim: str
+    reinstall: str = ""
+
+
 def sandbox_pod(
     sandbox: Sandbox,
     environment: Environment,
@@ -59,6 +78,7 @@ def sandbox_pod(
     avoided: tuple[str, ...] = (),
     image_volumes: bool = False,
     work_first: bool = False,
+    workspace: Volume | None = None,
     secrets: Mapping[str, str] | None = None,
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
@@ -73,15 +93,18 @@ def sandbox_pod(
         Whether the guest comes by one.
     work_first
         Whether the guest installs or unpacks before the sandbox is ready.
+    workspace
+        Where a Persistent workspace is; None for the claim that begins empty.
     secrets
         Versions of the Secrets that are there, by name.
     """
     name = sandbox.metadata.name
-    spec = _pod_spec(name, environment, settings)
+    volume = workspace or Volume(claim_name(name))
+    spec = _pod_spec(name, environment, settings, volume)
     _, annotations = template_metadata(environment)
     rendering = _rendering(spec, environment, settings)
     notes = {**settings.pod_annotations, **annotations, **template_keys(environment), **guest_annotation(environment)}
-    notes |= secrets_annotation(environment, secrets or {})
+    notes |= _claim_annotation(name, environment, volume) | secrets_annotation(environment, secrets or {})
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
     # guest has work is what it found there: none of them is rendering.
@@ -100,6 +123,12 @@ def sandbox_pod(
         },
         "spec": spec,
     }
+
+
+def _claim_annotation(name: str, environment: Environment, volume: Volume) -> dict[str, str]:
+    if not environment.workspace.persistent or volume.claim == claim_name(name):
+        return {}
+    return {CLAIM_ANNOTATION: volume.claim}
 
 
 def _place(spec: Json, avoided: tuple[str, ...], *, user_namespace: bool) -> None:
@@ -135,15 +164,15 @@ def _rendering(spec: Json, environment: Environment, settings: Settings) -> str:
     return _hash({**parts, "guest": settings.guest.image} if is_guided(environment) else parts)
 
 
-def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
+def _pod_spec(name: str, environment: Environment, settings: Settings, volume: Volume) -> Json:
     spec: Json = {
         "hostname": name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
         "securityContext": pod_security_context(environment),
-        "containers": [_container(environment, settings)],
-        "volumes": [*volumes(name, environment), *secret_volumes(environment)],
+        "containers": [_container(environment, settings, volume)],
+        "volumes": [*volumes(volume.claim, environment), *secret_volumes(environment)],
     }
     if settings.priority_class:
         spec["priorityClassName"] = settings.priority_class
@@ -153,7 +182,7 @@ def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
     return spec
 
 
-def _container(environment: Environment, settings: Settings) -> Json:
+def _container(environment: Environment, settings: Settings, volume: Volume) -> Json:
     container: Json = {
         "name": CONTAINER,
         "image": environment.image,
@@ -162,7 +191,7 @@ def _container(environment: Environment, settings: Settings) -> Json:
         "volumeMounts": [*volume_mounts(environment), *secret_mounts(environment), *guest_mounts(environment)],
     }
     if is_guided(environment):
-        container["command"] = guest_command(environment, settings.guest)
+        container["command"] = guest_command(environment, settings.guest, reinstall=volume.reinstall)
     else:
         container["args"] = list(environment.args or ())
     env, env_from = environment_variables(environment), whole_secrets(environment)

@@ -11,6 +11,10 @@ from sandkeeper.plan.secrets import missing_variable
 Json = dict[str, Any]
 
 SECRET_MISSING: Final = "SecretMissing"  # noqa: S105
+WAKING: Final = "Waking"
+RESTORING: Final = "Restoring"
+ROLLING_BACK: Final = "RollingBack"
+
 NODE_LOST_AFTER: Final = timedelta(seconds=30)
 """Beyond the deadline that the pod was given to end; kubelets report the end within a few seconds."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.directories import SHARED_MEMORY
-from sandkeeper.api.names import claim_name
 from sandkeeper.api.quantities import binary, canonical, parsed
 
 if TYPE_CHECKING:
@@ -19,13 +18,13 @@ WORKSPACE_SUB_PATH: Final = "workspace"
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 
 
-def volumes(sandbox: str, environment: Environment) -> list[Json]:
+def volumes(claim: str, environment: Environment) -> list[Json]:
     """Render the pod's volumes.
 
     Parameters
     ----------
-    sandbox
-        Name of the sandbox, by which its claim is called.
+    claim
+        Name of the claim that a Persistent workspace is on.
 
     Notes
     -----
@@ -33,7 +32,7 @@ def volumes(sandbox: str, environment: Environment) -> list[Json]:
     ephemeral storage, beyond which the kubelet evicts the pod.
     """
     return [
-        {"name": WORKSPACE_VOLUME, **_workspace(sandbox, environment)},
+        {"name": WORKSPACE_VOLUME, **_workspace(claim, environment)},
         # Runtimes give 64Mi, with which browsers and PyTorch's data loaders crash.
         {"name": _SHARED_MEMORY_VOLUME, "emptyDir": {"medium": "Memory"}},
         *({"name": name, "emptyDir": {}} for name in _writable(environment)),
@@ -64,9 +63,9 @@ def limit_shared_memory(volumes: list[Json], environment: Environment) -> None:
             volume["emptyDir"]["sizeLimit"] = half
 
 
-def _workspace(sandbox: str, environment: Environment) -> Json:
+def _workspace(claim: str, environment: Environment) -> Json:
     if environment.workspace.persistent:
-        return {"persistentVolumeClaim": {"claimName": claim_name(sandbox)}}
+        return {"persistentVolumeClaim": {"claimName": claim}}
     return {"emptyDir": {"sizeLimit": environment.workspace.size}}
 
 

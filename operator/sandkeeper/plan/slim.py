@@ -9,6 +9,8 @@ from sandkeeper.api.names import (
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
     FENCE_KIND,
+    MOMENT_ANNOTATION,
+    SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
     WIDENS_ANNOTATION,
@@ -33,6 +35,7 @@ _CLAIM_METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp",
     "deletionTimestamp",
 )  # fmt: skip
+_CLAIM_NOTES: Final = (SOURCE_ANNOTATION, CAPTURED_ANNOTATION, SELECTED_NODE_ANNOTATION)
 _CLAIM_STATUS: Final = ("phase", "capacity", "allocatedResourceStatuses")
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _DEFAULT_SNAPSHOT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
@@ -94,7 +97,7 @@ def slim_claim(claim: Json) -> Json:
     spec, status = claim["spec"], claim.get("status", {})
     return {
         "kind": "PersistentVolumeClaim",
-        "metadata": _annotated(claim["metadata"], _CLAIM_METADATA, SOURCE_ANNOTATION, CAPTURED_ANNOTATION),
+        "metadata": _annotated(claim["metadata"], _CLAIM_METADATA, *_CLAIM_NOTES),
         "spec": _picked(spec, ("storageClassName", "resources", "accessModes", "volumeMode", "volumeName")),
         "status": {
             **_picked(status, _CLAIM_STATUS),
@@ -117,7 +120,7 @@ def slim_volume_snapshot(snapshot: Json) -> Json:
     """Keep of a VolumeSnapshot what it is of, what was captured with it, and how far it is."""
     return {
         "kind": "VolumeSnapshot",
-        "metadata": _annotated(snapshot["metadata"], _METADATA, CAPTURED_ANNOTATION),
+        "metadata": _annotated(snapshot["metadata"], _METADATA, CAPTURED_ANNOTATION, MOMENT_ANNOTATION),
         "spec": _picked(snapshot["spec"], ("source", "volumeSnapshotClassName")),
         "status": snapshot.get("status") or {},
     }

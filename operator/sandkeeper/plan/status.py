@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandkeeper.api.names import claim_name, pod_name, service_name
+from sandkeeper.api.names import pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
-from sandkeeper.plan.lifecycle import WAKING, Life, Phase
+from sandkeeper.plan.lifecycle import Life, Phase
 from sandkeeper.plan.pod import pod_labels
-from sandkeeper.plan.pod_state import PodState, condition, written
+from sandkeeper.plan.pod_state import RESTORING, ROLLING_BACK, WAKING, PodState, condition, written
 from sandkeeper.plan.volume_usage import full_volume
+from sandkeeper.plan.workspace_choice import kept_claims, workspace_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,13 +50,14 @@ def status_of(
     """
     pod = observed.pod if state.running else None
     # One that starts has its pod a moment later; to say so then would be a write of its own.
-    has_pod = observed.pod is not None or state.reason in {"Starting", WAKING}
+    has_pod = observed.pod is not None or state.reason in {"Starting", WAKING, ROLLING_BACK, RESTORING}
     status: Json = {
         "observedGeneration": observed.sandbox.metadata.generation,
         "conditions": _conditions(observed, environment, state, late, now),
         "podName": pod_name(observed.sandbox.metadata.name) if has_pod and not state.at_rest else None,
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
         "workspaceClaimName": None if life.phase is Phase.ENDED else _claim_name(observed, environment),
+        "previousClaimName": _previous(observed),
         "effective": environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
@@ -71,7 +73,12 @@ def _claim_name(observed: Observed, environment: Environment) -> str | None:
     if not environment.workspace.persistent:
         return None
     known: str | None = observed.status.get("workspaceClaimName")
-    return claim_name(observed.sandbox.metadata.name) if observed.claim else known
+    return workspace_name(observed) if observed.claim else known
+
+
+def _previous(observed: Observed) -> str | None:
+    """Name of the claim to which the last rollback can be undone."""
+    return next((str(each["metadata"]["name"]) for each in kept_claims(observed)), None) if observed.claims else None
 
 
 def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:
@@ -80,13 +87,13 @@ def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:
     return {
         "podIP": pod["status"].get("podIP"),
         "nodeName": pod["spec"].get("nodeName"),
-        "imageDigest": _image_digest(pod),
+        "imageDigest": image_digest(pod),
         "userNamespace": pod["spec"].get("hostUsers") is False,
         "startupSeconds": observed.status.get("startupSeconds", seconds),
     }
 
 
-def _image_digest(pod: Json) -> str | None:
+def image_digest(pod: Json) -> str | None:
     """Digest of the running image, from an imageID such as ``docker.io/library/ubuntu@sha256:...``."""
     for container in pod["status"].get("containerStatuses") or ():
         _, at, digest = container.get("imageID", "").rpartition("@")
@@ -117,10 +124,13 @@ def _conditions(
     elif not state.ready:
         wanted.append(("Reconciling", "True", state.reason, state.message))
     generation = observed.sandbox.metadata.generation
-    return [_condition(observed.status, generation, now, *each) for each in wanted]
+    return [dated_condition(observed.status, generation, now, *each) for each in wanted]
 
 
-def _condition(status: Json, generation: int, now: datetime, kind: str, truth: str, reason: str, message: str) -> Json:
+def dated_condition(
+    status: Json, generation: int, now: datetime, kind: str, truth: str, reason: str, message: str
+) -> Json:
+    """Render a condition; its time stays while its truth does."""
     before = condition({"status": status}, kind)
     since = before.get("lastTransitionTime") if before.get("status") == truth else None
     return {

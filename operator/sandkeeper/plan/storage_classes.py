@@ -29,6 +29,19 @@ class StorageClasses:
         """Whether volumes of a class can be made bigger; without one, or where it is gone, they can not."""
         return bool(name and self.by_name.get(name, {}).get("grows"))
 
+    def waits(self, name: str | None) -> bool:
+        """Whether volumes of a class are made only once a pod is there to use them."""
+        return bool(name and self.by_name.get(name, {}).get("waits"))
+
+    def driver(self, name: str | None) -> str:
+        """CSI driver, or other provisioner, of a class; empty without one, or where it is gone."""
+        return str(self.by_name.get(name, {}).get("driver", "")) if name else ""
+
+    @property
+    def default(self) -> str | None:
+        """Name of the cluster's default; None where it has none."""
+        return next((name for name, each in sorted(self.by_name.items()) if each["default"]), None)
+
     def missing(self, name: str | None) -> tuple[str, str] | None:
         """Tell what a new claim lacks.
 
@@ -43,7 +56,7 @@ class StorageClasses:
             Reason and sentence; None where there is a class for it.
         """
         if name is None:
-            return None if any(each["default"] for each in self.by_name.values()) else ("NoStorageClass", self._none())
+            return None if self.default else ("NoStorageClass", self._none())
         if name in self.by_name:
             return None
         return "StorageClassNotFound", f"spec.workspace.storageClassName: {name} is not there; there {self._listed()}."

@@ -38,7 +38,14 @@ class Pack:
     child: Json
 
 
-Write = Create | Patch | Delete | Pack
+@dataclass(frozen=True)
+class Quiesce:
+    """Let the guest of a running pod bring all that was written onto the volume, which is then copied."""
+
+    child: Json
+
+
+Write = Create | Patch | Delete | Pack | Quiesce
 
 
 def merge_patch(before: Json, after: Json) -> Json:

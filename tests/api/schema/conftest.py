@@ -17,19 +17,20 @@ _RULES_NOT_CHECKED = (
 )
 
 
-def _sandbox(spec: dict[str, Any], name: str) -> str:
-    manifest = {"apiVersion": "sandkeeper.dev/v1alpha1", "kind": "Sandbox", "metadata": {"name": name}, "spec": spec}
+def manifest(spec: dict[str, Any], name: str, kind: str = "Sandbox") -> str:
+    """Write an object of one of our kinds down."""
+    given = {"apiVersion": "sandkeeper.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
     # JSON, for YAML's readers differ on what a bare 1e9 is.
-    return json.dumps(manifest)
+    return json.dumps(given)
 
 
 @pytest.fixture(scope="session")
 def refusal(kubectl: Kubectl) -> Create:
-    """Create a Sandbox with the given spec, and return the sentences by which it was refused, one a line."""
+    """Create an object with the given spec, and return the sentences by which it was refused, one a line."""
 
-    def refusal(spec: dict[str, Any], name: str = "agent") -> str:
-        said = kubectl.refused("create", "--dry-run=server", "-f", "-", given=_sandbox(spec, name))
-        lines = said.removeprefix(f'The Sandbox "{name}" is invalid: ').strip().splitlines()
+    def refusal(spec: dict[str, Any], name: str = "agent", kind: str = "Sandbox") -> str:
+        said = kubectl.refused("create", "--dry-run=server", "-f", "-", given=manifest(spec, name, kind))
+        lines = said.removeprefix(f'The {kind} "{name}" is invalid: ').strip().splitlines()
         return "\n".join(line.removeprefix("* ") for line in lines if line != _RULES_NOT_CHECKED)
 
     return refusal
@@ -37,10 +38,10 @@ def refusal(kubectl: Kubectl) -> Create:
 
 @pytest.fixture(scope="session")
 def accepted(kubectl: Kubectl) -> Create:
-    """Create a Sandbox with the given spec, and return it as the apiserver would keep it."""
+    """Create an object with the given spec, and return it as the apiserver would keep it."""
 
-    def accepted(spec: dict[str, Any], name: str = "agent") -> Any:
-        given = _sandbox(spec, name)
+    def accepted(spec: dict[str, Any], name: str = "agent", kind: str = "Sandbox") -> Any:
+        given = manifest(spec, name, kind)
         return json.loads(kubectl("create", "--dry-run=server", "-o", "json", "-f", "-", given=given))
 
     return accepted

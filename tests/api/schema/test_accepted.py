@@ -8,7 +8,9 @@ import yaml
 
 from api.schema.conftest import Create
 
-CASES = yaml.safe_load((Path(__file__).parent / "accepted.yaml").read_text())
+FOLDER = Path(__file__).parent
+CASES = yaml.safe_load((FOLDER / "accepted.yaml").read_text())
+SNAPSHOTS = yaml.safe_load((FOLDER / "accepted-snapshots.yaml").read_text())
 
 EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*.yaml"))
 
@@ -16,6 +18,11 @@ EXAMPLES = sorted((Path(__file__).parents[3] / "docs" / "examples").glob("*.yaml
 @pytest.mark.parametrize("spec", CASES, ids=[yaml.safe_dump(spec, width=1000).strip() for spec in CASES])
 def test_good_input_is_kept_as_written(accepted: Create, spec: dict[str, Any]) -> None:
     assert accepted(spec)["spec"] == spec
+
+
+@pytest.mark.parametrize("spec", SNAPSHOTS, ids=[yaml.safe_dump(spec, width=1000).strip() for spec in SNAPSHOTS])
+def test_a_good_snapshot_is_kept_as_written(accepted: Create, spec: dict[str, Any]) -> None:
+    assert accepted(spec, kind="SandboxSnapshot")["spec"] == spec
 
 
 @pytest.mark.parametrize("name", ["a", "agent-1", "a" * 52])

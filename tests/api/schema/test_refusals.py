@@ -1,8 +1,8 @@
 """Bad input is refused at admission: what kubectl's user reads, word for word.
 
-The tables in ``refusals/`` hold what is written and what is said. A sentence names the field, what is wrong with it and
-what is allowed; where it is the apiserver's own (types, enums, unknown fields), it is kept here all the same, so that
-a change of the schema that makes it worse is seen.
+The tables in ``refusals/`` hold what is written, of which kind unless it is a Sandbox, and what is said. A sentence
+names the field, what is wrong with it and what is allowed; where it is the apiserver's own (types, enums, unknown
+fields), it is kept here all the same, so that a change of the schema that makes it worse is seen.
 """
 
 import json
@@ -16,15 +16,15 @@ from api.schema.conftest import Create
 
 TABLES = sorted((Path(__file__).parent / "refusals").glob("*.yaml"))
 CASES = [
-    pytest.param(case["given"], case["says"], id=f"{table.stem}: {yaml.safe_dump(case['given'], width=1000).strip()}")
+    pytest.param(case, id=f"{table.stem}: {yaml.safe_dump(case['given'], width=1000).strip()}")
     for table in TABLES
     for case in yaml.safe_load(table.read_text())
 ]
 
 
-@pytest.mark.parametrize(("given", "says"), CASES)
-def test_bad_input_is_refused_with_a_sentence(refusal: Create, given: dict[str, Any], says: str) -> None:
-    assert refusal(given) == says
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_refused_with_a_sentence(refusal: Create, case: dict[str, Any]) -> None:
+    assert refusal(case["given"], kind=case.get("kind", "Sandbox")) == case["says"]
 
 
 @pytest.mark.parametrize("name", ["1st", "a.b", "a" * 53])

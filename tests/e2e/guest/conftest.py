@@ -85,6 +85,10 @@ class Guests:
         """Pack by exec, as the operator does, and return what is told."""
         return dict(json.loads(self("exec", name, "--", GUEST, "pack")))
 
+    def quiesce(self, name: str) -> dict[str, Any]:
+        """Pack where something is kept, and sync the volumes; return what is told."""
+        return dict(json.loads(self("exec", name, "--", GUEST, "quiesce")))
+
     def end(self, name: str) -> dict[str, Any]:
         """Wait until the container of a pod has ended, and return how."""
         return self._state(name, "terminated")

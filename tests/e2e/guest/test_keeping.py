@@ -155,3 +155,18 @@ def test_a_damaged_pack_is_set_aside_and_the_workspace_stays(guests: Guests) -> 
 
     assert "the pack is set aside: the pack is damaged" in guests("logs", "kept")
     assert guests.inside("kept", f"cat /workspace/mine; ls {SYSTEM}; ls /opt") == "mine\npack.refused\n"
+
+
+def test_a_former_tenants_pack_is_not_trusted_until_all_is_installed_anew(guests: Guests) -> None:
+    setup = "date +%N > /opt/made"
+    guests.run("wary", *STAY, settings=KEEP | {"setup": setup, "reinstall": "0123abcd"})
+    made = guests.inside("wary", "cat /opt/made")
+    guests.restart("wary", OUT_OF_MEMORY)
+    assert guests.inside("wary", "cat /opt/made") == made
+
+    # What stands there is not what this sandbox was told: the pack may be anybody's.
+    guests.inside("wary", f"touch /opt/evil && {GUEST} pack && printf 0123ABCD > {SYSTEM}/reinstalled")
+    guests.restart("wary", OUT_OF_MEMORY)
+
+    assert guests.inside("wary", "cat /opt/made") != made
+    assert guests.inside("wary", f"ls /opt; cat {SYSTEM}/reinstalled") == "made\n0123abcd"

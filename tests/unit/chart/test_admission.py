@@ -9,15 +9,17 @@ from sandkeeper.api.names import (
     CANARY_PREFIX,
     CHILD_PREFIX,
     FENCE_NAME,
+    FORK_LABEL,
     GROUP,
     LABEL_PREFIX,
     RETAINED_LABEL,
     ROLE_LABEL,
     SANDBOX_LABEL,
     SANDBOX_PLURAL,
+    SCHEDULED_LABEL,
     WIDENS_ANNOTATION,
 )
-from sandkeeper.plan.guest import PACK_COMMAND
+from sandkeeper.plan.guest import PACK_COMMAND, QUIESCE_COMMAND
 from sandkeeper.plan.pod import CONTAINER
 from unit.chart.rendering import Helm, objects
 
@@ -50,10 +52,11 @@ def test_they_use_the_names_that_the_operator_gives(policies: list[dict[str, Any
     keys = set(re.findall(rf"{re.escape(LABEL_PREFIX)}[-a-z]*", said))
     starts = set(re.findall(r"\['(sbx-)', '(sandkeeper-canary-)'\]", said))
 
-    assert keys == {LABEL_PREFIX, RETAINED_LABEL, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
+    made = {SCHEDULED_LABEL, FORK_LABEL}
+    assert keys == made | {LABEL_PREFIX, RETAINED_LABEL, ROLE_LABEL, SANDBOX_LABEL, WIDENS_ANNOTATION}
     assert starts == {(CHILD_PREFIX, CANARY_PREFIX)}
     assert f"'{FENCE_NAME}'" in said
-    assert f"== {list(PACK_COMMAND)}" in said
+    assert f"in [{list(PACK_COMMAND)}, {list(QUIESCE_COMMAND)}]" in said
     assert f".orValue('') == '{CONTAINER}'" in said
     assert f"group('{GROUP}').resource('{SANDBOX_PLURAL}')" in said
 

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sandkeeper.controllers.metrics import PackMetrics
-from sandkeeper.controllers.packing import Packer, PackLimits
+from sandkeeper.controllers.packing import Packer, PackLimits, Turns
 from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.exec import Command, ExecError, ExecResult
@@ -45,8 +45,8 @@ class Guests:
         self._at_once: Counter[str] = Counter()
 
     def packer(self, **limits: Any) -> Packer:
-        metrics, most = PackMetrics(self.registry), PackLimits(**limits)
-        return Packer(self, self.woken.append, metrics, Clock(), most)  # type: ignore[arg-type]
+        metrics, turns = PackMetrics(self.registry), Turns(PackLimits(**limits))
+        return Packer(self, self.woken.append, metrics, Clock(), turns)  # type: ignore[arg-type]
 
     async def run(self, command: Command) -> ExecResult:
         self.asked.append(command)

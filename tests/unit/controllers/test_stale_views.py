@@ -7,7 +7,7 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError, Outdated
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer
+from sandkeeper.controllers.packing import Packer, Turns
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.controllers.usage import Usages
@@ -41,7 +41,7 @@ class Stale:
         aides = Aides(
             fences,
             Proof(client, self.cluster, fences, OperatorSettings(), metrics, lambda _: None, lambda _: True),
-            Packer(client, lambda _: None, PackMetrics(metrics.registry), clock),
+            Packer(client, lambda _: None, PackMetrics(metrics.registry), clock, Turns()),
             Usages(
                 self.cluster, None, UsageMetrics(metrics.registry), lambda _: None, lambda _: True, IdleRule(), clock
             ),

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-_WITH_STATUS = frozenset({"Pod", "Sandbox", "Node", "PersistentVolumeClaim"})
+_CONDITIONED = frozenset({"Sandbox", "SandboxSnapshot"})
+_WITH_STATUS = _CONDITIONED | {"Pod", "Node", "PersistentVolumeClaim"}
 _PENDING = {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": ""}]}
 
 
@@ -98,7 +99,8 @@ class FakeApiServer:
         }
         made |= {"apiVersion": resource.api_version, "kind": resource.kind}
         if resource.kind in _WITH_STATUS:
-            made.setdefault("status", copy.deepcopy(_PENDING) if resource.kind == "Sandbox" else {"phase": "Pending"})
+            conditioned = resource.kind in _CONDITIONED
+            made.setdefault("status", copy.deepcopy(_PENDING) if conditioned else {"phase": "Pending"})
         return self._store(resource, made)
 
     def patch(self, resource: Resource, namespace: str, name: str, patch: Json, subresource: str = "") -> Json:
@@ -118,6 +120,9 @@ class FakeApiServer:
             after = apply_merge_patch(after, patch)
             if resource.kind in _WITH_STATUS:
                 after["status"] = kept
+        if "deletionTimestamp" in after["metadata"] and before["metadata"].get("finalizers") and not _held(after):
+            self.remove(resource, before)
+            return after
         return self._update(resource, before, after)
 
     def delete(
@@ -204,6 +209,10 @@ class FakeApiServer:
 
     def _time(self, later: float = 0.0) -> str:
         return (_START + timedelta(seconds=int(self._clock() + later))).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _held(obj: Json) -> bool:
+    return bool(obj["metadata"].get("finalizers"))
 
 
 def _resize(pod: Json, patch: Json) -> None:

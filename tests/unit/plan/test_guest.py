@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandkeeper.api.resolve import resolve
+from sandkeeper.plan.guest import guest_command
 from sandkeeper.plan.observed import GuestSettings, Settings
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.user_namespace import NodeSupport
@@ -63,7 +64,7 @@ def told(made: Json) -> Json:
 def test_the_guest_is_the_first_process_and_runs_the_command_if_there_is_one(spec: Json, words: list[str]) -> None:
     made = container(**LOST, **spec)
 
-    assert told(made) == {}
+    assert told(made) == {"workspace": "/workspace"}
     assert made["command"][5:] == words
     assert "args" not in made
 
@@ -79,7 +80,7 @@ def test_the_images_own_entry_point_stays_the_first_process() -> None:
 
 
 def test_the_guest_is_told_what_to_install_as_it_was_written() -> None:
-    assert told(container(**LOST, **INSTALLS)) == INSTALLS
+    assert told(container(**LOST, **INSTALLS)) == {"workspace": "/workspace", **INSTALLS}
 
 
 @given(st.text(min_size=1))
@@ -90,12 +91,26 @@ def test_the_kubelet_changes_nothing_in_a_script(script: str) -> None:
 def test_the_guest_is_told_to_keep_what_changes_where_it_can() -> None:
     kept, lost = rendered(**KEPT), rendered(**LOST)
 
-    assert told(kept["spec"]["containers"][0]) == {"keep": True, "packLimit": 4 * 1024**3}
+    keeps = {"keep": True, "packLimit": 4 * 1024**3}
+    assert told(kept["spec"]["containers"][0]) == {"workspace": "/workspace", **keeps}
     assert {"name": "workspace", "mountPath": "/.sandkeeper/system", "subPath": "system"} in (
         kept["spec"]["containers"][0]["volumeMounts"]
     )
     assert kept["metadata"]["annotations"]["sandkeeper.dev/guest"] == "keep"
     assert lost["metadata"]["annotations"]["sandkeeper.dev/guest"] == "run"
+
+
+def test_the_guest_is_told_where_the_volume_is_that_it_syncs() -> None:
+    assert told(container(workspace={"path": "/home/agent"}))["workspace"] == "/home/agent"
+
+
+def test_the_guest_is_told_to_trust_no_pack_but_under_a_mark_where_it_keeps_any() -> None:
+    kept, lost = (resolve(sandbox(**spec).spec) for spec in (KEPT, LOST))
+    command = guest_command(kept, GuestSettings(), reinstall="0123abcd")
+
+    assert told({"command": command})["reinstall"] == "0123abcd"
+    assert "reinstall" not in told({"command": guest_command(kept, GuestSettings())})
+    assert "reinstall" not in told({"command": guest_command(lost, GuestSettings(), reinstall="0123abcd")})
 
 
 @pytest.mark.parametrize("without", [{"root": False}, {"writablePaths": ["/srv"]}])

@@ -109,6 +109,72 @@ def test_it_makes_canaries_that_are_fenced_and_beside_itself_others(thief: Kubec
     thief("create", "--dry-run=server", "-f", "-", f"--namespace={SYSTEM}", given=pod(control, canary))
 
 
+def snapshot(labels: dict[str, str]) -> str:
+    kind = {"apiVersion": "sandkeeper.dev/v1alpha1", "kind": "SandboxSnapshot"}
+    return json.dumps(
+        {**kind, "metadata": {"name": "made", "labels": labels}, "spec": {"sandboxRef": {"name": "agent"}}}
+    )
+
+
+def test_it_makes_snapshots_for_schedules_and_forks_alone(thief: Kubectl) -> None:
+    said = sentence(thief.refused("create", "-f", "-", given=snapshot({"team": "x"})))
+    for mark in ("scheduled", "fork"):
+        thief("create", "--dry-run=server", "-f", "-", given=snapshot({f"sandkeeper.dev/{mark}": "true"}))
+
+    assert said == (
+        "metadata.labels: SandboxSnapshot made has neither sandkeeper.dev/scheduled nor sandkeeper.dev/fork, as every "
+        "one that the operator of Sandkeeper makes does"
+    )
+
+
+def patched(change: str) -> list[str]:
+    return ["patch", "sandboxsnapshot", "theirs", "--type=merge", "-p", change]
+
+
+@pytest.mark.parametrize("change", ['{"spec": {"expiresAfter": "1s"}}', '{"metadata": {"labels": {"a": "b"}}}'])
+def test_it_changes_nothing_of_a_users_snapshot_but_holds_it(thief: Kubectl, change: str) -> None:
+    said = sentence(thief.refused(*patched(change)))
+    thief(*patched('{"metadata": {"finalizers": ["sandkeeper.dev/in-use"]}}'), "--dry-run=server")
+
+    assert said == (
+        "metadata.finalizers: SandboxSnapshot theirs is its user's, and the operator of Sandkeeper changes nothing "
+        "else of it"
+    )
+
+
+def test_it_deletes_no_snapshot_that_its_user_keeps(thief: Kubectl) -> None:
+    assert sentence(thief.refused("delete", "sandboxsnapshot", "theirs")) == (
+        "spec.expiresAfter: SandboxSnapshot theirs never expires and was made by its user, so the operator of "
+        "Sandkeeper does not delete it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "says"),
+    [
+        (
+            "any",
+            LABELS,
+            'metadata.name: "any" does not begin with sbx-, as every VolumeSnapshot that the operator of Sandkeeper '
+            "makes does",
+        ),
+        (
+            "sbx-any",
+            {},
+            "metadata.labels: VolumeSnapshot sbx-any has none below sandkeeper.dev, so it is none of the operator of "
+            "Sandkeeper and not written by it",
+        ),
+    ],
+    ids=["any name", "no label"],
+)
+def test_it_copies_workspaces_alone(thief: Kubectl, name: str, labels: dict[str, str], says: str) -> None:
+    kind = {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot"}
+    spec = {"source": {"persistentVolumeClaimName": "theirs"}}
+    given = json.dumps({**kind, "metadata": {"name": name, "labels": labels}, "spec": spec})
+
+    assert sentence(thief.refused("create", "-f", "-", given=given)) == says
+
+
 @pytest.fixture
 def may_exec(kubectl: Kubectl) -> Iterator[None]:
     """Grant the operator what it will need for packages, in the whole cluster."""
@@ -143,6 +209,7 @@ def test_it_enters_sandboxes_alone(besieged: Team, thief: Kubectl, command: list
 
 
 PACK = ("/.sandkeeper/bin/guest", "pack")
+QUIESCE = ("/.sandkeeper/bin/guest", "quiesce")
 
 
 @pytest.mark.usefixtures("may_exec")
@@ -162,14 +229,15 @@ def test_it_runs_nothing_in_sandboxes_but_what_packs_them(besieged: Team, thief:
     said = thief.refused(*(word.replace("NAMESPACE", besieged.namespace) for word in command))
 
     assert sentence(said) == (
-        "metadata.name: In Pod sbx-agent the operator of Sandkeeper runs nothing but /.sandkeeper/bin/guest pack, and "
-        "says nothing to it"
+        "metadata.name: In Pod sbx-agent the operator of Sandkeeper runs nothing but /.sandkeeper/bin/guest pack and "
+        "/.sandkeeper/bin/guest quiesce, and says nothing to them"
     )
 
 
 @pytest.mark.usefixtures("may_exec")
-def test_it_lets_sandboxes_pack(thief: Kubectl) -> None:
+@pytest.mark.parametrize("command", [PACK, QUIESCE])
+def test_it_lets_sandboxes_pack_and_quiesce(thief: Kubectl, command: tuple[str, ...]) -> None:
     # No kubelet stands behind the node, so that this fails later than at admission.
-    said = thief.refused("exec", "sbx-agent", "-c", "sandbox", "--", *PACK)
+    said = thief.refused("exec", "sbx-agent", "-c", "sandbox", "--", *command)
 
     assert "ValidatingAdmissionPolicy" not in said
