@@ -13,13 +13,16 @@ from sandkeeper.api.quantities import parsed
 from sandkeeper.api.workspace import RETAIN
 from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going, requested
 from sandkeeper.plan.ownership import Ownership, owner_reference
-from sandkeeper.plan.writes import Patch
+from sandkeeper.plan.writes import Create, Patch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.observed import Observed
     from sandkeeper.plan.storage_classes import StorageClasses
+    from sandkeeper.plan.writes import Write
 
 Json = dict[str, Any]
 
@@ -61,13 +64,20 @@ def unfit(claim: Json) -> str:
     return ""
 
 
-def keep_claim(observed: Observed, environment: Environment) -> tuple[Patch, ...]:
-    """Bring the claims of a sandbox to what its spec asks for: the workspace's size, and whom they all end with."""
+def keep_claim(observed: Observed, environment: Environment, going: Iterable[Write] = ()) -> tuple[Patch, ...]:
+    """Bring the claims of a sandbox to what its spec asks for: the workspace's size, and whom they all end with.
+
+    Parameters
+    ----------
+    going
+        What is written of claims already.
+    """
     claim = observed.claim
     if not environment.workspace.persistent:
         return ()
     uid = claim["metadata"]["uid"] if claim else ""
-    others = [each for each in observed.claims if each["metadata"]["uid"] != uid]
+    touched = {uid, *(each.child["metadata"]["uid"] for each in going if not isinstance(each, Create))}
+    others = [each for each in observed.claims if each["metadata"]["uid"] not in touched]
     patches = [Patch(each, _patch(each, observed, environment, grows=False)) for each in others]
     if claim is not None:
         patches.insert(0, Patch(claim, _patch(claim, observed, environment, grows=True)))

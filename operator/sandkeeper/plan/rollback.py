@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sandkeeper.api.names import PREVIOUS_LABEL, PREVIOUS_VALUE, SELECTED_NODE_ANNOTATION
+from sandkeeper.api.names import PREVIOUS_LABEL, PREVIOUS_VALUE, RETAINED_LABEL, SELECTED_NODE_ANNOTATION
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.claim import unfit
 from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going
@@ -98,7 +98,7 @@ def _begun(observed: Observed, kept: Json | None, now: datetime) -> Rollback:
     """
     made = claim_to_make(observed)
     if isinstance(made, NewClaim) and kept is not None:
-        return Rollback(_under_way(made.claim), (Delete(kept),))
+        return Rollback(_under_way(made.claim), (_let_go(kept),))
     if isinstance(made, NewClaim):
         return Rollback(_under_way(made.claim), made.writes)
     if isinstance(made, Awaited):
@@ -206,14 +206,23 @@ def settle(observed: Observed) -> tuple[Write, ...]:
     """
     if len(observed.claims) <= 1:
         return ()
-    left = tuple(Delete(each) for each in abandoned(observed))
+    left = tuple(map(_let_go, abandoned(observed)))
     before, pod = unproven(observed), observed.pod
     done = pod is not None and is_ready(pod) and target_name(observed) == _present(observed)
     if before is None or not done:
         return left
-    older = tuple(map(Delete, kept_claims(observed)))
+    older = tuple(map(_let_go, kept_claims(observed)))
+    if any(isinstance(each, Patch) for each in older):
+        return (*left, *older)
     kept = Patch(before, {"metadata": {"labels": {PREVIOUS_LABEL: PREVIOUS_VALUE}}})
-    return (*left, *older, kept if _keeps_previous(observed) else Delete(before))
+    return (*left, *older, kept if _keeps_previous(observed) else _let_go(before))
+
+
+def _let_go(claim: Json) -> Write:
+    """Delete a claim; one that is to be retained has to lose its mark first, which admission keeps us from deleting."""
+    if RETAINED_LABEL in claim["metadata"].get("labels", {}):
+        return Patch(claim, {"metadata": {"labels": {RETAINED_LABEL: None}}})
+    return Delete(claim)
 
 
 def finishes(observed: Observed, write: Write) -> str:

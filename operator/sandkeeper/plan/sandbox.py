@@ -168,7 +168,8 @@ def _decide(
     # The fence stands before the first pod, whatever is the matter with this one sandbox.
     fence = raise_fence(observed)
     rollback = rollback_of(observed, now) if environment.workspace.persistent else None
-    claims = (*keep_claim(observed, environment), *settle(observed))
+    left = settle(observed)
+    claims = (*keep_claim(observed, environment, (*left, *(rollback.writes if rollback else ()))), *left)
     denied = not_captured(observed.claim) or denial(environment, observed.settings)
     obstacle = conflict(observed, environment) or (None if rollback and runs(observed) else denied)
     if obstacle:

@@ -153,6 +153,21 @@ def test_when_the_new_pod_is_ready_the_old_claim_goes() -> None:
     )
 
 
+def test_a_claim_that_was_to_be_retained_loses_its_mark_before_it_goes() -> None:
+    keeping: Json = {"workspace": {"reclaimPolicy": "Retain"}}
+    owner = sandbox(source=FROM, generation=2, **keeping)
+    old = plain_claim(sandbox(**keeping))
+    new = made_claim(owner, claims=(old,))
+    unmarked = {**old, "metadata": {**old["metadata"], "labels": dict(old["metadata"]["labels"])}}
+    del unmarked["metadata"]["labels"]["sandkeeper.dev/retained"]
+
+    (patch,) = rolled(owner, old, new, on=new).writes
+
+    assert isinstance(patch, Patch)
+    assert patch.patch == {"metadata": {"labels": {"sandkeeper.dev/retained": None}}}
+    assert did(rolled(owner, unmarked, new, on=new)) == ["Delete PersistentVolumeClaim/sbx-a"]
+
+
 def test_where_it_is_to_be_kept_it_is_packed_first_and_then_labelled() -> None:
     running = pod_on(KEEPS, OLD)
     running["status"]["containerStatuses"] = [{"name": "sandbox", "state": {"running": {}}, "started": True}]
