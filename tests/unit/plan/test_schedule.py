@@ -257,6 +257,14 @@ def test_what_its_pod_does_on_its_way_to_sleep_is_in_the_copy() -> None:
     assert made(story.look(NOW + 12 * MINUTE)) == ["a-20260301-1210"]
 
 
+def test_one_that_can_not_fall_asleep_is_copied_all_the_same() -> None:
+    story = Story()
+    story.look(NOW)
+    story.change(snapshots=WISH, lifecycle=SLEEPS)
+
+    assert made(story.look(NOW + 11 * MINUTE)) == ["a-20260301-1210"]
+
+
 def test_one_that_was_copied_before_it_fell_asleep_is_copied_once_more() -> None:
     story = Story()
     story.look(NOW + 11 * MINUTE)
