@@ -64,8 +64,8 @@ def settled_until(observed: Observed, now: datetime) -> datetime | None:
     if pod is None:
         return None
     moments = [parse_time(pod["metadata"]["creationTimestamp"])]
-    measured = now - observed.settings.idle.fresh
-    if usage is not None and usage.first_at <= measured:
+    if usage is not None:
         # The first measurement that shows work comes at most this long after the last one that shows none.
-        moments.append(measured)
-    return max(moments)
+        quiet = usage.measured_at - observed.settings.idle.fresh
+        moments += [quiet] if usage.first_at <= quiet else []
+    return min(max(moments), now)

@@ -351,6 +351,16 @@ def test_work_after_long_idleness_is_copied_at_the_next_run() -> None:
     assert made(story.look(NOW + HOUR + 11 * MINUTE)) == ["a-20260301-1310"]
 
 
+def test_where_measurements_cease_what_may_have_been_done_since_is_copied() -> None:
+    story = Story(lifecycle={"idleTimeout": "8h"})
+    story.look(NOW + 11 * MINUTE)
+    story.snapshots = [copied(NOW + PERIOD)]
+    last = NOW + HOUR
+    story.look(last, **idle(NOW + MINUTE, last))
+
+    assert made(story.look(last + 21 * MINUTE, **idle(NOW + MINUTE, last))) == ["a-20260301-1320"]
+
+
 def test_what_the_limits_leave_over_is_deleted_with_or_without_a_schedule() -> None:
     for wish in ({**WISH, "keepLast": 1}, {"keepLast": 1}):
         story = Story(snapshots=wish)
