@@ -15,8 +15,8 @@ from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import CLAIMS, Json, Key
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import FakeClient
-from unit.fakes.copies import copied
 from unit.fakes.objects import NOW, claim_of, observe, pod_of, sandbox
+from unit.fakes.schedules import copied
 
 MINUTE = timedelta(minutes=1)
 OWNER = sandbox(workspace={"type": "Persistent"}, snapshots={"schedule": "*/10 * * * *", "keepLast": 1})
