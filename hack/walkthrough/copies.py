@@ -47,7 +47,7 @@ def _rollback(stage: Stage) -> None:
 
 def _forks(stage: Stage) -> None:
     stage.chapter("Two strategies and a clone", "All start from the same state, and share nothing afterwards.")
-    secret = ("generic", "production", "--from-literal=api-key=of-production")
+    secret = ("generic", "production", "--from-literal=API_KEY=of-production")
     stage.kubectl("-n", NAMESPACE, "create", "secret", *secret)
     apply(stage, "forks.yaml", show=True)
     for name in ("strategy-a", "strategy-b", "workbench-prod"):

@@ -12,6 +12,7 @@ from .model import Model
 from .packages import EffectivePackages
 from .pod_template import PodSpec
 from .sandbox import EffectiveStatus
+from .secrets import EffectiveSecret
 from .security import EffectiveSecurity
 from .workspace import EffectiveWorkspace
 
@@ -46,6 +47,7 @@ class Environment(Model):
     args: tuple[str, ...] | None = None
     working_dir: str
     env: tuple[EnvVar, ...] = ()
+    secrets: tuple[EffectiveSecret, ...] = ()
     ports: tuple[Port, ...] = ()
     resources: EffectiveResources
     packages: EffectivePackages = EffectivePackages()

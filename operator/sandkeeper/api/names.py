@@ -53,6 +53,8 @@ GUEST_CONTAINER: Final = "guest"
 """Init container that copies the guest, where it does not come by an image volume."""
 WORKTREE_CONTAINER: Final = "worktree"
 """Init container that brings the repository into the workspace."""
+SECRETS_ANNOTATION: Final = f"{GROUP}/secrets"
+"""On a pod: the versions of the Secrets that it started with and is replaced for, as JSON; absent for none."""
 WIDENS_ANNOTATION: Final = f"{GROUP}/widens-sandboxes"
 """On a NetworkPolicy, by those who may: "true" says that it opens sandboxes on purpose."""
 

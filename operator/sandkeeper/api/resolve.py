@@ -17,6 +17,7 @@ from .packages import EffectivePackages, Packages
 from .pod_template import PodMetadata, PodSpec, PodTemplate
 from .quantities import binary, canonical, decimal, parsed
 from .sandbox import SandboxSpec
+from .secrets import Secret, effective
 from .security import EffectiveSecurity, Security
 from .workspace import PERSISTENT, EffectiveWorkspace, Workspace
 
@@ -29,7 +30,7 @@ BUILT_IN: Final = SandboxSpec(
 """The lowest layer: what a sandbox with an empty spec gets."""
 
 _Part = TypeVar("_Part", bound=Model)
-_Named = TypeVar("_Named", EnvVar, Port)
+_Named = TypeVar("_Named", EnvVar, Port, Secret)
 
 
 def resolve(*layers: SandboxSpec) -> Environment:
@@ -55,6 +56,7 @@ def resolve(*layers: SandboxSpec) -> Environment:
         args=spec.args,
         working_dir=spec.working_dir or workspace.path,
         env=spec.env or (),
+        secrets=tuple(map(effective, spec.secrets or ())),
         ports=spec.ports or (),
         resources=_resolved_resources(spec.resources or Resources()),
         packages=EffectivePackages(**(spec.packages or Packages()).model_dump(exclude_none=True)),
@@ -101,14 +103,28 @@ def captured_layer(*layers: SandboxSpec) -> SandboxSpec:
     return spec.model_copy(update={"git": git, "lifecycle": None, "source": None, "snapshots": None})
 
 
+def captured_below(captured: SandboxSpec, own: SandboxSpec) -> SandboxSpec:
+    """Give a captured layer as it lies below the spec of what is restored from it.
+
+    A spec that writes ``secrets``, be it an empty list, gets none of the captured ones, nor the variables that were
+    taken from Secrets: a clone to production is not to hold what the sandbox that was copied had.
+    """
+    if own.secrets is None:
+        return captured
+    env = tuple(each for each in captured.env or () if not (each.value_from and each.value_from.secret_key_ref))
+    return captured.model_copy(update={"secrets": None, "env": env or None})
+
+
 def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
     """Lay one layer over another; associative, so that layers can be merged in any grouping.
 
-    Objects are merged field by field, ``env`` and ``ports`` by name, limits and requests by resource. Everything else,
-    plain lists and maps of labels too, is replaced as a whole, so that a layer can take something away.
+    Objects are merged field by field, ``env``, ``secrets`` and ``ports`` by name, limits and requests by resource.
+    Everything else, plain lists and maps of labels too, is replaced as a whole, so that a layer can take something
+    away.
     """
     by_rule: dict[str, object] = {
         "env": _by_name(lower.env, upper.env),
+        "secrets": _by_name(lower.secrets, upper.secrets),
         "ports": _by_name(lower.ports, upper.ports),
         "resources": _merged_resources(lower.resources, upper.resources),
     }

@@ -15,6 +15,7 @@ from .model import Model, checks, rule
 from .packages import Packages
 from .pod_template import PodTemplate
 from .schedule import Snapshots
+from .secrets import SECRETS, SECRETS_APART, Secret
 from .security import Security
 from .source import SOURCE_RULES, Source
 from .workspace import WORKSPACE_KEPT, WORKSPACE_RULES, EffectiveWorkspace, Workspace
@@ -25,7 +26,7 @@ _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
 class SandboxSpec(Model):
     """What the sandbox should be. Whatever is left out takes the default that its description names."""
 
-    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS, *WORKSPACE_KEPT))
+    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS, *WORKSPACE_KEPT, *SECRETS_APART))
 
     image: str | None = Field(
         default=None,
@@ -62,6 +63,13 @@ class SandboxSpec(Model):
         description="Environment variables, merged by name. Default: none but the image's own.",
         json_schema_extra=checks(maxItems=256)
         | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    secrets: tuple[Secret, ...] | None = Field(
+        default=None,
+        description="Secrets that the sandbox gets as variables or files, merged by name; the sandbox's own replace "
+        "all that were captured with its source. Where env has a variable of the same name, that one counts. Default: "
+        "none.",
+        json_schema_extra=SECRETS,
     )
     ports: tuple[Port, ...] | None = Field(
         default=None,

@@ -81,6 +81,7 @@ class Observer:
             namespace_verdict=self._proof.namespace(key.namespace),
             policies=self._cluster.foreign_policies(key.namespace),
             used_at=self._uses.last(sandbox, raw, now),
+            secrets=self._cluster.secrets.versions(key.namespace),
         )
         observed = self._with_claims(observed, key)
         return self._with_measurements(observed, pod, key) if pod else observed

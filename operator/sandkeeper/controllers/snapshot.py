@@ -14,6 +14,7 @@ from sandkeeper.api.snapshot import SandboxSnapshot
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.controllers.restores import restores_of
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
@@ -147,7 +148,7 @@ class SnapshotController:
         """Name the sandboxes whose claims are being made from a snapshot; a claim may outlive its own."""
         if IN_USE_FINALIZER not in raw["metadata"].get("finalizers", ()):
             return ()
-        names, _ = self._cluster.restores_of(raw)
+        names, _ = restores_of(self._cluster, raw)
         return tuple([name for name in names if await self._is_there(Key(key.namespace, name))])
 
     async def _is_there(self, sandbox: Key) -> bool:
@@ -182,7 +183,7 @@ class SnapshotController:
             quiescing=self._quiescer.running(uid),
             quiesced=self._quiescer.result(uid),
             readers=readers,
-            awaited=cluster.restores_of(raw)[1],
+            awaited=restores_of(cluster, raw)[1],
             diffs=cluster.diffs.reading(raw),
         )
 

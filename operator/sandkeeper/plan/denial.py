@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sandkeeper.api.labels import is_reserved_annotation, is_reserved_label
 from sandkeeper.api.names import PRIORITY_CLASS_PREFIX
+from sandkeeper.api.secrets import misplaced
 from sandkeeper.plan.pod import template_metadata
 from sandkeeper.plan.pod_state import PodState
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def denial(environment: Environment, settings: Settings) -> PodState | None:
-    """State of a sandbox that asks for what the installation denies to all.
+    """State of a sandbox that asks for what the installation denies to all, or what its layers exclude together.
 
     Returns
     -------
@@ -26,8 +27,12 @@ def denial(environment: Environment, settings: Settings) -> PodState | None:
         _reserved(environment)
         or _settled_otherwise(environment, settings)
         or _without_user_namespaces(environment, settings)
+        or _unseen_secret(environment, settings)
     )
-    return PodState("PolicyDenied", message, wrong=True, stalled=True) if message else None
+    if message:
+        return PodState("PolicyDenied", message, wrong=True, stalled=True)
+    place = misplaced(environment.secrets, environment.workspace.path, environment.security.writable_paths or ())
+    return PodState("Failed", place, wrong=True, stalled=True) if place else None
 
 
 def _reserved(environment: Environment) -> str:
@@ -76,4 +81,14 @@ def _without_user_namespaces(environment: Environment, settings: Settings) -> st
     return (
         "spec.security.userNamespace: user namespaces are turned off for all sandboxes of this installation "
         "(sandboxPods.userNamespaces is Never), so it can't be Required; Auto and Never are allowed."
+    )
+
+
+def _unseen_secret(environment: Environment, settings: Settings) -> str:
+    name = next((secret.name for secret in environment.secrets if secret.restarts), "")
+    if settings.secrets_watched or not name:
+        return ""
+    return (
+        f"spec.secrets: onChange of {name} can't be Restart, since the operator of this installation may not see "
+        "changes of Secrets (secrets.restartOnChange of its chart is false); Ignore is allowed."
     )

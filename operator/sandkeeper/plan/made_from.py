@@ -14,7 +14,7 @@ import orjson
 from pydantic import ValidationError
 
 from sandkeeper.api.names import CAPTURED_ANNOTATION, SOURCE_ANNOTATION
-from sandkeeper.api.resolve import captured_layer, resolve
+from sandkeeper.api.resolve import captured_below, captured_layer, resolve
 from sandkeeper.api.sandbox import SandboxSpec
 
 if TYPE_CHECKING:
@@ -55,8 +55,18 @@ def captured_layers(text: str) -> tuple[SandboxSpec, ...]:
 
 def layers_on(claim: Json | None, own: SandboxSpec) -> tuple[SandboxSpec, ...]:
     """Layers of a sandbox on a claim, lowest first; of what can't be read there is none."""
-    layer = readable_layer(claim)
-    return (layer, own) if layer is not None else (own,)
+    return restored_layers(readable_layer(claim), own)
+
+
+def restored_layers(captured: SandboxSpec | None, own: SandboxSpec) -> tuple[SandboxSpec, ...]:
+    """Layers of a sandbox that is made from something, lowest first, as far as they hold together.
+
+    Parameters
+    ----------
+    captured
+        Layer as it was captured; None for nothing.
+    """
+    return (captured_below(captured, own), own) if captured is not None else (own,)
 
 
 def readable_layer(obj: Json | None) -> SandboxSpec | None:

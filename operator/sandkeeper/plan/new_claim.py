@@ -16,7 +16,7 @@ from sandkeeper.api.workspace import Workspace
 from sandkeeper.plan.claim import workspace_claim
 from sandkeeper.plan.claim_state import claim_ownership, is_going
 from sandkeeper.plan.denial import denial
-from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words, new_mark
+from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words, new_mark, restored_layers
 from sandkeeper.plan.origin import Awaited, Origin, origin_of
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import PodState
@@ -150,11 +150,11 @@ def _large_enough(
     own = observed.sandbox.spec
     written = own.workspace is not None and own.workspace.size is not None
     if written or parsed(resolve(*captured, own).workspace.size) >= parsed(origin.least):
-        return (*captured, own), origin.captured
+        return restored_layers(next(iter(captured), None), own), origin.captured
     layer = captured[0] if captured else SandboxSpec()
     workspace = (layer.workspace or Workspace()).model_copy(update={"size": origin.least})
     layer = layer.model_copy(update={"workspace": workspace})
-    return (layer, own), orjson.dumps(layer.to_json()).decode()
+    return restored_layers(layer, own), orjson.dumps(layer.to_json()).decode()
 
 
 def _unfit(observed: Observed, environment: Environment, origin: Origin) -> PodState | None:

@@ -67,6 +67,8 @@ class Settings:
         How guests are brought.
     idle
         What counts as idle.
+    secrets_watched
+        Whether the operator may see that a Secret changed.
     """
 
     priority_class: str = ""
@@ -76,6 +78,7 @@ class Settings:
     require_enforcement: bool = False
     guest: GuestSettings = GuestSettings()
     idle: IdleRule = field(default_factory=IdleRule)
+    secrets_watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,8 @@ class Observed:
         What measurements of the pod say; None where there are none.
     volume
         How full the workspace's volume is; None where nobody measured it.
+    secrets
+        Versions of the namespace's Secrets, by name; empty where none are watched.
     used_at
         When a client last used the sandbox, as its annotation says; at most when that was first seen.
     snapshots
@@ -205,3 +210,4 @@ class Observed:
     snapshots: tuple[Json, ...] = ()
     snapshots_in_use: frozenset[str] = frozenset()
     snapshot_refusal: PodState | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)

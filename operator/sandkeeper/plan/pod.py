@@ -31,8 +31,17 @@ from sandkeeper.plan.node_affinity import keeping_off
 from sandkeeper.plan.ownership import owner_reference
 from sandkeeper.plan.pod_security import container_security_context, pod_security_context
 from sandkeeper.plan.pod_volumes import limit_shared_memory, volume_mounts, volumes
+from sandkeeper.plan.secrets import (
+    environment_variables,
+    secret_mounts,
+    secret_volumes,
+    secrets_annotation,
+    whole_secrets,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.observed import Settings
@@ -72,6 +81,7 @@ def sandbox_pod(
     image_volumes: bool = False,
     work_first: bool = False,
     workspace: Volume | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
@@ -87,18 +97,18 @@ def sandbox_pod(
         Whether the guest installs or unpacks before the sandbox is ready.
     workspace
         Where a Persistent workspace is; None for the claim that begins empty.
+    secrets
+        Versions of the Secrets that are there, by name.
     """
     name = sandbox.metadata.name
     volume = workspace or Volume(claim_name(name))
     spec = _pod_spec(name, environment, settings, volume)
     rendering = _rendering(spec, environment, settings)
-    notes = _notes(name, environment, settings, volume)
+    notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
     # guest has work is what it found there: none of them is rendering.
-    spec["containers"][0]["resources"] = environment.resources.to_json()
-    give_room(spec, environment)
-    limit_shared_memory(spec["volumes"], environment)
+    _set_resources(spec, environment)
     _place(spec, avoided, user_namespace=user_namespace)
     return {
         "apiVersion": "v1",
@@ -125,6 +135,12 @@ def _notes(name: str, environment: Environment, settings: Settings, volume: Volu
         **guest_annotation(environment),
         **({CLAIM_ANNOTATION: volume.claim} if elsewhere else {}),
     }
+
+
+def _set_resources(spec: Json, environment: Environment) -> None:
+    spec["containers"][0]["resources"] = environment.resources.to_json()
+    give_room(spec, environment)
+    limit_shared_memory(spec["volumes"], environment)
 
 
 def _place(spec: Json, avoided: tuple[str, ...], *, user_namespace: bool) -> None:
@@ -168,7 +184,7 @@ def _pod_spec(name: str, environment: Environment, settings: Settings, volume: V
         "restartPolicy": "Always",
         "securityContext": pod_security_context(environment),
         "containers": [_container(environment, settings, volume)],
-        "volumes": volumes(volume.claim, environment),
+        "volumes": [*volumes(volume.claim, environment), *secret_volumes(environment)],
     }
     if settings.priority_class:
         spec["priorityClassName"] = settings.priority_class
@@ -185,17 +201,19 @@ def _container(environment: Environment, settings: Settings, volume: Volume) -> 
         "image": environment.image,
         "workingDir": environment.working_dir,
         "securityContext": container_security_context(environment),
-        "volumeMounts": [*volume_mounts(environment), *guest_mounts(environment)],
+        "volumeMounts": [*volume_mounts(environment), *secret_mounts(environment), *guest_mounts(environment)],
     }
     if is_guided(environment):
         container["command"] = guest_command(environment, settings.guest, reinstall=volume.reinstall)
     else:
         container["args"] = list(environment.args or ())
-    env = [variable.to_json() for variable in environment.env]
+    env, env_from = environment_variables(environment), whole_secrets(environment)
     if environment.security.home_is_workspace and not any(variable["name"] == "HOME" for variable in env):
         env.insert(0, {"name": "HOME", "value": environment.workspace.path})
     if env:
         container["env"] = env
+    if env_from:
+        container["envFrom"] = env_from
     return container
 
 

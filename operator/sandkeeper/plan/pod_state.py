@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sandkeeper.api.names import GUEST_CONTAINER
+from sandkeeper.plan.secrets import missing_variable
 
 Json = dict[str, Any]
 
+SECRET_MISSING: Final = "SecretMissing"  # noqa: S105
 WAKING: Final = "Waking"
 RESTORING: Final = "Restoring"
 ROLLING_BACK: Final = "RollingBack"
@@ -154,8 +156,8 @@ def _held_up(status: Json) -> PodState | None:
     if reason in _IMAGE_REASONS:
         return PodState("ImagePullFailed", _pull_message(status["image"], reason, message), wrong=True)
     if reason == "CreateContainerConfigError":
-        missing = "SecretMissing" if "secret" in message.lower() else "ConfigMissing"
-        return PodState(missing, _sentence(message), wrong=True)
+        missing = SECRET_MISSING if "secret" in message.lower() else "ConfigMissing"
+        return PodState(missing, missing_variable(message) or _sentence(message), wrong=True)
     if reason in _CREATE_REASONS:
         return PodState("Failed", _sentence(f"The container can't be started: {message}"), wrong=True)
     return None

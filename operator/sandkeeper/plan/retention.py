@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_PROGRESS: Final = frozenset({"Pending", "Waiting", "Quiescing", "Copying"})
+_PROGRESS: Final = frozenset({"Pending", "Quiescing", "Copying"})
 """Reasons of a snapshot that is on its way."""
 
 

@@ -16,7 +16,7 @@ from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going
 from sandkeeper.plan.conflict import not_captured
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate
-from sandkeeper.plan.made_from import captured_layers, captured_text, in_words, is_restored, note_of
+from sandkeeper.plan.made_from import in_words, is_restored, layers_on, note_of
 from sandkeeper.plan.new_claim import NewClaim, claim_to_make
 from sandkeeper.plan.origin import Awaited
 from sandkeeper.plan.ownership import Ownership, ownership
@@ -181,7 +181,7 @@ def _held(observed: Observed, pod: Json) -> PodState | None:
     if unfit(claim):
         message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}."
         return PodState("Conflict", message, wrong=True, stalled=True)
-    environment = resolve(*captured_layers(captured_text(claim)), observed.sandbox.spec)
+    environment = resolve(*layers_on(claim, observed.sandbox.spec))
     return denial(environment, observed.settings) or gate(observed, pod["metadata"].get("labels", {}))
 
 

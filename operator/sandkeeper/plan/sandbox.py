@@ -96,6 +96,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         image_volumes=by_image_volume(observed),
         work_first=has_work_first(observed, environment),
         workspace=_volume(observed),
+        secrets=observed.secrets,
     )
     state, writes = _decide(observed, environment, desired, life, now)
     late = _late(observed, environment, desired) if observed.pod and state.running else None

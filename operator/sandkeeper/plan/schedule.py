@@ -17,7 +17,7 @@ from sandkeeper.plan.lifecycle import LONGEST_WAIT, Life, Phase
 from sandkeeper.plan.pod_state import condition, parse_time, written
 from sandkeeper.plan.retention import has_failed, is_copying, own_snapshots, superfluous
 from sandkeeper.plan.tenant_text import harmless
-from sandkeeper.plan.unchanged import settled_until, why_unchanged
+from sandkeeper.plan.unchanged import is_ending, settled_until, why_unchanged
 from sandkeeper.plan.writes import Create, Delete, Write
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _next(
         return (), replace(record, skipped=unchanged), None
     # The one that is said already, lest a copy that hangs costs a write with every run.
     pending = replace(record, next=min(filter(None, (record.next, due))))
-    if any(map(is_copying, own)) or (life.phase is Phase.ASLEEP and observed.pod is not None):
+    if any(map(is_copying, own)) or is_ending(observed, life):
         # What its pod does on its way to sleep is to be in the copy.
         return (), pending, None
     if observed.snapshot_refusal:

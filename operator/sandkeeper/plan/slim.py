@@ -204,6 +204,11 @@ def slim_sandbox(sandbox: Json) -> Json:
     }
 
 
+def slim_secret(secret: Json) -> Json:
+    """Keep of a Secret which one it is and at which version, and nothing of what it holds, should that ever be sent."""
+    return {"kind": "Secret", "metadata": _picked(secret["metadata"], ("name", "namespace", "uid", "resourceVersion"))}
+
+
 def slim_config_map(config_map: Json) -> Json:
     """Keep of a ConfigMap its data."""
     metadata = _picked(config_map["metadata"], ("name", "namespace", "uid", "resourceVersion"))

@@ -47,6 +47,11 @@ def why_unchanged(observed: Observed, life: Life, own: Iterable[Json]) -> str:
     return f"Nothing was done in it since SandboxSnapshot {name} was begun." if idles else ""
 
 
+def is_ending(observed: Observed, life: Life) -> bool:
+    """Whether a sandbox is said to sleep already and its pod is still there: a copy would be taken for a later one."""
+    return life.phase is Phase.ASLEEP and asleep_since(observed.status) is not None and observed.pod is not None
+
+
 def settled_until(observed: Observed, now: datetime) -> datetime | None:
     """Until when it is sure that nothing changed, in a workspace of which that was known until just now.
 
@@ -59,8 +64,8 @@ def settled_until(observed: Observed, now: datetime) -> datetime | None:
     if pod is None:
         return None
     moments = [parse_time(pod["metadata"]["creationTimestamp"])]
-    measured = now - observed.settings.idle.fresh
-    if usage is not None and usage.first_at <= measured:
+    if usage is not None:
         # The first measurement that shows work comes at most this long after the last one that shows none.
-        moments.append(measured)
-    return max(moments)
+        quiet = usage.measured_at - observed.settings.idle.fresh
+        moments += [quiet] if usage.first_at <= quiet else []
+    return min(max(moments), now)

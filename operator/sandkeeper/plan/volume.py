@@ -11,7 +11,8 @@ from sandkeeper.plan.claim import expands, is_smaller
 from sandkeeper.plan.claim_state import capacity, is_bound, is_going, requested
 from sandkeeper.plan.git_state import missing_secret
 from sandkeeper.plan.origin import Awaited, origin_of
-from sandkeeper.plan.pod_state import PodState, condition, is_ready, parse_time
+from sandkeeper.plan.pod_state import SECRET_MISSING, PodState, condition, is_ready, parse_time
+from sandkeeper.plan.secrets import has_files, missing_file
 from sandkeeper.plan.workspace_choice import pods_claim, target_name, workspaces
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def volume_state(observed: Observed, environment: Environment, state: PodState, 
         return state
     if environment.workspace.persistent:
         return _state_with_claim(observed, environment, pod, state, now)
-    return _mounted_late(observed, environment, pod, state, now) if _has_secret(environment) else state
+    mounts = has_files(environment) or _has_secret(environment)
+    return _mounted_late(observed, environment, pod, state, now) if mounts else state
 
 
 def _state_with_claim(
@@ -111,6 +113,15 @@ def _made_beside(observed: Observed, claim: Json) -> Json | None:
     return None if target is claim or is_bound(target) or is_going(target) else target
 
 
+def _missing(news: str, environment: Environment) -> PodState | None:
+    """State of a sandbox whose pod waits for a Secret that is mounted; None where it waits for something else."""
+    of_git = missing_secret(news, environment.git)
+    if of_git:
+        return of_git
+    file = missing_file(news, environment)
+    return PodState(SECRET_MISSING, file, wrong=True) if file else None
+
+
 def _has_secret(environment: Environment) -> bool:
     return environment.git is not None and environment.git.credentials_secret is not None
 
@@ -162,7 +173,7 @@ def _mounted_late(observed: Observed, environment: Environment, pod: Json, state
         return replace(state, look_again=late)
     if not observed.volume_news:
         return replace(state, look_again=now + _ASK_AGAIN)
-    missing = missing_secret(observed.volume_news, environment.git)
+    missing = _missing(observed.volume_news, environment)
     if missing:
         return replace(missing, look_again=now + _ASK_AGAIN)
     text = f"The volume is not mounted on node {pod['spec']['nodeName']}: {observed.volume_news.rstrip('.')}."

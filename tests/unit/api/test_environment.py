@@ -30,6 +30,7 @@ PINNED = ("8bfb997a369aaafa", "e8b55a550090e6ab")
         {"env": [{"name": "A"}]},
         {"git": {"repository": "https://git.example.com/app"}},
         {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]},
+        {"secrets": [{"name": "s"}]},
         {"workspace": {"path": "/data"}},
         {"workspace": {"keepPackages": False}},
         {"security": {"runtimeClassName": "gvisor"}},

@@ -257,6 +257,14 @@ def test_what_its_pod_does_on_its_way_to_sleep_is_in_the_copy() -> None:
     assert made(story.look(NOW + 12 * MINUTE)) == ["a-20260301-1210"]
 
 
+def test_one_that_can_not_fall_asleep_is_copied_all_the_same() -> None:
+    story = Story()
+    story.look(NOW)
+    story.change(snapshots=WISH, lifecycle=SLEEPS)
+
+    assert made(story.look(NOW + 11 * MINUTE)) == ["a-20260301-1210"]
+
+
 def test_one_that_was_copied_before_it_fell_asleep_is_copied_once_more() -> None:
     story = Story()
     story.look(NOW + 11 * MINUTE)
@@ -341,6 +349,16 @@ def test_work_after_long_idleness_is_copied_at_the_next_run() -> None:
     assert made(story.look(begins, **idle(begins, begins))) == []
     assert story.told["lastScheduleTime"] == "2026-03-01T13:00:00Z"
     assert made(story.look(NOW + HOUR + 11 * MINUTE)) == ["a-20260301-1310"]
+
+
+def test_where_measurements_cease_what_may_have_been_done_since_is_copied() -> None:
+    story = Story(lifecycle={"idleTimeout": "8h"})
+    story.look(NOW + 11 * MINUTE)
+    story.snapshots = [copied(NOW + PERIOD)]
+    last = NOW + HOUR
+    story.look(last, **idle(NOW + MINUTE, last))
+
+    assert made(story.look(last + 21 * MINUTE, **idle(NOW + MINUTE, last))) == ["a-20260301-1320"]
 
 
 def test_what_the_limits_leave_over_is_deleted_with_or_without_a_schedule() -> None:
