@@ -69,7 +69,11 @@ def agent(sandboxes: Sandboxes, repository: Repository) -> str:
     sandboxes.reaches("agent", "Running")
     sandboxes.sh("agent", BEFORE)
     snapshot(sandboxes, "before", "agent")
-    sandboxes.sh("agent", AFTER + "apt-get -q update; apt-get -qy install greeter; pip install -q --upgrade greeting")
+    sandboxes.sh(
+        "agent",
+        AFTER
+        + "apt-get -q update; apt-get -qy install greeter; pip install -q --upgrade --break-system-packages greeting",
+    )
     snapshot(sandboxes, "after", "agent")
     return "agent"
 
