@@ -23,7 +23,7 @@ const usage = `usage:
   guest pack                                           keep what changed in the root file system
   guest quiesce                                        pack where something is kept, and sync the volumes
   guest diff [--summary-file PATH] OLD NEW             tell what changed between two volumes, as lines of JSON
-  guest install FOLDER                                 put this program into a folder`
+  guest install FOLDER                                 put the image's programs into a folder`
 
 const (
 	pause = 10 * time.Millisecond
@@ -141,7 +141,7 @@ func install(arguments []string) int {
 		fmt.Fprintln(os.Stderr, usage)
 		return 2
 	}
-	if err := transfer.Install("/proc/self/exe", arguments[0]); err != nil {
+	if err := transfer.Install("/", arguments[0]); err != nil {
 		return complain(err)
 	}
 	return 0

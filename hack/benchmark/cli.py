@@ -28,8 +28,8 @@ from sandkeeper.runtime.errors import ApiError
 NOT_CONVERGED = 1
 FAILED = 2
 _SCENARIOS_HELP = (
-    f"Of {', '.join(NAMES)}; by default all. Or of {', '.join(state.NAMES)}: workspaces, sleep and packs, "
-    "the first two on this checkout's cluster (`hack/cluster`)."
+    f"Of {', '.join(NAMES)}; by default all. Or of {', '.join(state.NAMES)}: workspaces, sleep, packs and copies, "
+    "all but idle on this checkout's cluster (`hack/cluster`)."
 )
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -54,7 +54,11 @@ def bench(
     quick: Annotated[bool, typer.Option("--quick", help=f"Two minutes instead of ten: {', '.join(QUICK)}.")] = False,
     rounds: Annotated[
         int | None,
-        typer.Option(min=1, max=20, help="Rounds per scenario; 3, with --quick 1; of life 20, of packs and minutes 5."),
+        typer.Option(
+            min=1,
+            max=20,
+            help="Rounds per scenario; 3, with --quick 1; of life and snapshots 20, of packs and minutes 5.",
+        ),
     ] = None,
     nodes: Annotated[int, typer.Option(min=1, max=1000, help="Simulated nodes.")] = 100,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the results here too.")] = None,

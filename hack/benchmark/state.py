@@ -1,16 +1,17 @@
-"""The runs that have reports of their own: life of real pods, their packs, and idleness of simulated ones."""
+"""The runs that have reports of their own: life, packs and copies of real pods, and idleness of simulated ones."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import uvloop
 
-from benchmark import life, packs, state_report
+from benchmark import copies, life, packs, state_report
 from benchmark.idling import measure_idling
 from benchmark.machine import environment
 from benchmark.real import real_cluster
 
-NAMES = ("life", "packs", "idle")
+NAMES = ("life", "packs", "snapshots", "idle")
+_ON_REAL_NODES = frozenset(NAMES) - {"idle"}
 IDLE_MINUTES = 5
 
 
@@ -27,7 +28,7 @@ def measured(names: Sequence[str], folder: Path, nodes: int, rounds: int | None)
         For idle sandboxes, minutes; None for each run's own.
     """
     yield state_report.heading(environment())
-    if "life" in names or "packs" in names:
+    if _ON_REAL_NODES & set(names):
         yield from _on_real_nodes(names, rounds)
     if "idle" in names:
         idling = uvloop.run(measure_idling(folder, nodes, rounds or IDLE_MINUTES))
@@ -42,3 +43,6 @@ def _on_real_nodes(names: Sequence[str], rounds: int | None) -> Iterator[str]:
         if "packs" in names:
             packed = packs.measure_packs(cluster, rounds or packs.ROUNDS)
             yield f"\n{state_report.packs_table(packed)}\n"
+        if "snapshots" in names:
+            copied = uvloop.run(copies.measure_copies(cluster, rounds or copies.ROUNDS))
+            yield f"\n{state_report.copies_table(copied)}\n"

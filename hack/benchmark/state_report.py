@@ -3,6 +3,9 @@
 from collections import Counter
 from statistics import median
 
+from benchmark.copies import STEPS as COPIES
+from benchmark.copies import TITLES as COPY_TITLES
+from benchmark.copies import Copied
 from benchmark.idling import Idling
 from benchmark.life import STEPS, TITLES, Life
 from benchmark.packs import FILES, Packs
@@ -39,6 +42,25 @@ def writes_table(life: Life) -> str:
 def written(counts: Counter[str], kind: str, sandboxes: int) -> str:
     """Return how often a kind was written for one sandbox."""
     return number(counts[kind] / sandboxes or None, 2)
+
+
+def copies_table(copied: Copied) -> str:
+    """Return snapshots, restores, rollbacks and forks beside the same by hand."""
+    head = ["copies", "n", "by hand, median s", "slowest", "sandbox, median s", "slowest", "× by hand", "more, s"]
+    rows = [
+        [
+            COPY_TITLES[step],
+            str(len(copied.ours[step])),
+            *(number(of(side[step]), 2) for side in (copied.by_hand, copied.ours) for of in (median, max)),
+            number(copied.ratio(step), 2),
+            number(median(copied.ours[step]) - median(copied.by_hand[step]), 2),
+        ]
+        for step in COPIES
+    ]
+    pause = (
+        f"Pause of a snapshot, by its guest: median {median(copied.pauses):.3f} s, longest {max(copied.pauses):.3f} s."
+    )
+    return f"{table(head, rows, words=1)}\n\n{pause}"
 
 
 def packs_table(packs: Packs) -> str:

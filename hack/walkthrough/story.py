@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from installation import CHECKOUT, Installation
+from installation import Installation
 from localcluster.errors import ClusterError
 from localcluster.images.guest import build_guest_image, guest_image_name
 from localcluster.images.operator import build_operator_image, operator_image_name
 from localcluster.progress import step
 from localcluster.tools import tool
+from walkthrough import copies
+from walkthrough.scene import NAMESPACE, apply, ready
 
 if TYPE_CHECKING:
     from localcluster.driver import Driver
     from walkthrough.stage import Stage
 
-NAMESPACE = "sandkeeper-demo"
-EXAMPLES = "docs/examples"
 WRONG = """\
 apiVersion: sandkeeper.dev/v1alpha1
 kind: Sandbox
@@ -77,6 +77,7 @@ def tell(driver: Driver, stage: Stage) -> None:
     _closed(stage)
     _comes_back(stage)
     _sleeps(stage)
+    copies.tell(stage)
     _refused(stage)
     _nothing_left(stage)
     stage.chapter("Your turn", BY_HAND.format(kubeconfig=driver.kubeconfig, bin=_kubectl_folder()))
@@ -98,9 +99,8 @@ def _install(driver: Driver, stage: Stage) -> None:
 
 def _first_sandbox(stage: Stage) -> None:
     stage.chapter("A first sandbox", "Four lines of YAML; every setting has a default.")
-    stage.say((CHECKOUT / EXAMPLES / "minimal.yaml").read_text())
-    _apply(stage, "minimal.yaml")
-    _ready(stage, "hello")
+    apply(stage, "minimal.yaml", show=True)
+    ready(stage, "hello")
     stage.say("A machine of its own: root inside, an ordinary user outside, no token of the cluster.")
     script = "id; grep PRETTY /etc/os-release; echo uids inside, outside, count: $(cat /proc/self/uid_map)"
     stage.kubectl("-n", NAMESPACE, "exec", "sbx-hello", "--", "sh", "-c", script)
@@ -108,8 +108,8 @@ def _first_sandbox(stage: Stage) -> None:
 
 def _agent(stage: Stage) -> None:
     stage.chapter("An agent's sandbox", "Image, command, environment, a port, limits and a label of its own.")
-    _apply(stage, "agent.yaml")
-    _ready(stage, "leads-agent")
+    apply(stage, "agent.yaml")
+    ready(stage, "leads-agent")
     stage.kubectl("-n", NAMESPACE, "get", "sandboxes", "-o", "wide")
     stage.say("Its port is reached by its name from the same namespace:")
     fetch = "import urllib.request as r; print('HTTP', r.urlopen('http://leads-agent:8080/', timeout=30).status)"
@@ -142,14 +142,13 @@ def _comes_back(stage: Stage) -> None:
         if time.monotonic() - started > 120:
             raise ClusterError("no new pod came")
         time.sleep(0.2)
-    _ready(stage, "hello")
+    ready(stage, "hello")
 
 
 def _sleeps(stage: Stage) -> None:
     stage.chapter("Sleep", "What an agent made of its machine outlives the pod: workspace and system.")
-    stage.say((CHECKOUT / EXAMPLES / "workbench.yaml").read_text())
-    _apply(stage, "workbench.yaml")
-    _ready(stage, "workbench")
+    apply(stage, "workbench.yaml", show=True)
+    ready(stage, "workbench")
     stage.say("Setup has run. Now its agent changes the system and the workspace, and it is put to sleep:")
     stage.kubectl("-n", NAMESPACE, "exec", "sbx-workbench", "--", "sh", "-c", CHANGE)
     _state(stage, "Sleeping")
@@ -158,7 +157,7 @@ def _sleeps(stage: Stage) -> None:
     stage.say(f"Its pod was gone after {time.monotonic() - started:.1f} s, and its claim is there:")
     stage.kubectl("-n", NAMESPACE, "get", "sandbox/workbench", "pvc/sbx-workbench")
     _state(stage, "Running")
-    _ready(stage, "workbench", "Running")
+    ready(stage, "workbench", "Running")
     stage.say("Everything is still there, and setup has not run again:")
     stage.kubectl("-n", NAMESPACE, "exec", "sbx-workbench", "--", "sh", "-c", LOOK)
 
@@ -175,24 +174,15 @@ def _refused(stage: Stage) -> None:
 
 
 def _nothing_left(stage: Stage) -> None:
-    stage.chapter("The end", "Deleting sandboxes leaves nothing of them.")
+    stage.chapter("The end", "Deleting sandboxes leaves nothing of them but their snapshots, which go by themselves.")
     stage.kubectl("-n", NAMESPACE, "delete", "sandboxes", "--all")
-    children = ("pods,services,networkpolicies,persistentvolumeclaims", "-o", "name")
-    seconds = stage.wait_until_empty("-n", NAMESPACE, "get", *children)
-    stage.say(f"Pods, claims, Services and NetworkPolicies were gone {seconds:.1f} s later:")
-    stage.kubectl("-n", NAMESPACE, "get", "pods,services,networkpolicies,persistentvolumeclaims")
+    stage.kubectl("-n", NAMESPACE, "get", "sandboxsnapshots")
+    stage.kubectl("-n", NAMESPACE, "delete", "sandboxsnapshots", "--all")
+    children = "pods,services,networkpolicies,persistentvolumeclaims,volumesnapshots"
+    seconds = stage.wait_until_empty("-n", NAMESPACE, "get", children, "-o", "name")
+    stage.say(f"Pods, claims, Services, NetworkPolicies and VolumeSnapshots were gone {seconds:.1f} s later:")
+    stage.kubectl("-n", NAMESPACE, "get", children)
     stage.kubectl("delete", "namespace", NAMESPACE, show=False)
-
-
-def _apply(stage: Stage, example: str) -> None:
-    stage.kubectl("-n", NAMESPACE, "apply", "-f", f"{CHECKOUT}/{EXAMPLES}/{example}")
-
-
-def _ready(stage: Stage, name: str, condition: str = "Ready") -> None:
-    started = time.monotonic()
-    stage.kubectl("-n", NAMESPACE, "wait", f"sandbox/{name}", f"--for=condition={condition}", "--timeout=3m")
-    stage.say(f"{condition} after {time.monotonic() - started:.1f} s.")
-    stage.kubectl("-n", NAMESPACE, "get", "sandbox", name)
 
 
 def _uid(stage: Stage, name: str) -> str:

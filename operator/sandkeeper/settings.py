@@ -72,6 +72,9 @@ class OperatorSettings(BaseSettings):
     )
     guest_install_seconds: float = Field(default=1800.0, ge=1.0, description="Most that installing may take.")
     guest_pack_limit: Quantity = Field(default="4Gi", description="Most that is kept beside a workspace.")
+    restart_on_secret_change: bool = Field(
+        default=False, description="Watch the metadata of all Secrets, for sandboxes that a change is to restart."
+    )
     packs: int = Field(default=32, ge=1, le=256, description="Sandboxes that are packed at once.")
     packs_per_node: int = Field(default=4, ge=1, le=256, description="Of them on one node.")
     canary_image: str = Field(default="", description="The operator's own image, for canaries; empty runs none.")
@@ -114,6 +117,7 @@ class OperatorSettings(BaseSettings):
                 pack_limit=int(parsed(self.guest_pack_limit)),
             ),
             idle=self.idle_rule,
+            secrets_watched=self.restart_on_secret_change,
         )
 
     def for_packs(self) -> PackLimits:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from api.kubectl import Kubectl
+from e2e.gitserver.gitserver import GitServer
 from e2e.repository.repository import Repository
 from installation import Installation
 from localcluster.images.packages import packages_image
@@ -67,3 +68,14 @@ def repository(kubectl: Kubectl) -> Iterator[Repository]:
         yield repository
     finally:
         repository.stop()
+
+
+@pytest.fixture(scope="session")
+def git_server(kubectl: Kubectl) -> Iterator[GitServer]:
+    """A Git server in the cluster."""
+    server = GitServer(kubectl, f"git-{uuid.uuid4().hex[:8]}")
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()

@@ -44,6 +44,8 @@
   value: {{ .Values.guest.packs | quote }}
 - name: SANDKEEPER_PACKS_PER_NODE
   value: {{ .Values.guest.packsPerNode | quote }}
+- name: SANDKEEPER_RESTART_ON_SECRET_CHANGE
+  value: {{ .Values.secrets.restartOnChange | quote }}
 - name: SANDKEEPER_CANARY_IMAGE
   value: {{ ternary (include "sandkeeper.image" .) "" .Values.canary.enabled | quote }}
 - name: SANDKEEPER_CANARY_PULL_POLICY

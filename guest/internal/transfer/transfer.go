@@ -1,4 +1,4 @@
-// Package transfer puts the guest's own program where a sandbox finds it.
+// Package transfer puts the programs of the guest's image where a sandbox finds them.
 package transfer
 
 import (
@@ -7,16 +7,26 @@ import (
 	"path/filepath"
 )
 
-const name = "guest"
+// Programs are what the image holds.
+var Programs = []string{"guest", "worktree"}
 
-// Install copies a program into a folder under the guest's name, whole or not at all.
-func Install(program, folder string) error {
+// Install copies the programs in one folder into another, each whole or not at all.
+func Install(programs, folder string) error {
+	for _, name := range Programs {
+		if err := install(filepath.Join(programs, name), filepath.Join(folder, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func install(program, place string) error {
 	source, err := os.Open(program)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	target, err := os.CreateTemp(folder, name)
+	target, err := os.CreateTemp(filepath.Dir(place), filepath.Base(place))
 	if err != nil {
 		return err
 	}
@@ -31,5 +41,5 @@ func Install(program, folder string) error {
 	if err := target.Close(); err != nil {
 		return err
 	}
-	return os.Rename(target.Name(), filepath.Join(folder, name))
+	return os.Rename(target.Name(), place)
 }

@@ -1,4 +1,4 @@
-"""The guest's image: one layer with one static program, so that it also serves as a volume."""
+"""The guest's image: one layer with its static programs, so that it also serves as a volume."""
 
 import shutil
 from hashlib import sha256
@@ -12,6 +12,8 @@ from localcluster.paths import CHECKOUT, cache_home, path_id
 from localcluster.progress import step
 
 REPOSITORY = "sandkeeper.local/guest"
+PROGRAMS = {"guest": ".", "worktree": "./worktree"}
+"""Package of each program's source in the module, by the program's name."""
 BUILD = ("build", "-trimpath", "-ldflags=-s -w")
 SETTINGS = Settings(entrypoint=("/guest",), labels={"org.opencontainers.image.title": "Sandkeeper guest"})
 
@@ -34,7 +36,8 @@ def build_guest_image(checkout: Path = CHECKOUT) -> Path:
         root = target / "root"
         root.mkdir()
         with step("building the guest's image"):
-            _compile(checkout / "guest", root / "guest")
+            for name, package in PROGRAMS.items():
+                _compile(checkout / "guest", package, root / name)
             layer = write_layer(root, target / "layer.tar")
             write_image(target / "image.tar", [guest_image_name(checkout)], [layer], SETTINGS)
         layer.file.unlink()
@@ -52,13 +55,13 @@ def guest_program(checkout: Path = CHECKOUT) -> Path:
     return build_guest_image(checkout).parent / "root" / "guest"
 
 
-def _compile(module: Path, target: Path) -> None:
+def _compile(module: Path, package: str, target: Path) -> None:
     environment = {**go_environment(), "CGO_ENABLED": "0"}
-    run(go(), *BUILD, "-o", target, ".", cwd=module, environment=environment)
+    run(go(), *BUILD, "-o", target, package, cwd=module, environment=environment)
 
 
 def _key(checkout: Path) -> str:
-    content = sha256(repr((BUILD, SETTINGS)).encode())
+    content = sha256(repr((PROGRAMS, BUILD, SETTINGS)).encode())
     for file in _sources(checkout / "guest"):
         content.update(str(file.relative_to(checkout)).encode() + b"\0" + file.read_bytes())
     return content.hexdigest()[:12]

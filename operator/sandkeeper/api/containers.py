@@ -6,8 +6,8 @@ from pydantic import ConfigDict, Field
 
 from .model import MAX_NAME, Divisor, Model, checks, object_name, rule
 
-_DATA_KEY = rule(
-    "self.matches('^[-._a-zA-Z0-9]+$')",
+DATA_KEY: Final = rule(
+    "self.matches('^[-._a-zA-Z0-9]+$') && self != '.' && !self.startsWith('..')",
     "must be a key of the object's data: letters, digits, '-', '_' and '.', such as API_KEY",
 )
 
@@ -21,7 +21,7 @@ class KeySelector(Model):
     )
     key: str = Field(
         description="Key of the object's data whose value the variable takes.",
-        json_schema_extra=checks(_DATA_KEY, maxLength=MAX_NAME),
+        json_schema_extra=checks(DATA_KEY, maxLength=MAX_NAME),
     )
     optional: bool | None = Field(
         default=None,

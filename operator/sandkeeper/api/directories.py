@@ -22,7 +22,7 @@ SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108
 """Where programs share memory by name (POSIX); every sandbox has it."""
 
 
-def _mountable(example: str, below: str, but: str = "") -> JsonSchema:
+def _mountable(example: str, below: str = "", but: str = "", exactly: str = "") -> JsonSchema:
     """Build the checks of a path.
 
     Parameters
@@ -33,10 +33,13 @@ def _mountable(example: str, below: str, but: str = "") -> JsonSchema:
         A directory that is closed with all below it, beside those that always are.
     but
         The one path that is allowed all the same.
+    exactly
+        A directory that is closed while all below it is not, beside those that always are.
     """
-    closed = sorted((*_BELOW, below))
+    closed = sorted(filter(None, (*_BELOW, below)))
+    closed_exactly = sorted(filter(None, (*_EXACTLY, exactly)))
     pattern = "|".join(closed).replace(".", "[.]")
-    kept = f"!self.matches('^({pattern})(/|$)') && !(self in {[*_EXACTLY]})"
+    kept = f"!self.matches('^({pattern})(/|$)') && !(self in {closed_exactly})"
     exception = f" (but {but} may be named)" if but else ""
     return checks(
         rule(
@@ -46,8 +49,8 @@ def _mountable(example: str, below: str, but: str = "") -> JsonSchema:
         ),
         rule(
             f"self == '{but}' || {kept}" if but else kept,
-            f"must not hide a directory of the system: {', '.join(closed)} and all below them, {', '.join(_EXACTLY)}"
-            + exception,
+            f"must not hide a directory of the system: {', '.join(closed)} and all below them, "
+            f"{', '.join(closed_exactly)}{exception}",
         ),
         maxLength=512,
     )
@@ -56,3 +59,4 @@ def _mountable(example: str, below: str, but: str = "") -> JsonSchema:
 WORKSPACE_PATH: Final = _mountable("/workspace", "/run")
 # Daemons keep their sockets and locks in /run. What is below /run/secrets is not theirs, and /var/run is /run itself.
 WRITABLE_PATH: Final = _mountable("/var/cache/agent", "/run/secrets", SHARED_MEMORY)
+SECRET_PATH: Final = _mountable("/run/secrets/openai", exactly="/run")

@@ -7,10 +7,12 @@ from pydantic import Field
 
 from .compute import EffectiveResources
 from .containers import EnvVar, Port
+from .git import EffectiveGit
 from .model import Model
 from .packages import EffectivePackages
 from .pod_template import PodSpec
 from .sandbox import EffectiveStatus
+from .secrets import EffectiveSecret
 from .security import EffectiveSecurity
 from .workspace import EffectiveWorkspace
 
@@ -45,11 +47,13 @@ class Environment(Model):
     args: tuple[str, ...] | None = None
     working_dir: str
     env: tuple[EnvVar, ...] = ()
+    secrets: tuple[EffectiveSecret, ...] = ()
     ports: tuple[Port, ...] = ()
     resources: EffectiveResources
     packages: EffectivePackages = EffectivePackages()
     setup: str = ""
     workspace: EffectiveWorkspace
+    git: EffectiveGit | None = None
     security: EffectiveSecurity = EffectiveSecurity()
     pod_template: EffectivePodTemplate = EffectivePodTemplate()
 

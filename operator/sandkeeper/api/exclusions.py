@@ -12,6 +12,7 @@ _KEEPS: Final = "has(self.workspace) && has(self.workspace.keepPackages) && self
 _IDLES: Final = (
     "has(self.lifecycle) && has(self.lifecycle.idleTimeout) && !self.lifecycle.idleTimeout.matches('^(0+(h|m|s|ms))+$')"
 )
+_SCHEDULED: Final = "has(self.snapshots) && has(self.snapshots.schedule)"
 _BEFORE_THE_COMMAND: Final = (
     "before the command, and args alone leave that to the image; write its entry point as command"
 )
@@ -21,6 +22,12 @@ def _exclusion(field: str, asked: str, other: str, message: str) -> JsonSchema:
     """Build the rule that a field is not given together with something else."""
     return rule(f"!({asked} && {other})", message, fieldPath=f".{field}", reason="FieldValueForbidden")
 
+
+_REPOSITORY: Final = "!has(self.git) || has(self.git.repository) || has(self.source)"
+_OWN_CONFIGURATION: Final = (
+    "!has(self.git) || !has(self.env) || self.env.all(one, one.name != 'GIT_CONFIG_COUNT' "
+    "|| (has(one.value) && one.value.size() < 4))"
+)
 
 EXCLUSIONS: Final = (
     _exclusion(
@@ -48,6 +55,25 @@ EXCLUSIONS: Final = (
         _IDLES,
         _EPHEMERAL,
         "would lose an Ephemeral workspace; leave it out, or make the workspace Persistent",
+    ),
+    _exclusion(
+        "snapshots.schedule",
+        _SCHEDULED,
+        _EPHEMERAL,
+        "would copy a workspace that has no volume; leave it out, or make the workspace Persistent",
+    ),
+    rule(
+        _REPOSITORY,
+        "must be given with git where source is not: the address of what is to be cloned, such as "
+        "https://github.com/example/app.git",
+        fieldPath=".git.repository",
+        reason="FieldValueRequired",
+    ),
+    rule(
+        _OWN_CONFIGURATION,
+        "must give GIT_CONFIG_COUNT as a value, a number below 1000, beside git, which adds to that configuration",
+        fieldPath=".env",
+        reason="FieldValueForbidden",
     ),
 )
 """Rules over the whole spec."""

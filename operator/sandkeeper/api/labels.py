@@ -1,5 +1,6 @@
 """Keys and values of labels and annotations, and which keys a user may not set on a pod."""
 
+import re
 from typing import Final
 
 from .model import JsonSchema, checks, rule
@@ -12,13 +13,14 @@ _IS_KEY: Final = f"(key.size() <= {MAX_KEY} && !format.qualifiedName().validate(
 _IS_VALUE: Final = "!format.labelValue().validate(self[key]).hasValue()"
 
 _GROUP: Final = "[.]".join(GROUP.split("."))
-_RESERVED_LABEL: Final = (
-    f"(key.matches('^([^/]*[.])?({_GROUP}|kubernetes[.]io|k8s[.]io)/') && !key.startsWith('app.kubernetes.io/'))"
+_LABEL_PREFIXES: Final = f"^([^/]*[.])?({_GROUP}|kubernetes[.]io|k8s[.]io)/"
+_OPEN_LABELS: Final = "app.kubernetes.io/"
+_ANNOTATION_PREFIXES: Final = (
+    f"^(([^/]*[.])?({_GROUP}|security[.](alpha|beta)[.]kubernetes[.]io|k8s[.]v1[.]cni[.]cncf[.]io"
+    "|v1[.]multus-cni[.]io)/|kubernetes[.]io/config[.])"
 )
-_RESERVED_ANNOTATION: Final = (
-    f"key.matches('^(([^/]*[.])?({_GROUP}|security[.](alpha|beta)[.]kubernetes[.]io|k8s[.]v1[.]cni[.]cncf[.]io"
-    "|v1[.]multus-cni[.]io)/|kubernetes[.]io/config[.])')"
-)
+_RESERVED_LABEL: Final = f"(key.matches('{_LABEL_PREFIXES}') && !key.startsWith('{_OPEN_LABELS}'))"
+_RESERVED_ANNOTATION: Final = f"key.matches('{_ANNOTATION_PREFIXES}')"
 
 
 def _each(holds: str, *, otherwise: str, told: str) -> JsonSchema:
@@ -77,3 +79,13 @@ POD_ANNOTATIONS: Final = checks(
     maxProperties=64,
 )
 """For the annotations of a sandbox's pod. Those of runtimes, meshes and autoscalers are legitimate."""
+
+
+def is_reserved_label(key: str) -> bool:
+    """Tell as the apiserver does whether a label is not a user's to set; of what no apiserver has judged."""
+    return re.match(_LABEL_PREFIXES, key) is not None and not key.startswith(_OPEN_LABELS)
+
+
+def is_reserved_annotation(key: str) -> bool:
+    """Tell the same of an annotation."""
+    return re.match(_ANNOTATION_PREFIXES, key) is not None

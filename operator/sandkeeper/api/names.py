@@ -49,6 +49,12 @@ GUEST_ANNOTATION: Final = f"{GROUP}/guest"
 GUEST_KEEPS: Final = "keep"
 GUEST_RUNS: Final = "run"
 """On the pod: whether its guest packs what changed, or only runs; absent where there is no guest."""
+GUEST_CONTAINER: Final = "guest"
+"""Init container that copies the guest, where it does not come by an image volume."""
+WORKTREE_CONTAINER: Final = "worktree"
+"""Init container that brings the repository into the workspace."""
+SECRETS_ANNOTATION: Final = f"{GROUP}/secrets"
+"""On a pod: the versions of the Secrets that it started with and is replaced for, as JSON; absent for none."""
 WIDENS_ANNOTATION: Final = f"{GROUP}/widens-sandboxes"
 """On a NetworkPolicy, by those who may: "true" says that it opens sandboxes on purpose."""
 
@@ -68,6 +74,8 @@ SCHEDULED_VALUE: Final = "true"
 """On a SandboxSnapshot: the schedule of its sandbox made it, and ends it."""
 FORK_LABEL: Final = f"{GROUP}/fork"
 """On a SandboxSnapshot that was taken on the way to a fork: the claim that it is for."""
+SELECTED_NODE_ANNOTATION: Final = "volume.kubernetes.io/selected-node"
+"""On a claim whose class waits for its first consumer: the node that its volume is to be reached from."""
 IN_USE_FINALIZER: Final = f"{GROUP}/in-use"
 """On a SandboxSnapshot that a restore reads: it goes once that is done."""
 DIFF_LABEL: Final = f"{GROUP}/diff"
@@ -117,7 +125,9 @@ def claim_name(sandbox: str, *made_from: str) -> str:
     """
     if not made_from:
         return CHILD_PREFIX + sandbox
-    return f"{CHILD_PREFIX}{sandbox}-{sha256(repr(made_from).encode()).hexdigest()[:8]}"
+    digest = sha256(repr((sandbox, *made_from)).encode()).hexdigest()[:8]
+    # With two characters less of the longest names it fits a label's value.
+    return f"{CHILD_PREFIX}{sandbox[:50]}-{digest}"
 
 
 def volume_snapshot_name(snapshot: str) -> str:

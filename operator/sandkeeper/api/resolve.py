@@ -10,12 +10,14 @@ from typing import Final, TypeVar
 from .compute import NATIVE, EffectiveResources, Resources
 from .containers import EnvVar, Port
 from .environment import EffectivePodMetadata, EffectivePodTemplate, Environment
+from .git import EffectiveGit, Git
 from .lifecycle import DELETE, RUNNING, EffectiveLifecycle, Lifecycle, seconds
 from .model import Model
 from .packages import EffectivePackages, Packages
 from .pod_template import PodMetadata, PodSpec, PodTemplate
 from .quantities import binary, canonical, decimal, parsed
 from .sandbox import SandboxSpec
+from .secrets import Secret, effective
 from .security import EffectiveSecurity, Security
 from .workspace import PERSISTENT, EffectiveWorkspace, Workspace
 
@@ -28,7 +30,7 @@ BUILT_IN: Final = SandboxSpec(
 """The lowest layer: what a sandbox with an empty spec gets."""
 
 _Part = TypeVar("_Part", bound=Model)
-_Named = TypeVar("_Named", EnvVar, Port)
+_Named = TypeVar("_Named", EnvVar, Port, Secret)
 
 
 def resolve(*layers: SandboxSpec) -> Environment:
@@ -54,11 +56,13 @@ def resolve(*layers: SandboxSpec) -> Environment:
         args=spec.args,
         working_dir=spec.working_dir or workspace.path,
         env=spec.env or (),
+        secrets=tuple(map(effective, spec.secrets or ())),
         ports=spec.ports or (),
         resources=_resolved_resources(spec.resources or Resources()),
         packages=EffectivePackages(**(spec.packages or Packages()).model_dump(exclude_none=True)),
         setup=spec.setup or "",
         workspace=workspace,
+        git=_resolved_git(spec.git or Git()),
         security=_resolved_security(spec.security or Security()),
         pod_template=EffectivePodTemplate(
             metadata=EffectivePodMetadata(labels=metadata.labels or {}, annotations=metadata.annotations or {}),
@@ -92,20 +96,35 @@ def resolve_lifecycle(*layers: SandboxSpec) -> EffectiveLifecycle:
 def captured_layer(*layers: SandboxSpec) -> SandboxSpec:
     """Give what a snapshot captures of a sandbox: the layer that lies below whatever is restored from it.
 
-    It holds all that makes an environment, and neither a life of its own nor where it came from.
+    It holds all that makes an environment, and neither a life of its own, nor where it came from, nor its branch.
     """
     spec = reduce(merge, layers, BUILT_IN)
-    return spec.model_copy(update={"lifecycle": None, "source": None, "snapshots": None})
+    git = spec.git.model_copy(update={"branch": None}) if spec.git else None
+    return spec.model_copy(update={"git": git, "lifecycle": None, "source": None, "snapshots": None})
+
+
+def captured_below(captured: SandboxSpec, own: SandboxSpec) -> SandboxSpec:
+    """Give a captured layer as it lies below the spec of what is restored from it.
+
+    A spec that writes ``secrets``, be it an empty list, gets none of the captured ones, nor the variables that were
+    taken from Secrets: a clone to production is not to hold what the sandbox that was copied had.
+    """
+    if own.secrets is None:
+        return captured
+    env = tuple(each for each in captured.env or () if not (each.value_from and each.value_from.secret_key_ref))
+    return captured.model_copy(update={"secrets": None, "env": env or None})
 
 
 def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
     """Lay one layer over another; associative, so that layers can be merged in any grouping.
 
-    Objects are merged field by field, ``env`` and ``ports`` by name, limits and requests by resource. Everything else,
-    plain lists and maps of labels too, is replaced as a whole, so that a layer can take something away.
+    Objects are merged field by field, ``env``, ``secrets`` and ``ports`` by name, limits and requests by resource.
+    Everything else, plain lists and maps of labels too, is replaced as a whole, so that a layer can take something
+    away.
     """
     by_rule: dict[str, object] = {
         "env": _by_name(lower.env, upper.env),
+        "secrets": _by_name(lower.secrets, upper.secrets),
         "ports": _by_name(lower.ports, upper.ports),
         "resources": _merged_resources(lower.resources, upper.resources),
     }
@@ -189,6 +208,11 @@ def _resolved_workspace(spec: SandboxSpec) -> EffectiveWorkspace:
         keep_packages=changeable and guided and workspace.keep_packages is not False if persistent else None,
         reclaim_policy=workspace.reclaim_policy if persistent else None,
     )
+
+
+def _resolved_git(git: Git) -> EffectiveGit | None:
+    # A branch alone is what a sandbox says that takes its repository from a lower layer.
+    return EffectiveGit.model_validate(git.model_dump(exclude_none=True)) if git.repository else None
 
 
 def _resolved_security(security: Security) -> EffectiveSecurity:

@@ -8,12 +8,14 @@ from .compute import EffectiveResources, Resources
 from .conditions import Condition
 from .containers import IMAGE, PORTS, EnvVar, Port
 from .exclusions import EXCLUSIONS
+from .git import Git
 from .lifecycle import Lifecycle
 from .metadata import ObjectMeta
 from .model import Model, checks, rule
 from .packages import Packages
 from .pod_template import PodTemplate
 from .schedule import Snapshots
+from .secrets import SECRETS, SECRETS_APART, Secret
 from .security import Security
 from .source import SOURCE_RULES, Source
 from .workspace import WORKSPACE_KEPT, WORKSPACE_RULES, EffectiveWorkspace, Workspace
@@ -24,7 +26,7 @@ _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
 class SandboxSpec(Model):
     """What the sandbox should be. Whatever is left out takes the default that its description names."""
 
-    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS, *WORKSPACE_KEPT))
+    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS, *WORKSPACE_KEPT, *SECRETS_APART))
 
     image: str | None = Field(
         default=None,
@@ -62,6 +64,13 @@ class SandboxSpec(Model):
         json_schema_extra=checks(maxItems=256)
         | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
+    secrets: tuple[Secret, ...] | None = Field(
+        default=None,
+        description="Secrets that the sandbox gets as variables or files, merged by name; the sandbox's own replace "
+        "all that were captured with its source. Where env has a variable of the same name, that one counts. Default: "
+        "none.",
+        json_schema_extra=SECRETS,
+    )
     ports: tuple[Port, ...] | None = Field(
         default=None,
         description="Ports that the namespace may reach, by a Service named like the sandbox; merged by name. Default: "
@@ -89,6 +98,11 @@ class SandboxSpec(Model):
         description="The directory that the agent works in. Default: a volume of 10Gi at /workspace, of the cluster's "
         "default StorageClass, which goes with the sandbox.",
         json_schema_extra=checks(*WORKSPACE_RULES),
+    )
+    git: Git | None = Field(
+        default=None,
+        description="The repository that is cloned into the workspace, and the branch that the work is on. Default: "
+        "none.",
     )
     security: Security | None = Field(
         default=None,
@@ -161,14 +175,32 @@ class Idle(Model):
     cpu_seconds: float = Field(description="CPU time that the pod had used by then.")
 
 
+class SnapshotsStatus(Model):
+    """What the schedule of copies did, and does next."""
+
+    schedule: str = Field(description="The schedule and its time zone as they are acted on.")
+    since: str = Field(description="Since when they are; runs before this are not made.")
+    last_schedule_time: str | None = Field(
+        default=None, description="The last run that is done with: made, or not needed."
+    )
+    last_snapshot_name: str | None = Field(default=None, description="Name of the SandboxSnapshot that was made last.")
+    next_schedule_time: str | None = Field(
+        default=None,
+        description="When the next run is due. Each sandbox waits for its own part of the half minute after that.",
+    )
+    skipped: str | None = Field(
+        default=None, description="Why runs that are due make no copy, in one sentence; absent while they do."
+    )
+
+
 class SandboxStatus(Model):
     """What the operator observed."""
 
     observed_generation: int | None = Field(default=None, description="Generation of the spec that was acted on.")
     conditions: tuple[Condition, ...] = Field(
         default=(),
-        description="State by aspect: Ready, Running, EgressEnforced, and while they hold UpToDate, WorkspaceFull, "
-        "Reconciling and Stalled.",
+        description="State by aspect: Ready, Running, EgressEnforced, with a schedule SnapshotsUpToDate, and while "
+        "they hold UpToDate, WorkspaceFull, Reconciling and Stalled.",
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     pod_name: str | None = Field(default=None, description="Name of the sandbox's pod.")
@@ -206,6 +238,9 @@ class SandboxStatus(Model):
     expires_at: str | None = Field(default=None, description="When it expires or did expire.")
     fence_check: FenceCheck | None = Field(
         default=None, description="What a canary found in the namespace, where the sandbox asked for one."
+    )
+    snapshots: SnapshotsStatus | None = Field(
+        default=None, description="What the schedule of copies did, and does next; absent without one."
     )
     startup_seconds: float | None = Field(default=None, description="Seconds from creation to Running.")
     effective: EffectiveStatus | None = Field(

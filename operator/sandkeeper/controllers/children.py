@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from sandkeeper.controllers.cluster import RESOURCES
-from sandkeeper.plan.claim import claim_ownership
+from sandkeeper.controllers.cluster import RESOURCES, SANDBOXES
+from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.plan.claim_state import claim_ownership
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.writes import Create, Delete, Patch, Write
 from sandkeeper.runtime.errors import ApiError
-from sandkeeper.runtime.resource import CLAIMS, Json, key_of
+from sandkeeper.runtime.resource import CLAIMS, Json, Resource, key_of
 
 if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient, PatchType
 
 
-_IRREPLACEABLE = frozenset({"Sandbox", "SandboxSnapshot", "PersistentVolumeClaim"})
+_UNIQUE: Final = frozenset({SANDBOXES.kind, CLAIMS.kind, SNAPSHOTS.kind})
+"""Kinds of what can't be made again."""
 
 
 class InTheWayError(Exception):
@@ -69,7 +71,7 @@ class ChildWriter:
         resource, namespace = RESOURCES[obj["kind"]], obj["metadata"]["namespace"]
         store = self._cluster.store(resource)
         try:
-            store.upsert(await self._client.create(resource, namespace, obj))
+            self._keep(resource, await self._client.create(resource, namespace, obj))
         except ApiError as error:
             if not error.already_exists:
                 raise
@@ -98,7 +100,7 @@ class ChildWriter:
         kind: PatchType = "strategic" if subresource else "merge"
         try:
             answer = await self._client.patch(resource, *key, body, subresource=subresource, kind=kind)
-            self._cluster.store(resource).upsert(answer)
+            self._keep(resource, answer)
         except ApiError as error:
             self._forget_if_gone(child, error)
             raise
@@ -116,6 +118,16 @@ class ChildWriter:
             store.upsert(answer)
         elif answer["kind"] == "Status" or "finalizers" not in answer["metadata"]:
             store.remove(key, uid)
+            if resource == CLAIMS:
+                # Its event will be no news, and a snapshot may wait for whom it is read by.
+                self._cluster.claim_changed(key, child)
+
+    def _keep(self, resource: Resource, answer: Json) -> None:
+        """Keep the answer to a write; of a snapshot its own controller has to hear, for the event will be no news."""
+        if resource == SNAPSHOTS:
+            self._cluster.copies.put(answer)
+        else:
+            self._cluster.store(resource).upsert(answer)
 
     def _forget_if_gone(self, child: Json, error: ApiError) -> None:
         """Evict what a write showed to be gone: a missed deletion must not be acted on for ever."""
@@ -131,4 +143,4 @@ def _whose(existing: Json, sandbox: Sandbox) -> Ownership:
 
 def _version(child: Json) -> str:
     """Version that a deletion is for, where what is deleted can't be made again; empty for any."""
-    return str(child["metadata"]["resourceVersion"]) if child["kind"] in _IRREPLACEABLE else ""
+    return str(child["metadata"]["resourceVersion"]) if child["kind"] in _UNIQUE else ""

@@ -11,14 +11,12 @@ from sandkeeper.api.names import (
     FENCE_KIND,
     FENCE_NAME,
     FENCE_PLURAL,
-    FORK_LABEL,
     GROUP,
     MANAGED_LABEL,
     MANAGED_VALUE,
     SANDBOX_KIND,
     SANDBOX_PLURAL,
     VERSION,
-    claim_name,
     pod_name,
     ports_policy_name,
     service_name,
@@ -26,10 +24,11 @@ from sandkeeper.api.names import (
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.controllers.diffs import Diffs
 from sandkeeper.controllers.references import claim_refers, sandbox_of, source_of
-from sandkeeper.plan.captured import made_from
-from sandkeeper.plan.claim import is_going
+from sandkeeper.controllers.secrets import SecretWatch
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
+from sandkeeper.plan.made_from import note_of
 from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.secrets import noted_secrets
 from sandkeeper.plan.slim import (
     slim_claim,
     slim_fence,
@@ -89,11 +88,13 @@ class Cluster:
     ----------
     wake, wake_snapshot, wake_diff
         Called with the key of a Sandbox, a SandboxSnapshot or a SandboxDiff that a change concerns.
+    secrets_watched
+        Whether the operator may see that a Secret changed.
 
     Attributes
     ----------
-    copies, diffs
-        What it knows of snapshots and of diffs.
+    copies, diffs, secrets
+        What it knows of snapshots, of diffs and of Secrets.
     """
 
     def __init__(
@@ -102,11 +103,14 @@ class Cluster:
         wake: Callable[[Key], None],
         wake_snapshot: Callable[[Key], None],
         wake_diff: Callable[[Key], None] = lambda _: None,
+        *,
+        secrets_watched: bool = False,
     ) -> None:
         self._client = client
         self._wake = wake
         self._wake_snapshot = wake_snapshot
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
+        self._stores[PODS] = Store(slim_pod, refers=noted_secrets)
         self._stores[CLAIMS] = Store(slim_claim, refers=claim_refers)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
         self.diffs = Diffs(client, self._stores[CLAIMS], wake_diff)
@@ -114,20 +118,26 @@ class Cluster:
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
+        self.secrets = SecretWatch(client, self._stores[PODS], wake, watched=secrets_watched)
+        beside = (*self.copies.informers, *self.diffs.informers, *self.secrets.informers)
+        self.informers = [*self._new_informers(), *beside]
+
+    def _new_informers(self) -> list[Informer]:
         managed = f"{MANAGED_LABEL}={MANAGED_VALUE}"
-        self.informers = [
-            Informer(client, resource, self._stores[resource], self._child_changed, label_selector=managed)
+        informers = [
+            Informer(self._client, resource, self._stores[resource], self._child_changed, label_selector=managed)
             for resource in _CHILDREN
-        ] + [
-            Informer(client, resource, self._stores[resource], self._node_changed)
-            for resource in (NODES, RUNTIME_CLASSES)
         ]
-        classes = self._stores[STORAGE_CLASSES]
-        self.informers.append(Informer(client, STORAGE_CLASSES, classes, self._class_changed))
-        # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
-        policies = self._stores[NETWORK_POLICIES]
-        self.informers.append(Informer(client, NETWORK_POLICIES, policies, self._policy_changed))
-        self.informers += [*self.copies.informers, *self.diffs.informers]
+        rest = {
+            NODES: self._node_changed,
+            RUNTIME_CLASSES: self._node_changed,
+            STORAGE_CLASSES: self._class_changed,
+            # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
+            NETWORK_POLICIES: self._policy_changed,
+        }
+        return informers + [
+            Informer(self._client, resource, self._stores[resource], changed) for resource, changed in rest.items()
+        ]
 
     def store(self, resource: Resource) -> Store:
         """Store of a kind."""
@@ -142,33 +152,14 @@ class Cluster:
         """Pod that has the name of the sandbox's."""
         return self._stores[PODS].get(Key(sandbox.namespace, pod_name(sandbox.name)))
 
-    def claim(self, sandbox: Key) -> Json | None:
-        """PersistentVolumeClaim that has the name of the sandbox's."""
-        return self._stores[CLAIMS].get(Key(sandbox.namespace, claim_name(sandbox.name)))
+    def claim(self, key: Key) -> Json | None:
+        """PersistentVolumeClaim of a name, whoever it is labelled for."""
+        return self._stores[CLAIMS].get(key)
 
     def claims(self, sandbox: Key) -> tuple[Json, ...]:
         """PersistentVolumeClaims whose label says that they are a sandbox's: a rollback makes another one."""
         store = self._stores[CLAIMS]
         return tuple(filter(None, map(store.get, store.referring(sandbox))))
-
-    def restores_of(self, snapshot: Json) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Name the sandboxes that are being restored from a snapshot.
-
-        Returns
-        -------
-        tuple
-            Those with a claim of it that has no volume yet, and those that ask for it and have no such claim at all.
-        """
-        key, metadata, claims = key_of(snapshot), snapshot["metadata"], self._stores[CLAIMS]
-        of_it = list(filter(None, map(claims.get, claims.referring(Key(key.namespace, f"snapshotRef/{key.name}")))))
-        mine = [claim for claim in of_it if made_from(claim).get("uid", metadata["uid"]) == metadata["uid"]]
-        unbound = [each for each in mine if each["status"].get("phase") != "Bound" and not is_going(each)]
-        sources = [f"snapshotRef/{key.name}"]
-        if FORK_LABEL in metadata.get("labels", {}):
-            sources.append(f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
-        asking = {each.name for source in sources for each in self.sandboxes.referring(Key(key.namespace, source))}
-        have = {name for claim in mine for name in sandbox_of(claim)}
-        return tuple(sorted({name for each in unbound for name in sandbox_of(each)})), tuple(sorted(asking - have))
 
     @property
     def classes(self) -> StorageClasses:
@@ -246,25 +237,26 @@ class Cluster:
         if diff:
             # No sandbox's, whatever its name.
             self.diffs.child_changed(key.namespace, diff)
-            self._claim_changed(key, child)
+            self.claim_changed(key, child)
         elif is_fence(child):
             # One that is on its way out would not mend the fence; with none left, the key of the fence removes it.
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)
         else:
             if child["kind"] == CLAIMS.kind:
-                self._claim_changed(key, child)
+                self.claim_changed(key, child)
             elif child["kind"] == PODS.kind:
                 self.copies.sandbox_changed(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
 
-    def _claim_changed(self, key: Key, claim: Json) -> None:
+    def claim_changed(self, key: Key, claim: Json) -> None:
+        """Wake whom it concerns that a claim changed, came or went."""
         for name in sandbox_of(claim):
             self._wake(Key(key.namespace, name))
             self.copies.sandbox_changed(Key(key.namespace, name))
-        source = made_from(claim).get("snapshot")
+        source = note_of(claim).get("snapshot")
         if isinstance(source, str):
             self.copies.wake_snapshot(Key(key.namespace, source))
 

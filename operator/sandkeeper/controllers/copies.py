@@ -117,6 +117,11 @@ class Copies:
             if condition(self.snapshots.get(key) or {}, "Ready").get("status") != "True":
                 self.wake_snapshot(key)
 
+    def sandbox_came_or_went(self, sandbox: Key) -> None:
+        """Look at the sandboxes that fork one which came, or went."""
+        for each in self._sandboxes.referring(Key(sandbox.namespace, f"sandboxRef/{sandbox.name}")):
+            self._wake_sandbox(each)
+
     def _snapshot_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         self.wake_snapshot(key)
         sandbox = (after or before or {})["spec"]["sandboxRef"]["name"]
@@ -127,7 +132,11 @@ class Copies:
                 self._wake_sandbox(each)
 
     def _volume_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
-        self.wake_snapshot(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
+        snapshot = key.name.removeprefix(CHILD_PREFIX)
+        self.wake_snapshot(Key(key.namespace, snapshot))
+        if before is None or after is None:
+            for each in self._sandboxes.referring(Key(key.namespace, f"snapshotRef/{snapshot}")):
+                self._wake_sandbox(each)
 
     def _class_changed(self, _: Key, __: Json | None, ___: Json | None) -> None:
         for key in self.snapshots:

@@ -9,30 +9,16 @@ from typing import TYPE_CHECKING
 import structlog
 
 from sandkeeper.api.names import CHILD_PREFIX, FENCE_NAME
-from sandkeeper.controllers.aides import Aides
-from sandkeeper.controllers.children import ChildWriter
-from sandkeeper.controllers.cluster import SANDBOXES, Cluster
-from sandkeeper.controllers.copies import SNAPSHOTS
-from sandkeeper.controllers.diff import DiffController
-from sandkeeper.controllers.diffs import DIFFS
-from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer, Turns
-from sandkeeper.controllers.proof import Proof
-from sandkeeper.controllers.sandbox import SandboxController
-from sandkeeper.controllers.snapshot import Guests, SnapshotController
-from sandkeeper.controllers.usage import Usages, kubelets_of
-from sandkeeper.plan.guest import QUIESCE_COMMAND
+from sandkeeper.controllers.cluster import SANDBOXES
+from sandkeeper.controllers.parts import Parts, Surroundings
 from sandkeeper.runtime.client import ApiClient
 from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.events import EventRecorder
 from sandkeeper.runtime.http import serve_metrics, serve_probes
-from sandkeeper.runtime.informer import UNREACHABLE, Informer
+from sandkeeper.runtime.informer import UNREACHABLE
 from sandkeeper.runtime.metrics import Metrics
-from sandkeeper.runtime.queue import WorkQueue
 from sandkeeper.runtime.resource import PODS, Json, Key, key_of
 from sandkeeper.runtime.shards import LeaseTimes, Shards, shard_of
-from sandkeeper.runtime.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -65,60 +51,20 @@ class Operator:
         self._settings = settings
         self._failed = failed
         self._metrics = Metrics()
-        self._clock = clock = Clock()
+        clock = Clock()
         self._client = ApiClient(connection.session, connection.server, self._metrics.observe_call, clock)
-        self._queue, self._snapshot_queue, self._diff_queue = _queues()
-        self._cluster = Cluster(self._client, self._queue.add, self._snapshot_queue.add, self._diff_queue.add)
         self._events = EventRecorder(
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
         self._shards = self._new_shards(settings)
-        fences = FenceKeeper(self._cluster, ChildWriter(self._client, self._cluster))
-        holds = self._shards.holds
-        self._proof = Proof(self._client, self._cluster, fences, settings, self._metrics, self._verdict_changed, holds)
-        self._guests = self._new_guests()
-        kubelets, told = kubelets_of(settings, connection, self._client), UsageMetrics(self._metrics.registry)
-        self._usages = Usages(self._cluster, kubelets, told, self._queue.add, holds, settings.idle_rule, clock)
-        self._controller = self._sandbox_controller(fences)
-        self._snapshots = self._snapshot_controller()
-        self._diffs = self._diff_controller(fences)
+        self._parts = Parts(
+            Surroundings(settings, connection, self._client, self._metrics, self._events, clock, self._shards.holds)
+        )
+        self._queues, self._cluster, self._proof = self._parts.queues, self._parts.cluster, self._parts.proof
         self._tasks: set[asyncio.Task[None]] = set()
         self._servers: list[web.AppRunner] = []
         self._listed_at = 0.0
         self._log = structlog.get_logger()
-
-    def _sandbox_controller(self, fences: FenceKeeper) -> SandboxController:
-        return SandboxController(
-            self._client,
-            self._cluster,
-            self._settings.for_plans(),
-            self._events,
-            SandboxMetrics(self._metrics.registry, self._cluster.sandboxes),
-            self._shards.holds,
-            Aides(fences, self._proof, self._guests.packer, self._usages, self._clock),
-        )
-
-    def _new_guests(self) -> Guests:
-        packed, clock, turns = PackMetrics(self._metrics.registry), self._clock, Turns(self._settings.for_packs())
-        return Guests(
-            Packer(self._client, self._queue.add, packed, clock, turns),
-            Packer(self._client, self._snapshot_queue.add, packed, clock, turns, QUIESCE_COMMAND),
-        )
-
-    def _snapshot_controller(self) -> SnapshotController:
-        return SnapshotController(
-            self._client,
-            self._cluster,
-            self._events,
-            SnapshotMetrics(self._metrics.registry),
-            self._shards.holds,
-            self._guests,
-            self._clock,
-        )
-
-    def _diff_controller(self, fences: FenceKeeper) -> DiffController:
-        settings, holds = self._settings.for_plans(), self._shards.holds
-        return DiffController(self._client, self._cluster, settings, self._events, holds, fences, self._clock)
 
     @classmethod
     async def start(cls, settings: OperatorSettings, connection: Connection, failed: asyncio.Event) -> Operator:
@@ -131,31 +77,23 @@ class Operator:
         """
         operator = cls(settings, connection, failed)
         await operator._serve()
-        for informer in operator._informers:
+        for informer in operator._parts.informers:
             operator._metrics.watch_informer(informer)
             operator._spawn(informer.run(), f"informer of {informer.resource.plural}")
         operator._spawn(connection.keep_fresh(), "credentials")
         operator._spawn(operator._metrics.measure_loop_lag(), "loop lag")
         # Passes before all stores are filled would take what is there for missing.
-        await asyncio.gather(*(informer.synced.wait() for informer in operator._informers))
+        await asyncio.gather(*(informer.synced.wait() for informer in operator._parts.informers))
         operator._spawn(operator._relist_for_ever(), "relist")
         operator._spawn(operator._events.run(), "events")
         operator._spawn(operator._shards.run(), "shards")
-        for worker in operator._workers():
+        for worker in operator._parts.workers():
             operator._spawn(worker.run(), _WORKER)
         if operator._proof.runs:
             operator._spawn(operator._proof.worker.run(), _WORKER)
-        if operator._usages.runs:
-            operator._spawn(operator._usages.run(), "usage")
+        if operator._parts.usages.runs:
+            operator._spawn(operator._parts.usages.run(), "usage")
         return operator
-
-    def _workers(self) -> tuple[Worker[Key], ...]:
-        most, metrics = self._settings.workers, self._metrics
-        return (
-            Worker(self._queue, self._controller.reconcile, metrics, concurrency=most, kind=SANDBOXES.kind),
-            Worker(self._snapshot_queue, self._snapshots.reconcile, metrics, concurrency=most, kind=SNAPSHOTS.kind),
-            Worker(self._diff_queue, self._diffs.reconcile, metrics, concurrency=most, kind=DIFFS.kind),
-        )
 
     def deliver(self, event_type: str | None, sandbox: Json) -> None:
         """Take a sandbox from a watch.
@@ -167,17 +105,19 @@ class Operator:
         """
         key, store = key_of(sandbox), self._cluster.sandboxes
         if event_type == "DELETED":
-            self._controller.forget(sandbox["metadata"]["uid"])
+            self._parts.sandboxes.forget(sandbox["metadata"]["uid"])
             changed = store.remove(key, sandbox["metadata"]["uid"])
         else:
             if event_type == "ADDED":
-                self._controller.seen(sandbox["metadata"]["uid"])
+                self._parts.sandboxes.seen(sandbox["metadata"]["uid"])
             changed = store.upsert(sandbox)
         if changed:
-            self._queue.add(key)
+            self._queues.sandboxes.add(key)
             self._cluster.diffs.source_changed(key.namespace)
         # Of what its own pass wrote too, which the store knew from the answer.
         self._cluster.copies.sandbox_changed(key)
+        if changed and event_type != "MODIFIED":
+            self._cluster.copies.sandbox_came_or_went(key)
 
     async def stop(self) -> None:
         """End all tasks, give back the shards, close the connection."""
@@ -187,16 +127,12 @@ class Operator:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        await self._guests.stop()
+        await self._parts.stop()
         for server in self._servers:
             await server.cleanup()
-        await self._usages.close()
         await self.connection.close()
 
     async def _serve(self) -> None:
-        self._metrics.watch_queue(SANDBOXES.kind, lambda: len(self._queue))
-        self._metrics.watch_queue(DIFFS.kind, lambda: len(self._diff_queue))
-        self._metrics.watch_queue(SNAPSHOTS.kind, lambda: len(self._snapshot_queue))
         self._servers = [
             await serve_metrics(self._metrics.registry, self._settings.metrics_port),
             await serve_probes(self._alive, self._ready, self._settings.probes_port),
@@ -208,7 +144,7 @@ class Operator:
 
     def _ready(self) -> str:
         """Why this replica can't be relied on."""
-        for informer in self._informers:
+        for informer in self._parts.informers:
             if not informer.synced.is_set():
                 return f"{informer.resource.plural} are not listed yet"
             if informer.age > _SILENT_SECONDS:
@@ -222,10 +158,6 @@ class Operator:
         return Shards(
             self._client, settings.namespace, settings.pod_name, settings.shards, self._shard_acquired, times=times
         )
-
-    @property
-    def _informers(self) -> list[Informer]:
-        return [*self._cluster.informers, *self._proof.informers]
 
     def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
         task = asyncio.create_task(work, name=name)
@@ -242,23 +174,15 @@ class Operator:
         """Look at everything in the namespaces of a shard that just became ours."""
         if self._shards.holds(self._settings.namespace):
             self._proof.ask()
-        for key in [*self._cluster.sandboxes, *self._orphans()]:
-            if shard_of(key.namespace, self._settings.shards) == shard:
-                self._queue.add(key)
-        for key in self._cluster.diffs.store:
-            if shard_of(key.namespace, self._settings.shards) == shard:
-                self._diff_queue.add(key)
-        for key in self._cluster.copies.snapshots:
-            if shard_of(key.namespace, self._settings.shards) == shard:
-                self._snapshot_queue.add(key)
-
-    def _verdict_changed(self, namespace: str | None) -> None:
-        """Look at the sandboxes that a verdict speaks of: those of its namespace, or all."""
-        if namespace is None:
-            # Whoever deletes the cluster's verdict wants another one.
-            self._proof.ask()
-        for key in self._cluster.sandboxes if namespace is None else self._cluster.sandboxes.in_namespace(namespace):
-            self._queue.add(key)
+        queues, cluster = self._queues, self._cluster
+        for queue, keys in (
+            (queues.sandboxes, [*cluster.sandboxes, *self._orphans()]),
+            (queues.snapshots, cluster.copies.snapshots),
+            (queues.diffs, cluster.diffs.store),
+        ):
+            for key in keys:
+                if shard_of(key.namespace, self._settings.shards) == shard:
+                    queue.add(key)
 
     def _orphans(self) -> list[Key]:
         """Keys of managed objects that no known sandbox stands behind: their passes find out and clean up."""
@@ -287,10 +211,5 @@ class Operator:
             keys |= {key_of(each) for each in page["items"] or ()}
             version = page["metadata"]["resourceVersion"]
         for key in [*self._cluster.sandboxes.retain(keys, int(version)), *self._orphans()]:
-            self._queue.add(key)
+            self._queues.sandboxes.add(key)
         self._listed_at = time.monotonic()
-
-
-def _queues() -> tuple[WorkQueue[Key], WorkQueue[Key], WorkQueue[Key]]:
-    """Make the queues of Sandboxes, SandboxSnapshots and SandboxDiffs."""
-    return WorkQueue(), WorkQueue(), WorkQueue()

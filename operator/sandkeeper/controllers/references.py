@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import SANDBOX_LABEL
-from sandkeeper.plan.captured import made_from
+from sandkeeper.plan.made_from import note_of
 
 if TYPE_CHECKING:
     from sandkeeper.runtime.resource import Json
@@ -19,7 +19,7 @@ def source_of(sandbox: Json) -> tuple[str, ...]:
 
 def claim_refers(claim: Json) -> tuple[str, ...]:
     """Name the sandbox whose a claim is, and as ``snapshotRef/NAME`` what it is made from."""
-    source = made_from(claim).get("snapshot")
+    source = note_of(claim).get("snapshot")
     return (*sandbox_of(claim), f"snapshotRef/{source}") if source else sandbox_of(claim)
 
 

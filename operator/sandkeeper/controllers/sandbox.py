@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from sandkeeper.api.names import claim_name
-from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.api.names import SNAPSHOT_KIND
+from sandkeeper.controllers.announcer import Announcer
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
+from sandkeeper.controllers.forks import Forks
+from sandkeeper.controllers.observer import Observer
+from sandkeeper.controllers.schedules import Schedules
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
-from sandkeeper.plan.announcement import lost_workspace, newly_full, newly_opened, worth_an_event
 from sandkeeper.plan.confirmation import needs_confirmation
+from sandkeeper.plan.conflict import conflict_state
 from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
-from sandkeeper.plan.observed import Observed, Settings
 from sandkeeper.plan.ownership import owner_of
-from sandkeeper.plan.pod_state import condition, failed, has_failed
+from sandkeeper.plan.pod_state import failed, has_failed
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
-from sandkeeper.plan.sandbox import Plan, conflict_state, plan_sandbox, refused
+from sandkeeper.plan.sandbox import Plan, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
 from sandkeeper.plan.volume import worth_asking
 from sandkeeper.plan.writes import Create, Delete, Pack, Write
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from sandkeeper.controllers.aides import Aides
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.metrics import SandboxMetrics
+    from sandkeeper.plan.observed import Observed, Settings
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.events import EventRecorder
 
@@ -67,22 +70,21 @@ class SandboxController:
     ) -> None:
         self._client = client
         self._cluster = cluster
-        self._settings = settings
-        self._events = events
-        self._metrics = metrics
+        self._announcer = Announcer(events, metrics)
         self._holds = holds
         self._children = ChildWriter(client, cluster)
         self._fences, self._proof = aides.fences, aides.proof
-        self._packer, self._usages, self._clock = aides.packer, aides.usages, aides.clock
+        self._packer, self._clock = aides.packer, aides.clock
         self._failures = Failures()
-        self._uses = Uses(events)
+        self._forks = Forks(cluster, self._children)
+        self._observer = Observer(cluster, settings, aides, self._failures, Uses(events), self._forks)
         self._news = VolumeNews(client)
-        self._first_seen: dict[str, datetime] = {}
+        self._schedules = Schedules(client, cluster)
         self._log = structlog.get_logger()
 
     def seen(self, uid: str) -> None:
         """Note the moment when a new sandbox was heard of."""
-        self._first_seen[uid] = self._clock.now()
+        self._observer.seen(uid, self._clock.now())
 
     async def reconcile(self, key: Key) -> float | None:
         """Run one pass.
@@ -112,7 +114,7 @@ class SandboxController:
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
-        observed = self._observe(key, raw, now)
+        observed = self._schedules.observe(self._observer.observe(key, raw, now), key, now)
         if unanswered(observed):
             self._proof.ask(key.namespace)
         late = worth_asking(observed, now)
@@ -122,6 +124,8 @@ class SandboxController:
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
         if needs_confirmation(observed, plan):
             await self._confirm(observed)
+        # First, so that a sandbox that can't have a pod is copied all the same.
+        plan = await self._schedules.carry_out(observed, plan, now)
         try:
             for write in plan.writes:
                 await self._apply(write, observed, now)
@@ -170,41 +174,6 @@ class SandboxController:
                 return None
             raise
 
-    def _observe(self, key: Key, raw: Json, now: datetime) -> Observed:
-        uid, pod = raw["metadata"]["uid"], self._cluster.pod(key)
-        sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})})
-        observed = Observed(
-            sandbox=sandbox,
-            status=raw.get("status", {}),
-            settings=self._settings,
-            nodes=self._cluster.support,
-            classes=self._cluster.classes,
-            claim=self._cluster.claim(key),
-            pod=pod,
-            service=self._cluster.service(key),
-            ports_policy=self._cluster.ports_policy(key),
-            fence=self._cluster.fence(key.namespace),
-            fence_sign=self._cluster.fence_sign(key.namespace),
-            node=self._cluster.node_of(pod),
-            failure=self._failures.get(uid),
-            first_seen=self._first_seen.get(uid),
-            cluster_verdict=self._proof.cluster,
-            namespace_verdict=self._proof.namespace(key.namespace),
-            policies=self._cluster.foreign_policies(key.namespace),
-            used_at=self._uses.last(sandbox, raw, now),
-        )
-        return self._with_measurements(observed, pod, key) if pod else observed
-
-    def _with_measurements(self, observed: Observed, pod: Json, key: Key) -> Observed:
-        uid = pod["metadata"]["uid"]
-        return replace(
-            observed,
-            packing=self._packer.running(uid),
-            pack_result=self._packer.result(uid),
-            usage=self._usages.of(uid),
-            volume=self._usages.volume(Key(key.namespace, claim_name(key.name))),
-        )
-
     async def _apply(self, write: Write, observed: Observed, now: datetime) -> None:
         child = write.obj if isinstance(write, Create) else write.child
         if isinstance(write, Delete) and child["kind"] == "Pod" and has_failed(child):
@@ -213,13 +182,12 @@ class SandboxController:
             self._packer.start(Key(child["metadata"]["namespace"], observed.sandbox.metadata.name), child)
         elif isinstance(write, Create) and is_fence(child):
             await self._fences.make(write, observed.sandbox)
+        elif isinstance(write, Create) and child["kind"] == SNAPSHOT_KIND:
+            await self._forks.take(write, observed)
         else:
             await self._children.apply(write, observed.sandbox)
         self._log_write(write, Key(child["metadata"]["namespace"], observed.sandbox.metadata.name))
-        lost = lost_workspace(observed.status, write)
-        if lost:
-            regarding = {"metadata": observed.sandbox.metadata.to_json()}
-            self._events.record(SANDBOXES, regarding, "Warning", "WorkspaceLost", "Create", lost)
+        self._announcer.child_written(observed, write)
         if is_fence(child) and isinstance(write, Create):
             raise OutdatedError
 
@@ -248,24 +216,7 @@ class SandboxController:
             self._cluster.sandboxes.remove(Key(metadata.namespace, metadata.name), metadata.uid)
             raise OutdatedError from error
         self._cluster.sandboxes.upsert(answer)
-        self._tell(observed, plan, answer)
-
-    def _tell(self, observed: Observed, plan: Plan, answer: Json) -> None:
-        """Log, count and announce a change of state."""
-        key = f"{observed.sandbox.metadata.namespace}/{observed.sandbox.metadata.name}"
-        before = condition({"status": observed.status}, "Ready")
-        self._log.info("status", key=key, reason=plan.state.reason, was=before.get("reason"), why=plan.state.message)
-        if plan.state.running and "startupSeconds" not in observed.status:
-            self._metrics.started(answer["status"]["startupSeconds"])
-        kind = worth_an_event(before, plan.state)
-        if kind:
-            self._events.record(SANDBOXES, answer, kind, plan.state.reason, "Reconcile", plan.state.message)
-        opened = newly_opened(observed.status, answer["status"])
-        if opened:
-            self._events.record(SANDBOXES, answer, "Warning", "Widened", "Reconcile", opened)
-        full = newly_full(observed.status, answer["status"])
-        if full:
-            self._events.record(SANDBOXES, answer, "Warning", "WorkspaceFull", "Reconcile", full)
+        self._announcer.status_written(observed, plan, answer)
 
     async def _clean_up(self, key: Key, raw: Json | None) -> None:
         """End the pod of a sandbox that is gone or going; garbage collection does it too, but slower."""
@@ -293,5 +244,5 @@ class SandboxController:
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a sandbox that is gone."""
         self._failures.forget(uid)
-        self._first_seen.pop(uid, None)
-        self._uses.forget(uid)
+        self._observer.forget(uid)
+        self._schedules.forget(uid)

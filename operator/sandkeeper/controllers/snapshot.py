@@ -14,10 +14,12 @@ from sandkeeper.api.snapshot import SandboxSnapshot
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.controllers.restores import restores_of
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
 from sandkeeper.plan.snapshot_observed import ObservedSnapshot, SnapshotPlan, SnapshotState
+from sandkeeper.plan.workspace_choice import current_claim
 from sandkeeper.plan.writes import Create, Delete, Quiesce, Write
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key
@@ -146,7 +148,7 @@ class SnapshotController:
         """Name the sandboxes whose claims are being made from a snapshot; a claim may outlive its own."""
         if IN_USE_FINALIZER not in raw["metadata"].get("finalizers", ()):
             return ()
-        names, _ = self._cluster.restores_of(raw)
+        names, _ = restores_of(self._cluster, raw)
         return tuple([name for name in names if await self._is_there(Key(key.namespace, name))])
 
     async def _is_there(self, sandbox: Key) -> bool:
@@ -163,15 +165,17 @@ class SnapshotController:
     def _observe(self, key: Key, raw: Json, sandbox: Json | None, readers: tuple[str, ...]) -> ObservedSnapshot:
         uid, cluster = raw["metadata"]["uid"], self._cluster
         name = Key(key.namespace, raw["spec"]["sandboxRef"]["name"])
-        pod = cluster.pod(name)
+        pod, parsed = cluster.pod(name), _parsed(sandbox) if sandbox else None
+        status = sandbox.get("status", {}) if sandbox else {}
+        claims = cluster.claims(name)
         return ObservedSnapshot(
             snapshot=SandboxSnapshot.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]}),
             raw=raw,
-            sandbox=_parsed(sandbox) if sandbox else None,
-            sandbox_status=sandbox.get("status", {}) if sandbox else {},
+            sandbox=parsed,
+            sandbox_status=status,
             pod=pod,
             node=cluster.node_of(pod),
-            claim=cluster.claim(name),
+            claim=current_claim(parsed, claims, pod, status, cluster.classes) if parsed else None,
             volume_snapshot=cluster.copies.volume_snapshot(key),
             classes=cluster.classes,
             snapshot_classes=SnapshotClasses(cluster.copies.classes, cluster.copies.served),
@@ -179,7 +183,7 @@ class SnapshotController:
             quiescing=self._quiescer.running(uid),
             quiesced=self._quiescer.result(uid),
             readers=readers,
-            awaited=cluster.restores_of(raw)[1],
+            awaited=restores_of(cluster, raw)[1],
             diffs=cluster.diffs.reading(raw),
         )
 

@@ -18,6 +18,7 @@ import structlog
 from sandkeeper.api.names import CHILD_PREFIX
 from sandkeeper.controllers.volume_usage import VolumeUsages
 from sandkeeper.plan.idle import IdleRule, Sample, Track, Usage, follow
+from sandkeeper.plan.workspace_choice import pods_claim
 from sandkeeper.runtime.account_token import AccountToken
 from sandkeeper.runtime.kubelet import Authority, KubeletError, Kubelets
 from sandkeeper.runtime.resource import NODES, PODS, Json, Key, key_of
@@ -47,6 +48,7 @@ _OFF: Final = "The operator is set up not to measure how busy sandboxes are."
 class _Pod(NamedTuple):
     key: Key
     uid: str
+    claim: Key
 
 
 class Usages:
@@ -83,7 +85,8 @@ class Usages:
         self._interval = rule.interval.total_seconds()
         self._tracks: dict[str, Track] = {}
         self._troubles: dict[str, str] = {}
-        self._volumes = VolumeUsages(self._wake_sandbox)
+        self._users: dict[Key, Key] = {}
+        self._volumes = VolumeUsages(self._wake_user)
         self._asking: set[str] = set()
         self._clock = clock
         self._log = structlog.get_logger()
@@ -139,14 +142,16 @@ class Usages:
             node, metadata = pod["spec"].get("nodeName"), pod["metadata"]
             runs = pod["status"].get("phase") == "Running" and "deletionTimestamp" not in metadata
             if node and runs and metadata["name"].startswith(CHILD_PREFIX) and self._holds(metadata["namespace"]):
-                found[node].append(_Pod(key_of(pod), metadata["uid"]))
+                key = key_of(pod)
+                claim = pods_claim(pod, key.name.removeprefix(CHILD_PREFIX))
+                found[node].append(_Pod(key, metadata["uid"], Key(key.namespace, claim)))
         return found
 
     def _forget(self, nodes: dict[str, list[_Pod]]) -> None:
         live = {pod.uid: pod.key for pods in nodes.values() for pod in pods}
         self._tracks = {uid: track for uid, track in self._tracks.items() if uid in live}
-        # A sandbox's claim has the name of its pod.
-        self._volumes.retain(set(live.values()), nodes)
+        self._users = {pod.claim: pod.key for pods in nodes.values() for pod in pods}
+        self._volumes.retain(self._users.keys(), nodes)
         self._troubles = {node: trouble for node, trouble in self._troubles.items() if node in nodes}
         self._metrics.measured(len(live), len(nodes), len(self._troubles))
 
@@ -164,7 +169,7 @@ class Usages:
         else:
             self._tell(node, pods, "")
             self._take(pods, samples)
-            await self._volumes.ask(kubelets, node, host, port, {pod.key for pod in pods})
+            await self._volumes.ask(kubelets, node, host, port, {pod.claim for pod in pods})
         finally:
             self._asking.discard(node)
 
@@ -199,6 +204,11 @@ class Usages:
 
     def _wake_sandbox(self, child: Key) -> None:
         self._wake(Key(child.namespace, child.name.removeprefix(CHILD_PREFIX)))
+
+    def _wake_user(self, claim: Key) -> None:
+        """Wake the sandbox whose pod is on a claim."""
+        if claim in self._users:
+            self._wake_sandbox(self._users[claim])
 
     def _told(self, track: Track) -> Usage:
         """Put a track into times of day."""

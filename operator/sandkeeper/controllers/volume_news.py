@@ -21,6 +21,8 @@ _FRESH_SECONDS: Final = 20.0
 _AT_ONCE: Final = 2
 """The API server walks through a namespace's Events for each question."""
 _LONGEST: Final = 500
+_SUMMARY: Final = "Unable to attach or mount volumes: "
+"""Told every two minutes, with which volumes are late and not why."""
 _ABOUT_VOLUMES: Final = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
 
 
@@ -67,7 +69,8 @@ def last_word(events: list[Json], *, of_pod: bool) -> str:
     """
     told = [each for each in events if not of_pod or each.get("reason") in _ABOUT_VOLUMES]
     warnings = [each for each in told if each.get("type") == "Warning"]
-    newest = max(warnings or told, key=_time, default={})
+    telling = [each for each in warnings if not each.get("message", "").startswith(_SUMMARY)]
+    newest = max(telling or warnings or told, key=_time, default={})
     return " ".join(newest.get("message", "").split())[:_LONGEST]
 
 

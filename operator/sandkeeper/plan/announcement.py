@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.pod_state import RESTORING, ROLLING_BACK, WAKING, condition
+from sandkeeper.plan.schedule import CONDITION as SNAPSHOTS_UP_TO_DATE
 from sandkeeper.plan.writes import Create
 
 if TYPE_CHECKING:
+    from sandkeeper.plan.observed import Observed
     from sandkeeper.plan.pod_state import PodState
     from sandkeeper.plan.writes import Write
 
 Json = dict[str, Any]
-_PROGRESS = frozenset({"Pending", "Starting", "Installing", "Packing", "Unverified", "Waking"})
+_PROGRESS = frozenset({"Pending", "Starting", "Installing", "Packing", "Unverified", WAKING, RESTORING, ROLLING_BACK})
 
 
 def worth_an_event(before: Json, state: PodState) -> Literal["Normal", "Warning"] | None:
@@ -32,7 +34,7 @@ def worth_an_event(before: Json, state: PodState) -> Literal["Normal", "Warning"
     if was == state.reason:
         return None
     if state.wrong:
-        return "Warning"
+        return None if state.reason == ROLLING_BACK else "Warning"
     if state.at_rest:
         return "Normal"
     if state.reason == "Packing":
@@ -65,21 +67,34 @@ def newly_full(before: Json, after: Json) -> str:
     return "" if was else str(now.get("message", ""))
 
 
-def lost_workspace(before: Json, write: Write) -> str:
-    """Sentence about a write that makes a workspace anew; empty where it does not.
+def newly_uncopied(before: Json, after: Json) -> tuple[str, str]:
+    """Reason and sentence about a schedule that just ceased to make copies; empty where it did not.
 
     Parameters
     ----------
-    before
-        The status, which names the claim once there was one.
+    before, after
+        The whole status.
     """
+    was, now = (condition({"status": each}, SNAPSHOTS_UP_TO_DATE) for each in (before, after))
+    if now.get("status") != "False" or was.get("reason") == now["reason"]:
+        return "", ""
+    return str(now["reason"]), str(now["message"])
+
+
+def lost_workspace(observed: Observed, write: Write) -> str:
+    """Sentence about a write that makes a workspace anew, in place of the one that the status names; empty for others.
+
+    One that is made beside another is a rollback's.
+    """
+    before = observed.status
     if (
         not isinstance(write, Create)
         or write.obj["kind"] != "PersistentVolumeClaim"
         or "workspaceClaimName" not in before
+        or observed.claim is not None
     ):
         return ""
     return (
         f"PersistentVolumeClaim {before['workspaceClaimName']} was deleted by somebody, and what was in the workspace "
-        "with it; the sandbox goes on with a new, empty one."
+        f"with it; the sandbox goes on with a new{'' if observed.sandbox.spec.source else ', empty'} one."
     )

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sandkeeper.api.names import CAPTURED_ANNOTATION, MOMENT_ANNOTATION, SOURCE_ANNOTATION
+from sandkeeper.api.names import CAPTURED_ANNOTATION, MOMENT_ANNOTATION
 from sandkeeper.api.resolve import captured_layer
-from sandkeeper.api.sandbox import SandboxSpec
 from sandkeeper.api.workspace import Workspace
+from sandkeeper.plan.made_from import layers_on
 
 if TYPE_CHECKING:
-    from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.api.sandbox import Sandbox, SandboxSpec
 
 Json = dict[str, Any]
 
@@ -48,26 +48,6 @@ class Moment(BaseModel):
         return self.model_dump(by_alias=True, exclude_none=True)
 
 
-def captured_spec(obj: Json) -> SandboxSpec | None:
-    """Read what environment was captured with a VolumeSnapshot, or a claim made from it; None for none."""
-    noted = obj["metadata"].get("annotations", {}).get(CAPTURED_ANNOTATION)
-    if not noted:
-        return None
-    try:
-        return SandboxSpec.model_validate_json(noted)
-    except ValidationError:
-        return None
-
-
-def made_from(claim: Json) -> Json:
-    """Read what a workspace's claim was made from; empty for one that began so, or that says nothing readable."""
-    try:
-        noted = orjson.loads(claim["metadata"].get("annotations", {}).get(SOURCE_ANNOTATION, "{}"))
-    except orjson.JSONDecodeError:
-        return {}
-    return noted if isinstance(noted, dict) else {}
-
-
 def moment_of(obj: Json) -> Moment:
     """Read when and how a VolumeSnapshot was taken; one without a note may be anybody's."""
     try:
@@ -76,15 +56,9 @@ def moment_of(obj: Json) -> Moment:
         return Moment()
 
 
-def layers_of(sandbox: Sandbox, claim: Json | None) -> tuple[SandboxSpec, ...]:
-    """Give the layers that a sandbox's environment is resolved from: what its workspace brought along lies below."""
-    brought = captured_spec(claim) if claim else None
-    return (brought, sandbox.spec) if brought else (sandbox.spec,)
-
-
 def capture(sandbox: Sandbox, claim: Json) -> SandboxSpec:
     """Give what is captured of a sandbox whose workspace is on a claim: its layers, with the class of that claim."""
-    layer = captured_layer(*layers_of(sandbox, claim))
+    layer = captured_layer(*layers_on(claim, sandbox.spec))
     actual = {"storage_class_name": claim["spec"].get("storageClassName")}
     return layer.model_copy(update={"workspace": (layer.workspace or Workspace()).model_copy(update=actual)})
 

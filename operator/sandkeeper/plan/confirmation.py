@@ -21,8 +21,9 @@ def needs_confirmation(observed: Observed, plan: Plan) -> bool:
 
 def _revives(observed: Observed, plan: Plan) -> bool:
     """Whether a plan makes anew what a sandbox once had, rather than what it never had."""
-    return "observedGeneration" in observed.status and any(
-        isinstance(write, Create) and not is_fence(write.obj) for write in plan.writes
+    known = "observedGeneration" in observed.status
+    return known and any(
+        isinstance(write, Create) and not is_fence(write.obj) for write in (*plan.writes, *plan.copies)
     )
 
 

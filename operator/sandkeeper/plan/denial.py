@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandkeeper.api.labels import is_reserved_annotation, is_reserved_label
+from sandkeeper.api.names import PRIORITY_CLASS_PREFIX
+from sandkeeper.api.secrets import misplaced
 from sandkeeper.plan.pod import template_metadata
 from sandkeeper.plan.pod_state import PodState
 
@@ -13,15 +16,42 @@ if TYPE_CHECKING:
 
 
 def denial(environment: Environment, settings: Settings) -> PodState | None:
-    """State of a sandbox that asks for what the installation denies to all.
+    """State of a sandbox that asks for what the installation denies to all, or what its layers exclude together.
 
     Returns
     -------
     PodState or None
         None where it asks for nothing of the kind.
     """
-    message = _settled_otherwise(environment, settings) or _without_user_namespaces(environment, settings)
-    return PodState("PolicyDenied", message, wrong=True, stalled=True) if message else None
+    message = (
+        _reserved(environment)
+        or _settled_otherwise(environment, settings)
+        or _without_user_namespaces(environment, settings)
+        or _unseen_secret(environment, settings)
+    )
+    if message:
+        return PodState("PolicyDenied", message, wrong=True, stalled=True)
+    place = misplaced(environment.secrets, environment.workspace.path, environment.security.writable_paths or ())
+    return PodState("Failed", place, wrong=True, stalled=True) if place else None
+
+
+def _reserved(environment: Environment) -> str:
+    """Sentence on what admission keeps from every spec, and saw of none that was captured: a claim carries it."""
+    labels, annotations = template_metadata(environment)
+    for kind, wanted, is_reserved in (
+        ("labels", labels, is_reserved_label),
+        ("annotations", annotations, is_reserved_annotation),
+    ):
+        for name in wanted:
+            if is_reserved(name):
+                return f"podTemplate.metadata.{kind}: {name} is reserved, and can't be set by what was captured either."
+    priority = environment.pod_template.spec.priority_class_name
+    if priority is not None and not priority.startswith(PRIORITY_CLASS_PREFIX):
+        return (
+            f"podTemplate.spec.priorityClassName: {priority} is no PriorityClass for sandboxes, whose name begins with "
+            f"{PRIORITY_CLASS_PREFIX}."
+        )
+    return ""
 
 
 def _settled_otherwise(environment: Environment, settings: Settings) -> str:
@@ -51,4 +81,14 @@ def _without_user_namespaces(environment: Environment, settings: Settings) -> st
     return (
         "spec.security.userNamespace: user namespaces are turned off for all sandboxes of this installation "
         "(sandboxPods.userNamespaces is Never), so it can't be Required; Auto and Never are allowed."
+    )
+
+
+def _unseen_secret(environment: Environment, settings: Settings) -> str:
+    name = next((secret.name for secret in environment.secrets if secret.restarts), "")
+    if settings.secrets_watched or not name:
+        return ""
+    return (
+        f"spec.secrets: onChange of {name} can't be Restart, since the operator of this installation may not see "
+        "changes of Secrets (secrets.restartOnChange of its chart is false); Ignore is allowed."
     )

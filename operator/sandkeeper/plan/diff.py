@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import ATTEMPT_ANNOTATION, diff_pod_name
-from sandkeeper.plan.captured import captured_spec
 from sandkeeper.plan.diff_pod import diff_pod, kept_for
 from sandkeeper.plan.diff_sides import COPYING, PREPARING, copies, in_the_way, leftovers, unbound
 from sandkeeper.plan.diff_summary import in_words, summary_of
+from sandkeeper.plan.made_from import readable_layer
 from sandkeeper.plan.pod_state import PodState, condition, ending, has_failed, parse_time, state_of, written
 from sandkeeper.plan.status import dated_condition
 from sandkeeper.plan.tenant_text import harmless
@@ -123,7 +123,7 @@ def _next_pod(observed: ObservedDiff, writes: tuple[Write, ...]) -> Json:
     made = [each.obj for each in writes if isinstance(each, Create)]
     read = [*(side.claim for side in (observed.old, observed.new) if side.claim), *made]
     # What a sandbox without root wrote can be read without root, which is all that some namespaces allow.
-    root = not all(_is_rootless(captured_spec(each)) for each in read)
+    root = not all(_is_rootless(readable_layer(each)) for each in read)
     found = observed.nodes.candidates("", None)
     able = observed.settings.user_namespaces != "Never" and found.able > 0 and not found.unable
     attempt = int(observed.status.get("failures", 0)) + 1

@@ -27,7 +27,7 @@ from sandkeeper.api.names import (
 )
 from sandkeeper.api.quantities import parsed
 from sandkeeper.api.workspace import Workspace
-from sandkeeper.plan.captured import captured_spec
+from sandkeeper.plan.made_from import readable_layer
 from sandkeeper.plan.pod_security import USER
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def diff_claim(diff: SandboxDiff, side: str, snapshot: Json, volume_snapshot: Js
     source = {"snapshot": snapshot["metadata"]["name"], "uid": snapshot["metadata"]["uid"]}
     noted = volume_snapshot["metadata"].get("annotations", {}).get(CAPTURED_ANNOTATION, "{}")
     metadata["annotations"] = {SOURCE_ANNOTATION: orjson.dumps(source).decode(), CAPTURED_ANNOTATION: noted}
-    layer = captured_spec(volume_snapshot)
+    layer = readable_layer(volume_snapshot)
     workspace = (layer and layer.workspace) or Workspace()
     size = volume_snapshot["status"].get("restoreSize") or "0"
     spec: Json = {

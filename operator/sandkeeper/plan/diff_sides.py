@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import IN_USE_FINALIZER
-from sandkeeper.plan.captured import captured_spec
-from sandkeeper.plan.claim import is_going
+from sandkeeper.plan.claim_state import is_going
 from sandkeeper.plan.diff_pod import diff_claim, diff_snapshot
+from sandkeeper.plan.made_from import readable_layer
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import PodState, condition
 from sandkeeper.plan.tenant_text import harmless
@@ -106,7 +106,7 @@ def _unready(observed: ObservedDiff, side: Side, snapshot: Json) -> PodState | N
 
 
 def _class_lacks(observed: ObservedDiff, volume_snapshot: Json) -> PodState | None:
-    layer = captured_spec(volume_snapshot)
+    layer = readable_layer(volume_snapshot)
     name = layer.workspace.storage_class_name if layer and layer.workspace else None
     missing = observed.classes.missing(name)
     if missing is None:

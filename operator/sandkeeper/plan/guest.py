@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS, GUEST_RUNS
-from sandkeeper.plan.lifecycle import WAKING
-from sandkeeper.plan.pod_state import condition
-from sandkeeper.plan.pod_volumes import WORKSPACE_VOLUME
+from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_CONTAINER, GUEST_KEEPS, GUEST_RUNS
+from sandkeeper.plan.made_from import is_restored
+from sandkeeper.plan.pod_state import WAKING, condition
+from sandkeeper.plan.pod_volumes import PROGRAMS, WORKSPACE_VOLUME
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -20,11 +20,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-INIT_CONTAINER: Final = "guest"
 _VOLUME: Final = "guest"
-_PROGRAMS: Final = "/.sandkeeper/bin"
 _SYSTEM: Final = "/.sandkeeper/system"
-_GUEST: Final = f"{_PROGRAMS}/guest"
+_GUEST: Final = f"{PROGRAMS}/guest"
 PACK_COMMAND: Final = (_GUEST, "pack")
 QUIESCE_COMMAND: Final = (_GUEST, "quiesce")
 """Packs where the sandbox keeps its root file system, and syncs its volume in any case."""
@@ -38,6 +36,11 @@ _TINY: Final = {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"}
 def is_guided(environment: Environment) -> bool:
     """Whether the guest is the first process: it is not where the image's own entry point, unknown to us, has to be."""
     return not environment.runs_entry_point
+
+
+def has_programs(environment: Environment) -> bool:
+    """Whether the programs of the guest's image are in the sandbox: Git asks one of them for its login."""
+    return is_guided(environment) or environment.git is not None
 
 
 def guest_command(environment: Environment, settings: GuestSettings, *, reinstall: str = "") -> list[str]:
@@ -71,10 +74,10 @@ def _given(environment: Environment, settings: GuestSettings, reinstall: str) ->
 
 
 def guest_mounts(environment: Environment) -> list[Json]:
-    """Render what the container has of the guest's: the program, and where packs are kept."""
-    if not is_guided(environment):
+    """Render what the container has of the guest's: the programs, and where packs are kept."""
+    if not has_programs(environment):
         return []
-    mounts: list[Json] = [{"name": _VOLUME, "mountPath": _PROGRAMS, "readOnly": True}]
+    mounts: list[Json] = [{"name": _VOLUME, "mountPath": PROGRAMS, "readOnly": True}]
     if environment.workspace.keep_packages:
         mounts.append({"name": WORKSPACE_VOLUME, "mountPath": _SYSTEM, "subPath": "system"})
     return mounts
@@ -109,7 +112,7 @@ def bring_guest(
     work_first
         Whether it has something to do before the pod is ready.
     """
-    if not is_guided(environment):
+    if not has_programs(environment):
         return
     if work_first:
         spec["containers"][0]["startupProbe"] = _ready_probe(settings)
@@ -119,7 +122,7 @@ def bring_guest(
         source: Json = {"image": {"reference": settings.image, "pullPolicy": settings.pull_policy}}
     else:
         source = {"emptyDir": {"sizeLimit": _TINY["ephemeral-storage"]}}
-        spec["initContainers"] = [_init_container(settings)]
+        spec["initContainers"] = [_init_container(settings), *spec.get("initContainers", ())]
     spec["volumes"].append({"name": _VOLUME, **source})
     if settings.pull_secrets:
         own = spec.get("imagePullSecrets", [])
@@ -129,17 +132,17 @@ def bring_guest(
 
 def _init_container(settings: GuestSettings) -> Json:
     return {
-        "name": INIT_CONTAINER,
+        "name": GUEST_CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.pull_policy,
-        "command": ["/guest", "install", _PROGRAMS],
+        "command": ["/guest", "install", PROGRAMS],
         "resources": {"limits": dict(_TINY), "requests": dict(_TINY)},
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
-        "volumeMounts": [{"name": _VOLUME, "mountPath": _PROGRAMS}],
+        "volumeMounts": [{"name": _VOLUME, "mountPath": PROGRAMS}],
     }
 
 
@@ -162,7 +165,12 @@ def has_work_first(observed: Observed, environment: Environment) -> bool:
         return False
     if environment.installs:
         return True
-    return bool(environment.workspace.keep_packages) and left_a_pack(observed.status)
+    return bool(environment.workspace.keep_packages) and (left_a_pack(observed.status) or _brings_one(observed))
+
+
+def _brings_one(observed: Observed) -> bool:
+    """Whether a workspace came with what may be a pack: it is made from something, or is to be."""
+    return is_restored(observed.claim) or (observed.claim is None and observed.sandbox.spec.source is not None)
 
 
 def left_a_pack(status: Json) -> bool:

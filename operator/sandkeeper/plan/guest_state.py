@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from sandkeeper.plan.git_state import git_state
 from sandkeeper.plan.pod_state import PodState, parse_time, restarts, state_of
 from sandkeeper.plan.tenant_text import harmless, telling
 
@@ -53,7 +54,7 @@ def sandbox_state(pod: Json, node: Json | None, environment: Environment, settin
     if state.reason == "ImagePullFailed":
         return _unpulled(pod, settings) or state
     if state.reason == "Starting":
-        return _at_work(pod, environment) or state
+        return git_state(pod, environment) or _at_work(pod, environment) or state
     return state
 
 

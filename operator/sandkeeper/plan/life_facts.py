@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandkeeper.plan.lifecycle import Life, Phase, activity_annotation
+from sandkeeper.plan.made_from import is_restored
 from sandkeeper.plan.packing import pack_status
 from sandkeeper.plan.pod_state import written
+from sandkeeper.plan.workspace_choice import is_rolling_back, workspace_name
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,10 +25,18 @@ def life_facts(observed: Observed, life: Life, state: PodState, now: datetime) -
         "asleep": _asleep(observed, life, state, now),
         "startedFrom": _started_from(observed, life, state),
         # With the volume goes what was packed on it.
-        "pack": None if life.phase is Phase.ENDED or observed.claim is None else pack_status(observed),
+        "pack": _pack(observed, life),
         "expiresAt": written(life.expires_at) if life.expires_at else None,
         **_idleness(observed, life, state),
     }
+
+
+def _pack(observed: Observed, life: Life) -> Json | None:
+    """What is packed on the volume; of another one than before nobody knows yet."""
+    if life.phase is Phase.ENDED or observed.claim is None:
+        return None
+    known = observed.status.get("workspaceClaimName", workspace_name(observed))
+    return pack_status(observed) if known == workspace_name(observed) else None
 
 
 def _asleep(observed: Observed, life: Life, state: PodState, now: datetime) -> Json | None:
@@ -50,6 +60,9 @@ def _started_from(observed: Observed, life: Life, state: PodState) -> str | None
     """What it was started from last; of one that runs and never slept, the image."""
     if life.phase is not Phase.AWAKE:
         return None
+    restored = is_restored(observed.claim)
+    if restored and (is_rolling_back(observed) or "startupSeconds" not in observed.status):
+        return "Snapshot"
     if observed.status.get("asleep"):
         return "Wake"
     runs = observed.pod is not None and state.running

@@ -11,6 +11,7 @@ from sandkeeper.api.lifecycle import RUNNING, SLEEPING
 from sandkeeper.api.names import ACTIVITY_ANNOTATION
 from sandkeeper.api.resolve import resolve_lifecycle
 from sandkeeper.plan.idle import Recorded, idle_since, look_again, record
+from sandkeeper.plan.layers import layers_of
 from sandkeeper.plan.pod_state import condition, is_ready, parse_time, written
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ Json = dict[str, Any]
 Cause = Literal["Requested", "Idle"]
 
 EXPIRED: Final = "Expired"
-WAKING: Final = "Waking"
 LONGEST_WAIT: Final = timedelta(minutes=10)
 """How long a deadline is relied on before it is looked at again: the cluster's clock may have been set meanwhile."""
 
@@ -75,7 +75,7 @@ def life_of(observed: Observed, now: datetime) -> Life:
         That depends on the spec, the recorded status, and the activity that is known; never on an earlier decision that
         was not recorded.
     """
-    lifecycle = resolve_lifecycle(observed.sandbox.spec)
+    lifecycle = resolve_lifecycle(*layers_of(observed))
     expires_at = _expiry(observed, lifecycle)
     if expires_at and (now >= expires_at or _has_expired(observed.status, expires_at)):
         return Life(Phase.ENDED, expires_at=expires_at, deletes=lifecycle.deletes)

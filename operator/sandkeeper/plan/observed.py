@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.enforcement import Verdict
     from sandkeeper.plan.packing import PackResult
+    from sandkeeper.plan.pod_state import PodState
     from sandkeeper.plan.storage_classes import StorageClasses
     from sandkeeper.plan.user_namespace import NodeSupport
     from sandkeeper.plan.volume_usage import VolumeUsage
@@ -66,6 +67,8 @@ class Settings:
         How guests are brought.
     idle
         What counts as idle.
+    secrets_watched
+        Whether the operator may see that a Secret changed.
     """
 
     priority_class: str = ""
@@ -75,6 +78,7 @@ class Settings:
     require_enforcement: bool = False
     guest: GuestSettings = GuestSettings()
     idle: IdleRule = field(default_factory=IdleRule)
+    secrets_watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,34 @@ class Failure:
     reason: str
     message: str
     not_before: datetime
+
+
+@dataclass(frozen=True)
+class SourceFacts:
+    """What is known of that which a workspace is to be made from, while it is not made yet.
+
+    Attributes
+    ----------
+    snapshot
+        SandboxSnapshot that the spec names.
+    sandbox
+        Sandbox that the spec forks.
+    forks
+        SandboxSnapshots of that sandbox that were taken on the way to forks.
+    volume_snapshots
+        VolumeSnapshots behind any of these, by the names of the SandboxSnapshots.
+    asked
+        When the sandboxes were created that wait for such a snapshot, as this one does.
+    drivers
+        Drivers of VolumeSnapshotClasses, by name.
+    """
+
+    snapshot: Json | None = None
+    sandbox: Json | None = None
+    forks: tuple[Json, ...] = ()
+    volume_snapshots: Mapping[str, Json] = field(default_factory=dict)
+    asked: tuple[datetime, ...] = ()
+    drivers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,7 +145,11 @@ class Observed:
     classes
         The cluster's StorageClasses.
     claim
-        As the pod: the PersistentVolumeClaim of the name that the workspace's has.
+        The PersistentVolumeClaim that the workspace is on now, ours or not; None where there is none.
+    claims
+        All claims that are labelled as the sandbox's: a rollback makes another one.
+    source
+        What is known of that which the workspace is to be made from.
     volume_news
         What controllers or the kubelet said last of a volume that is long in coming; empty where nobody was asked.
     failure
@@ -134,8 +170,16 @@ class Observed:
         What measurements of the pod say; None where there are none.
     volume
         How full the workspace's volume is; None where nobody measured it.
+    secrets
+        Versions of the namespace's Secrets, by name; empty where none are watched.
     used_at
         When a client last used the sandbox, as its annotation says; at most when that was first seen.
+    snapshots
+        SandboxSnapshots of the sandbox.
+    snapshots_in_use
+        Names of those that the workspace of a sandbox is still to be made from.
+    snapshot_refusal
+        What the API server said when the schedule's last snapshot was to be made, and when that is tried again.
     """
 
     sandbox: Sandbox
@@ -144,6 +188,8 @@ class Observed:
     nodes: NodeSupport
     classes: StorageClasses
     claim: Json | None = None
+    claims: tuple[Json, ...] = ()
+    source: SourceFacts = field(default_factory=SourceFacts)
     volume_news: str = ""
     pod: Json | None = None
     service: Json | None = None
@@ -161,3 +207,7 @@ class Observed:
     usage: Usage | None = None
     used_at: datetime | None = None
     volume: VolumeUsage | None = None
+    snapshots: tuple[Json, ...] = ()
+    snapshots_in_use: frozenset[str] = frozenset()
+    snapshot_refusal: PodState | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from sandkeeper.api.names import (
+    CLAIM_ANNOTATION,
     ENVIRONMENT_ANNOTATION,
     LABEL_PREFIX,
     ROLE_LABEL,
     SANDBOX_ROLE,
     child_labels,
+    claim_name,
     pod_name,
 )
+from sandkeeper.plan.git import add_repository, give_room
 from sandkeeper.plan.guest import (
     bring_guest,
     guest_annotation,
     guest_command,
     guest_mounts,
+    has_programs,
     is_guided,
 )
 from sandkeeper.plan.node_affinity import keeping_off
 from sandkeeper.plan.ownership import owner_reference
 from sandkeeper.plan.pod_security import container_security_context, pod_security_context
 from sandkeeper.plan.pod_volumes import limit_shared_memory, volume_mounts, volumes
+from sandkeeper.plan.secrets import (
+    environment_variables,
+    secret_mounts,
+    secret_volumes,
+    secrets_annotation,
+    whole_secrets,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.observed import Settings
@@ -41,6 +55,22 @@ TEMPLATE_KEYS_ANNOTATION: Final = f"{LABEL_PREFIX}template-keys"
 """Keys of the labels and annotations that came from podTemplate, so that those it drops can be taken off the pod."""
 
 
+@dataclass(frozen=True)
+class Volume:
+    """Where a Persistent workspace is.
+
+    Attributes
+    ----------
+    claim
+        Name of the claim.
+    reinstall
+        Mark without which no pack on it is trusted; empty where it is.
+    """
+
+    claim: str
+    reinstall: str = ""
+
+
 def sandbox_pod(
     sandbox: Sandbox,
     environment: Environment,
@@ -50,6 +80,8 @@ def sandbox_pod(
     avoided: tuple[str, ...] = (),
     image_volumes: bool = False,
     work_first: bool = False,
+    workspace: Volume | None = None,
+    secrets: Mapping[str, str] | None = None,
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
@@ -63,17 +95,22 @@ def sandbox_pod(
         Whether the guest comes by one.
     work_first
         Whether the guest installs or unpacks before the sandbox is ready.
+    workspace
+        Where a Persistent workspace is; None for the claim that begins empty.
+    secrets
+        Versions of the Secrets that are there, by name.
     """
     name = sandbox.metadata.name
-    spec = _pod_spec(name, environment, settings)
+    volume = workspace or Volume(claim_name(name))
+    spec = _pod_spec(name, environment, settings, volume)
     _, annotations = template_metadata(environment)
     rendering = _rendering(spec, environment, settings)
     notes = {**settings.pod_annotations, **annotations, **template_keys(environment), **guest_annotation(environment)}
+    notes |= _claim_annotation(name, environment, volume) | secrets_annotation(environment, secrets or {})
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
     # guest has work is what it found there: none of them is rendering.
-    spec["containers"][0]["resources"] = environment.resources.to_json()
-    limit_shared_memory(spec["volumes"], environment)
+    _set_resources(spec, environment)
     _place(spec, avoided, user_namespace=user_namespace)
     return {
         "apiVersion": "v1",
@@ -87,6 +124,18 @@ def sandbox_pod(
         },
         "spec": spec,
     }
+
+
+def _claim_annotation(name: str, environment: Environment, volume: Volume) -> dict[str, str]:
+    if not environment.workspace.persistent or volume.claim == claim_name(name):
+        return {}
+    return {CLAIM_ANNOTATION: volume.claim}
+
+
+def _set_resources(spec: Json, environment: Environment) -> None:
+    spec["containers"][0]["resources"] = environment.resources.to_json()
+    give_room(spec, environment)
+    limit_shared_memory(spec["volumes"], environment)
 
 
 def _place(spec: Json, avoided: tuple[str, ...], *, user_namespace: bool) -> None:
@@ -119,44 +168,47 @@ def template_keys(environment: Environment) -> dict[str, str]:
 
 def _rendering(spec: Json, environment: Environment, settings: Settings) -> str:
     parts = {"spec": spec, "labels": dict(settings.pod_labels), "notes": dict(settings.pod_annotations)}
-    return _hash({**parts, "guest": settings.guest.image} if is_guided(environment) else parts)
+    return _hash({**parts, "guest": settings.guest.image} if has_programs(environment) else parts)
 
 
-def _pod_spec(name: str, environment: Environment, settings: Settings) -> Json:
+def _pod_spec(name: str, environment: Environment, settings: Settings, volume: Volume) -> Json:
     spec: Json = {
         "hostname": name,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "restartPolicy": "Always",
         "securityContext": pod_security_context(environment),
-        "containers": [_container(environment, settings)],
-        "volumes": volumes(name, environment),
+        "containers": [_container(environment, settings, volume)],
+        "volumes": [*volumes(volume.claim, environment), *secret_volumes(environment)],
     }
     if settings.priority_class:
         spec["priorityClassName"] = settings.priority_class
     if environment.security.runtime_class_name:
         spec["runtimeClassName"] = environment.security.runtime_class_name
     spec.update(environment.pod_template.spec.to_json())
+    add_repository(spec, name, environment, settings.guest)
     return spec
 
 
-def _container(environment: Environment, settings: Settings) -> Json:
+def _container(environment: Environment, settings: Settings, volume: Volume) -> Json:
     container: Json = {
         "name": CONTAINER,
         "image": environment.image,
         "workingDir": environment.working_dir,
         "securityContext": container_security_context(environment),
-        "volumeMounts": [*volume_mounts(environment), *guest_mounts(environment)],
+        "volumeMounts": [*volume_mounts(environment), *secret_mounts(environment), *guest_mounts(environment)],
     }
     if is_guided(environment):
-        container["command"] = guest_command(environment, settings.guest)
+        container["command"] = guest_command(environment, settings.guest, reinstall=volume.reinstall)
     else:
         container["args"] = list(environment.args or ())
-    env = [variable.to_json() for variable in environment.env]
+    env, env_from = environment_variables(environment), whole_secrets(environment)
     if environment.security.home_is_workspace and not any(variable["name"] == "HOME" for variable in env):
         env.insert(0, {"name": "HOME", "value": environment.workspace.path})
     if env:
         container["env"] = env
+    if env_from:
+        container["envFrom"] = env_from
     return container
 
 

@@ -10,6 +10,7 @@ from sandkeeper.api.names import ENVIRONMENT_ANNOTATION
 from sandkeeper.api.quantities import parsed
 from sandkeeper.plan.pod import RENDERING_ANNOTATION, TEMPLATE_KEYS_ANNOTATION, template_keys, template_metadata
 from sandkeeper.plan.pod_state import condition
+from sandkeeper.plan.secrets import changed_secret
 from sandkeeper.plan.writes import Patch
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def replacement_cause(pod: Json, desired: Json) -> str:
     """Why a pod has to be replaced by a new one; empty where it can stay."""
     if _annotation(pod, ENVIRONMENT_ANNOTATION) != _annotation(desired, ENVIRONMENT_ANNOTATION):
         return "the environment changed"
+    secret = changed_secret(pod, desired)
+    if secret:
+        return f"Secret {secret} changed"
     before, after = _resources(pod), _resources(desired)
     if _qos(before) != _qos(after):
         return "the resources change the pod's QoS class"

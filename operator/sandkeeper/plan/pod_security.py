@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from sandkeeper.plan.secrets import has_files
+
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
 
@@ -33,11 +35,17 @@ def pod_security_context(environment: Environment) -> Json:
     context: Json = {"seccompProfile": {"type": "RuntimeDefault"}}
     if not environment.security.root:
         context |= {"runAsNonRoot": True, "runAsUser": USER, "runAsGroup": USER}
-    if environment.workspace.persistent or not environment.security.root:
-        # A new volume belongs to root, and an image may run as another user of its own. One that has the group already
-        # is not walked through at every start.
+    if _is_for_others(environment):
+        # A new volume, a checkout and a Secret belong to root, and an image may run as another user of its own. A
+        # volume that has the group already is not walked through at every start.
         context |= {"fsGroup": USER, "fsGroupChangePolicy": "OnRootMismatch"}
     return context
+
+
+def _is_for_others(environment: Environment) -> bool:
+    """Whether something is mounted that belongs to root, or that somebody else than root is to write."""
+    mounted = environment.workspace.persistent or environment.git is not None or has_files(environment)
+    return mounted or not environment.security.root
 
 
 def container_security_context(environment: Environment) -> Json:

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from sandkeeper.api.names import GUEST_CONTAINER
+from sandkeeper.plan.secrets import missing_variable
+
 Json = dict[str, Any]
+
+SECRET_MISSING: Final = "SecretMissing"  # noqa: S105
+WAKING: Final = "Waking"
+RESTORING: Final = "Restoring"
+ROLLING_BACK: Final = "RollingBack"
 
 NODE_LOST_AFTER: Final = timedelta(seconds=30)
 """Beyond the deadline that the pod was given to end; kubelets report the end within a few seconds."""
@@ -148,14 +156,16 @@ def _held_up(status: Json) -> PodState | None:
     if reason in _IMAGE_REASONS:
         return PodState("ImagePullFailed", _pull_message(status["image"], reason, message), wrong=True)
     if reason == "CreateContainerConfigError":
-        missing = "SecretMissing" if "secret" in message.lower() else "ConfigMissing"
-        return PodState(missing, _sentence(message), wrong=True)
+        missing = SECRET_MISSING if "secret" in message.lower() else "ConfigMissing"
+        return PodState(missing, missing_variable(message) or _sentence(message), wrong=True)
     if reason in _CREATE_REASONS:
         return PodState("Failed", _sentence(f"The container can't be started: {message}"), wrong=True)
     return None
 
 
 def _uncopied(status: Json) -> PodState | None:
+    if status["name"] != GUEST_CONTAINER:
+        return None
     failed = (status.get("state", {}).get("terminated") or {}).get("exitCode", 0) or status.get("restartCount")
     return PodState("Failed", f"Copying the guest failed; {restarts(status)}.", wrong=True) if failed else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.directories import SHARED_MEMORY
-from sandkeeper.api.names import claim_name
 from sandkeeper.api.quantities import binary, canonical, parsed
 
 if TYPE_CHECKING:
@@ -13,19 +12,21 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+PROGRAMS: Final = "/.sandkeeper/bin"
+"""Where a sandbox has the programs of the guest's image."""
 WORKSPACE_VOLUME: Final = "workspace"
 WORKSPACE_SUB_PATH: Final = "workspace"
 """Directory of a claim's volume that is mounted: a file system's own ``lost+found`` stays out of sight."""
 _SHARED_MEMORY_VOLUME: Final = "shared-memory"
 
 
-def volumes(sandbox: str, environment: Environment) -> list[Json]:
+def volumes(claim: str, environment: Environment) -> list[Json]:
     """Render the pod's volumes.
 
     Parameters
     ----------
-    sandbox
-        Name of the sandbox, by which its claim is called.
+    claim
+        Name of the claim that a Persistent workspace is on.
 
     Notes
     -----
@@ -33,7 +34,7 @@ def volumes(sandbox: str, environment: Environment) -> list[Json]:
     ephemeral storage, beyond which the kubelet evicts the pod.
     """
     return [
-        {"name": WORKSPACE_VOLUME, **_workspace(sandbox, environment)},
+        {"name": WORKSPACE_VOLUME, **_workspace(claim, environment)},
         # Runtimes give 64Mi, with which browsers and PyTorch's data loaders crash.
         {"name": _SHARED_MEMORY_VOLUME, "emptyDir": {"medium": "Memory"}},
         *({"name": name, "emptyDir": {}} for name in _writable(environment)),
@@ -42,14 +43,17 @@ def volumes(sandbox: str, environment: Environment) -> list[Json]:
 
 def volume_mounts(environment: Environment) -> list[Json]:
     """Render where the container has the volumes."""
-    workspace = {"name": WORKSPACE_VOLUME, "mountPath": environment.workspace.path}
-    if environment.workspace.persistent:
-        workspace["subPath"] = WORKSPACE_SUB_PATH
     return [
-        workspace,
+        workspace_mount(environment, environment.workspace.path),
         {"name": _SHARED_MEMORY_VOLUME, "mountPath": SHARED_MEMORY},
         *({"name": name, "mountPath": path} for name, path in _writable(environment).items()),
     ]
+
+
+def workspace_mount(environment: Environment, path: str) -> Json:
+    """Render where a container has the workspace."""
+    mount = {"name": WORKSPACE_VOLUME, "mountPath": path}
+    return mount | {"subPath": WORKSPACE_SUB_PATH} if environment.workspace.persistent else mount
 
 
 def limit_shared_memory(volumes: list[Json], environment: Environment) -> None:
@@ -64,9 +68,9 @@ def limit_shared_memory(volumes: list[Json], environment: Environment) -> None:
             volume["emptyDir"]["sizeLimit"] = half
 
 
-def _workspace(sandbox: str, environment: Environment) -> Json:
+def _workspace(claim: str, environment: Environment) -> Json:
     if environment.workspace.persistent:
-        return {"persistentVolumeClaim": {"claimName": claim_name(sandbox)}}
+        return {"persistentVolumeClaim": {"claimName": claim}}
     return {"emptyDir": {"sizeLimit": environment.workspace.size}}
 
 

@@ -7,25 +7,32 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.resolve import resolve
-from sandkeeper.plan.claim import claim_ownership, create_claim, keep_claim, unfit
+from sandkeeper.api.source import REINSTALL
+from sandkeeper.plan.claim import keep_claim
+from sandkeeper.plan.conflict import conflict, conflict_state, not_captured
+from sandkeeper.plan.converge import offer, raise_fence
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
-from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state
+from sandkeeper.plan.layers import layers_of
 from sandkeeper.plan.lifecycle import Life, Phase, life_of
+from sandkeeper.plan.made_from import new_mark, reinstall_mark
+from sandkeeper.plan.new_claim import create_claim, remake_claim
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.packing import before_replacement
-from sandkeeper.plan.pod import sandbox_pod
+from sandkeeper.plan.pod import Volume, sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
 from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
-from sandkeeper.plan.service import sandbox_service
+from sandkeeper.plan.rollback import Rollback, beside, rollback_of, runs, settle, swap
+from sandkeeper.plan.schedule import plan_copies
 from sandkeeper.plan.sleep import end, fall_asleep
 from sandkeeper.plan.start import postponed, worded
 from sandkeeper.plan.status import status_of
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.volume import must_stay, outdated_volume, volume_state
-from sandkeeper.plan.writes import Create, Delete, Patch, Write, merge_patch
+from sandkeeper.plan.workspace_choice import workspace_name
+from sandkeeper.plan.writes import Create, Delete, Write, merge_patch
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -51,12 +58,15 @@ class Plan:
         Merge patch of the status; empty where nothing is to be written.
     look_again
         When time alone may change the decision.
+    copies
+        SandboxSnapshots to make and to delete, for the schedule; what becomes of them changes nothing else.
     """
 
     state: PodState
     writes: tuple[Write, ...] = ()
     status: Json = field(default_factory=dict)
     look_again: datetime | None = None
+    copies: tuple[Write, ...] = ()
 
 
 def pause_after(failures: int) -> timedelta:
@@ -74,7 +84,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
     Plan
         With no writes and no status where everything is as it should be.
     """
-    environment = resolve(observed.sandbox.spec)
+    environment = resolve(*layers_of(observed))
     life = life_of(observed, now)
     isolation = _user_namespace(observed, environment)
     desired = sandbox_pod(
@@ -85,10 +95,20 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         avoided=isolation.avoided,
         image_volumes=by_image_volume(observed),
         work_first=has_work_first(observed, environment),
+        workspace=_volume(observed),
+        secrets=observed.secrets,
     )
     state, writes = _decide(observed, environment, desired, life, now)
     late = _late(observed, environment, desired) if observed.pod and state.running else None
     return finish(observed, environment, life, state, writes, now, late=late)
+
+
+def _volume(observed: Observed) -> Volume:
+    """Where the workspace of a pod is, or would be."""
+    name, source = workspace_name(observed), observed.sandbox.spec.source
+    if observed.claim is None and source is not None and source.packages == REINSTALL:
+        return Volume(name, new_mark(observed.sandbox.metadata.uid, name))
+    return Volume(name, reinstall_mark(observed.claim))
 
 
 def _late(observed: Observed, environment: Environment, desired: Json) -> tuple[str, str] | None:
@@ -111,12 +131,13 @@ def finish(
         # Clients wait for a ready pod, whatever is the matter beside it.
         state = replace(state, running=True)
     state = worded(observed, life, state, writes, now)
-    wait = postponed(observed, state, now)
-    look_again = min(filter(None, (wait, state.look_again, life.look_again)), default=None)
+    wait, copying = postponed(observed, state, now), plan_copies(observed, life, now)
+    moments = (wait, state.look_again, life.look_again, copying.look_again)
+    look_again = min(filter(None, moments), default=None)
     if wait or (life.phase is Phase.ENDED and life.deletes):
-        return Plan(state, writes, {}, look_again)
-    status = status_of(observed, environment, life, state, late, now)
-    return Plan(state, writes, merge_patch(observed.status, status), look_again)
+        return Plan(state, writes, {}, look_again, copying.writes)
+    status = status_of(observed, environment, life, state, late, copying, now)
+    return Plan(state, writes, merge_patch(observed.status, status), look_again, copying.writes)
 
 
 def _runs(observed: Observed) -> bool:
@@ -126,7 +147,7 @@ def _runs(observed: Observed) -> bool:
 
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
     """Decide on a sandbox after the API server refused one of its children."""
-    environment = resolve(observed.sandbox.spec)
+    environment = resolve(*layers_of(observed))
     return finish(observed, environment, life_of(observed, now), state, (), now)
 
 
@@ -145,71 +166,31 @@ def _decide(
     if observed.fence is not None and not is_managed(observed.fence):
         return conflict_state(observed.fence), ()
     # The fence stands before the first pod, whatever is the matter with this one sandbox.
-    fence = _fence(observed)
-    obstacle = _conflict(observed, environment) or denial(environment, observed.settings)
+    fence = raise_fence(observed)
+    rollback = rollback_of(observed, now) if environment.workspace.persistent else None
+    left = settle(observed)
+    claims = (*keep_claim(observed, environment, (*left, *(rollback.writes if rollback else ()))), *left)
+    denied = not_captured(observed.claim) or denial(environment, observed.settings)
+    obstacle = conflict(observed, environment) or (None if rollback and runs(observed) else denied)
     if obstacle:
-        return obstacle, (*fence, *keep_claim(observed, environment))
-    if life.phase is Phase.ASLEEP:
-        state, pod_writes = fall_asleep(observed, life, now)
-    else:
-        state, pod_writes = _decide_pod(observed, environment, desired, now)
-    state, claim = volume_state(observed, environment, state, now), keep_claim(observed, environment)
+        return obstacle, (*fence, *claims, *(rollback.writes if rollback else ()))
+    state, writes = _decide_life(observed, environment, desired, life, rollback, now)
     # What offers the pod to others may follow it.
-    service = _converge(observed, observed.service, sandbox_service(observed.sandbox, environment))
-    policy = _converge(observed, observed.ports_policy, ports_policy(observed.sandbox, environment))
-    return state, (*fence, *pod_writes, *claim, *service, *policy)
+    return state, (*fence, *writes, *claims, *offer(observed, environment))
 
 
-def _fence(observed: Observed) -> tuple[Write, ...]:
-    """Make the fence and, before it, the sign by which admission keeps others from opening it."""
-    namespace = observed.sandbox.metadata.namespace
-    sign = () if observed.fence_sign else (Create(fence_sign(namespace)),)
-    return (*sign, *_converge(observed, observed.fence, fence_policy(namespace)))
-
-
-def _conflict(observed: Observed, environment: Environment) -> PodState | None:
-    """State where something that is not ours has the name of one of our children."""
-    claim = observed.claim if environment.workspace.persistent else None
-    if claim is not None and claim_ownership(claim, observed.sandbox) is Ownership.FOREIGN:
-        return conflict_state(claim)
-    if claim is not None and unfit(claim):
-        return _unfit_state(claim)
-    for child in (observed.pod, observed.service, observed.ports_policy):
-        if child is not None and ownership(child, observed.sandbox) is Ownership.FOREIGN:
-            return conflict_state(child)
-    return None
-
-
-def _unfit_state(claim: Json) -> PodState:
-    name = claim["metadata"]["name"]
-    message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}; delete it or rename the sandbox."
-    return PodState("Conflict", message, wrong=True, stalled=True)
-
-
-def conflict_state(child: Json) -> PodState:
-    """Explain that an object stands in the way."""
-    message = (
-        f"{child['kind']} {child['metadata']['name']} is there and does not belong to this sandbox; "
-        "delete or rename one of the two."
-    )
-    return PodState("Conflict", message, wrong=True, stalled=True)
-
-
-def _converge(observed: Observed, present: Json | None, desired: Json | None) -> tuple[Write, ...]:
-    """Write that brings a child other than the pod to what it should be."""
-    if present is None:
-        return (Create(desired),) if desired else ()
-    if "deletionTimestamp" in present["metadata"]:
-        return ()
-    owned = bool(present["metadata"].get("ownerReferences"))
-    if desired is None or (owned and ownership(present, observed.sandbox) is Ownership.FORMER):
-        return (Delete(present),)
-    spec = {name: present["spec"].get(name) for name in desired["spec"]}
-    patch = merge_patch({"spec": spec}, {"spec": desired["spec"]})
-    extra = {name: None for name in ("ingress", "egress") if name in present["spec"] and name not in desired["spec"]}
-    if extra:
-        patch.setdefault("spec", {}).update(extra)
-    return (Patch(present, patch),) if patch else ()
+def _decide_life(
+    observed: Observed, environment: Environment, desired: Json, life: Life, rollback: Rollback | None, now: datetime
+) -> tuple[PodState, tuple[Write, ...]]:
+    if life.phase is not Phase.ASLEEP and rollback and runs(observed):
+        return swap(observed, rollback, _live(observed, observed.pod or {}, environment), now)
+    if life.phase is Phase.ASLEEP:
+        state, writes = fall_asleep(observed, life, now)
+    else:
+        state, writes = _decide_pod(observed, environment, desired, now)
+        writes = (*writes, *remake_claim(observed, environment, now))
+    state = volume_state(observed, environment, state, now)
+    return (beside(state, rollback), (*writes, *rollback.writes)) if rollback else (state, writes)
 
 
 def _decide_pod(
@@ -276,7 +257,7 @@ def _without_pod(
     held = gate(observed, desired["metadata"]["labels"])
     if held:
         return held, ()
-    awaited, claim = create_claim(observed, environment)
+    awaited, claim = create_claim(observed, environment, now)
     if awaited:
-        return awaited, ()
+        return awaited, claim
     return PodState("Starting", "The pod is being created."), (*claim, Create(desired))

@@ -97,7 +97,8 @@ def end(observed: Observed, environment: Environment, life: Life, now: datetime)
         going = ending(pod, now)
         resting = going if going.wrong else replace(resting, look_again=going.look_again)
     retained = environment.workspace.reclaim_policy == RETAIN
-    children = (pod, observed.service, observed.ports_policy, None if retained else observed.claim)
+    claims = () if retained else observed.claims or (observed.claim,)
+    children = (pod, observed.service, observed.ports_policy, *claims)
     gone = [Delete(child) for child in children if child is not None and _is_to_go(child, observed)]
     return resting, (*gone, *(keep_claim(observed, environment) if retained else ()))
 

@@ -10,13 +10,15 @@ from sandkeeper.api.names import (
     CHECK_FENCE_ANNOTATION,
     DIFF_KIND,
     FENCE_KIND,
+    GUEST_CONTAINER,
     MOMENT_ANNOTATION,
+    SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
     WIDENS_ANNOTATION,
+    WORKTREE_CONTAINER,
 )
 from sandkeeper.plan.diff_pod import DIFF_CONTAINER
-from sandkeeper.plan.guest import INIT_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
 
 if TYPE_CHECKING:
@@ -33,12 +35,13 @@ _SANDBOX_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP", "startTime")
-_CONTAINER_STATUS: Final = ("image", "imageID", "restartCount", "state", "lastState", "started")
+_CONTAINER_STATUS: Final = ("name", "image", "imageID", "restartCount", "state", "lastState", "started")
 _TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending", "PodReadyToStartContainers"})
 _CLAIM_METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp",
     "deletionTimestamp",
 )  # fmt: skip
+_CLAIM_NOTES: Final = (SOURCE_ANNOTATION, CAPTURED_ANNOTATION, SELECTED_NODE_ANNOTATION)
 _CLAIM_STATUS: Final = ("phase", "capacity", "allocatedResourceStatuses")
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _DEFAULT_SNAPSHOT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"
@@ -47,6 +50,7 @@ _SNAPSHOT_METADATA: Final = (
     "finalizers", "ownerReferences",
 )  # fmt: skip
 _OURS: Final = frozenset({CONTAINER, DIFF_CONTAINER})
+_BEFORE: Final = frozenset({GUEST_CONTAINER, WORKTREE_CONTAINER})
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
@@ -65,7 +69,7 @@ def slim_pod(pod: Json) -> Json:
             "conditions": [
                 _picked(each, _CONDITION) for each in status.get("conditions") or () if each["type"] in _TELLING
             ],
-            "initContainerStatuses": _statuses(status, "initContainerStatuses", {INIT_CONTAINER}),
+            "initContainerStatuses": _statuses(status, "initContainerStatuses", _BEFORE),
             "containerStatuses": _statuses(status, "containerStatuses", _OURS),
         },
     }
@@ -101,7 +105,7 @@ def slim_claim(claim: Json) -> Json:
     spec, status = claim["spec"], claim.get("status", {})
     return {
         "kind": "PersistentVolumeClaim",
-        "metadata": _annotated(claim["metadata"], _CLAIM_METADATA, SOURCE_ANNOTATION, CAPTURED_ANNOTATION),
+        "metadata": _annotated(claim["metadata"], _CLAIM_METADATA, *_CLAIM_NOTES),
         "spec": _picked(spec, ("storageClassName", "resources", "accessModes", "volumeMode", "volumeName")),
         "status": {
             **_picked(status, _CLAIM_STATUS),
@@ -198,6 +202,11 @@ def slim_sandbox(sandbox: Json) -> Json:
         "spec": sandbox.get("spec", {}),
         "status": sandbox.get("status", {}),
     }
+
+
+def slim_secret(secret: Json) -> Json:
+    """Keep of a Secret which one it is and at which version, and nothing of what it holds, should that ever be sent."""
+    return {"kind": "Secret", "metadata": _picked(secret["metadata"], ("name", "namespace", "uid", "resourceVersion"))}
 
 
 def slim_config_map(config_map: Json) -> Json:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.lifecycle import seconds
 from sandkeeper.api.names import IN_USE_FINALIZER
 from sandkeeper.api.resolve import resolve
-from sandkeeper.plan.captured import Moment, capture, layers_of, too_big
+from sandkeeper.plan.captured import Moment, capture, too_big
+from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.quiescing import quiesced_first, quiescing, to_await
@@ -163,7 +164,7 @@ class _AmissError(Exception):
 
 def _class_for(observed: ObservedSnapshot, sandbox: Sandbox) -> str:
     """Name the class to copy with, or raise what is amiss."""
-    workspace = resolve(*layers_of(sandbox, observed.claim)).workspace
+    workspace = resolve(*layers_on(observed.claim, sandbox.spec)).workspace
     if not workspace.persistent:
         raise _AmissError(
             "WorkspaceNotPersistent",

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.plan.guest import left_a_pack
 from sandkeeper.plan.guest_state import unpacks
-from sandkeeper.plan.lifecycle import EXPIRED, WAKING, Life, Phase
+from sandkeeper.plan.lifecycle import EXPIRED, Life, Phase
 from sandkeeper.plan.packing import keeps
-from sandkeeper.plan.pod_state import PodState, condition, parse_time
+from sandkeeper.plan.pod_state import RESTORING, ROLLING_BACK, WAKING, PodState, condition, parse_time
 from sandkeeper.plan.sleep import SLEEPING
+from sandkeeper.plan.workspace_choice import is_rolling_back
 from sandkeeper.plan.writes import Create
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def worded(observed: Observed, life: Life, state: PodState, writes: tuple[Write,
     PodState
         With what is to be said of it now, and when there may be more to say; any other state as it is.
     """
-    if state.wrong or state.reason not in {"Starting", "Installing"}:
+    if state.wrong or state.reason not in {"Starting", "Installing", ROLLING_BACK, RESTORING}:
         return state
     slow = _step_began(observed, writes, now) + SLOW_AFTER
     if now >= slow:
@@ -77,9 +78,18 @@ def _unpacking(observed: Observed, state: PodState, slow: datetime) -> PodState:
 
 
 def _named(observed: Observed, life: Life, state: PodState) -> PodState:
-    """Tell of a start after sleep as such."""
+    """Tell of a start after sleep, or on a workspace that was made from something, as such."""
+    if state.reason == "Starting" and is_rolling_back(observed):
+        return replace(state, reason=ROLLING_BACK)
+    if state.reason == "Starting" and _restores(observed):
+        return replace(state, reason=RESTORING)
     wakes = life.phase is Phase.AWAKE and _said(observed).get("reason") in _AFTER_SLEEP
     return replace(state, reason=WAKING) if wakes and state.reason == "Starting" else state
+
+
+def _restores(observed: Observed) -> bool:
+    """Whether a sandbox starts for the first time, and not empty."""
+    return observed.sandbox.spec.source is not None and "startupSeconds" not in observed.status
 
 
 def _as_said_first(observed: Observed, state: PodState, slow: datetime) -> PodState:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandkeeper.api.names import claim_name, pod_name, service_name
+from sandkeeper.api.names import pod_name, service_name
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
-from sandkeeper.plan.lifecycle import WAKING, Life, Phase
+from sandkeeper.plan.lifecycle import Life, Phase
 from sandkeeper.plan.pod import pod_labels
-from sandkeeper.plan.pod_state import PodState, condition, written
+from sandkeeper.plan.pod_state import RESTORING, ROLLING_BACK, WAKING, PodState, condition, written
+from sandkeeper.plan.schedule import CONDITION as SNAPSHOTS_UP_TO_DATE
 from sandkeeper.plan.volume_usage import full_volume
+from sandkeeper.plan.workspace_choice import kept_claims, workspace_name
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sandkeeper.api.environment import Environment
     from sandkeeper.plan.observed import Observed
+    from sandkeeper.plan.schedule import Copying
 
 Json = dict[str, Any]
 
@@ -27,6 +30,7 @@ def status_of(
     life: Life,
     state: PodState,
     late: tuple[str, str] | None,
+    copying: Copying,
     now: datetime,
 ) -> Json:
     """Build the complete status.
@@ -39,6 +43,8 @@ def status_of(
         What the sandbox as a whole is doing.
     late
         Reason and sentence of what the running pod does not have yet; None where it is up to date.
+    copying
+        What becomes of the schedule's snapshots.
     now
         For conditions that change.
 
@@ -49,16 +55,18 @@ def status_of(
     """
     pod = observed.pod if state.running else None
     # One that starts has its pod a moment later; to say so then would be a write of its own.
-    has_pod = observed.pod is not None or state.reason in {"Starting", WAKING}
+    has_pod = observed.pod is not None or state.reason in {"Starting", WAKING, ROLLING_BACK, RESTORING}
     status: Json = {
         "observedGeneration": observed.sandbox.metadata.generation,
-        "conditions": _conditions(observed, environment, state, late, now),
+        "conditions": _conditions(observed, environment, state, late, copying, now),
         "podName": pod_name(observed.sandbox.metadata.name) if has_pod and not state.at_rest else None,
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
         "workspaceClaimName": None if life.phase is Phase.ENDED else _claim_name(observed, environment),
+        "previousClaimName": _previous(observed),
         "effective": environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
+        "snapshots": copying.status,
         **life_facts(observed, life, state, now),
     }
     if pod:
@@ -71,7 +79,12 @@ def _claim_name(observed: Observed, environment: Environment) -> str | None:
     if not environment.workspace.persistent:
         return None
     known: str | None = observed.status.get("workspaceClaimName")
-    return claim_name(observed.sandbox.metadata.name) if observed.claim else known
+    return workspace_name(observed) if observed.claim else known
+
+
+def _previous(observed: Observed) -> str | None:
+    """Name of the claim to which the last rollback can be undone."""
+    return next((str(each["metadata"]["name"]) for each in kept_claims(observed)), None) if observed.claims else None
 
 
 def _running_facts(observed: Observed, pod: Json, now: datetime) -> Json:
@@ -96,7 +109,12 @@ def image_digest(pod: Json) -> str | None:
 
 
 def _conditions(
-    observed: Observed, environment: Environment, state: PodState, late: tuple[str, str] | None, now: datetime
+    observed: Observed,
+    environment: Environment,
+    state: PodState,
+    late: tuple[str, str] | None,
+    copying: Copying,
+    now: datetime,
 ) -> list[Json]:
     running = ("Running", "The pod is ready.") if state.running and state.wrong else (state.reason, state.message)
     labels = (observed.pod or {}).get("metadata", {}).get("labels") or pod_labels(
@@ -112,6 +130,8 @@ def _conditions(
         wanted.append(("UpToDate", _truth(late is None), reason, message))
     if observed.volume is not None and observed.volume.full:
         wanted.append(("WorkspaceFull", "True", "VolumeFull", full_volume(environment)))
+    if copying.condition:
+        wanted.append((SNAPSHOTS_UP_TO_DATE, *copying.condition))
     if state.stalled:
         wanted.append(("Stalled", "True", state.reason, state.message))
     elif not state.ready:

@@ -29,6 +29,10 @@ class StorageClasses:
         """Whether volumes of a class can be made bigger; without one, or where it is gone, they can not."""
         return bool(name and self.by_name.get(name, {}).get("grows"))
 
+    def waits(self, name: str | None) -> bool:
+        """Whether volumes of a class are made only once a pod is there to use them."""
+        return bool(name and self.by_name.get(name, {}).get("waits"))
+
     def driver(self, name: str | None) -> str:
         """CSI driver, or other provisioner, of a class; empty without one, or where it is gone."""
         return str(self.by_name.get(name, {}).get("driver", "")) if name else ""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import API_VERSION, SANDBOX_LABEL, SNAPSHOT_KIND, child_labels, volume_snapshot_name
 from sandkeeper.api.snapshot import RETAIN
-from sandkeeper.plan.captured import captured_spec, moment_of, notes
+from sandkeeper.plan.captured import moment_of, notes
+from sandkeeper.plan.made_from import readable_layer
 from sandkeeper.plan.ownership import Ownership, is_managed
 from sandkeeper.plan.pod_state import parse_time, written
 from sandkeeper.plan.snapshot_observed import PENDING, QUIESCING, SLOW_AFTER, SnapshotState
@@ -127,7 +128,7 @@ def _copying(observed: ObservedSnapshot, volume: Json, now: datetime) -> Snapsho
 def facts_of(observed: ObservedSnapshot, volume: Json, now: datetime) -> Json:
     """Tell of a VolumeSnapshot what stands in the status of its snapshot once it is ready."""
     status, moment, before = volume["status"], moment_of(volume), observed.status
-    layer = captured_spec(volume)
+    layer = readable_layer(volume)
     facts: Json = {
         "volumeSnapshotName": volume["metadata"]["name"],
         "creationTime": _time(status.get("creationTime")),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PatchType = Literal["merge", "strategic"]
 _CONTENT_TYPES = {"merge": "application/merge-patch+json", "strategic": "application/strategic-merge-patch+json"}
+_METADATA = "application/json;as=PartialObjectMetadata{kind};g=meta.k8s.io;v=v1"
 _PAGE = "500"
 _WATCH_SECONDS = 290
 """How long one watch runs; the server's own default is 5 to 10 minutes, and bookmarks make a restart free."""
@@ -141,7 +142,7 @@ class ApiClient:
             Ask for ``PartialObjectMetadata``, a tenth of the bytes.
         """
         query = {**(params or {}), **({"continue": token} if token else {})}
-        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1" if metadata_only else ""
+        accept = _METADATA.format(kind="List") if metadata_only else ""
         return await self._call(
             "list", resource, resource.path(namespace), where(resource, namespace, ""), query=query, accept=accept
         )
@@ -213,9 +214,20 @@ class ApiClient:
         return result
 
     async def watch(
-        self, resource: Resource, version: str, params: Mapping[str, str], *, namespace: str = ""
+        self,
+        resource: Resource,
+        version: str,
+        params: Mapping[str, str],
+        *,
+        namespace: str = "",
+        metadata_only: bool = False,
     ) -> AsyncIterator[Json]:
         """Stream changes since a version as ``{"type": ..., "object": ...}``, until the server ends the stream.
+
+        Parameters
+        ----------
+        metadata_only
+            Ask for ``PartialObjectMetadata``.
 
         Raises
         ------
@@ -232,8 +244,9 @@ class ApiClient:
         # A dead connection is noticed by silence: bookmarks come about once a minute.
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
         subject = where(resource, namespace, "")
+        headers = {"Accept": _METADATA.format(kind="")} if metadata_only else {}
         async with self._session.get(
-            self._server + resource.path(namespace), params=query, timeout=timeout
+            self._server + resource.path(namespace), params=query, timeout=timeout, headers=headers
         ) as response:
             if response.status >= 400:
                 raise error_from("watch", subject, response.status, response.headers, await response.read())

@@ -51,6 +51,8 @@ class Informer:
         Limit the kind on the server.
     namespace
         Limits it to one, where the rights reach no further.
+    metadata_only
+        Ask for nothing but the objects' metadata.
     optional
         Whether the cluster may do without the kind: the store is empty then, and the kind asked for now and again.
 
@@ -70,9 +72,11 @@ class Informer:
         label_selector: str = "",
         field_selector: str = "",
         namespace: str = "",
+        metadata_only: bool = False,
         optional: bool = False,
     ) -> None:
         self._client = client
+        self._metadata_only = metadata_only
         self._optional = optional
         self.served = True
         self.resource = resource
@@ -111,7 +115,9 @@ class Informer:
         version = "0"
         self.served = True
         try:
-            async for page in self._client.list_pages(self.resource, params=self._params, namespace=self._namespace):
+            async for page in self._client.list_pages(
+                self.resource, params=self._params, namespace=self._namespace, metadata_only=self._metadata_only
+            ):
                 objects += page["items"] or []
                 version = str(page["metadata"]["resourceVersion"])
         except ApiError as error:
@@ -140,7 +146,10 @@ class Informer:
         while fruitless < _MOST_FRUITLESS:
             asked = 0.0
             try:
-                async for event in self._client.watch(self.resource, version, self._params, namespace=self._namespace):
+                stream = self._client.watch(
+                    self.resource, version, self._params, namespace=self._namespace, metadata_only=self._metadata_only
+                )
+                async for event in stream:
                     version = event["object"]["metadata"]["resourceVersion"]
                     self.last_contact = time.monotonic()
                     fruitful, fruitless = True, 0

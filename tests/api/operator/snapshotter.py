@@ -27,7 +27,7 @@ class Snapshotter:
     errors
         What is said of the VolumeSnapshots of a namespace instead; None for nothing at all.
     held
-        Namespaces whose claims get no volume.
+        Namespaces in which nothing that is made from something gets a volume.
     """
 
     def __init__(self, api: Api) -> None:
@@ -69,7 +69,7 @@ class Snapshotter:
         metadata, spec = claim["metadata"], claim["spec"]
         if spec.get("storageClassName") != CLASS or "volumeName" in spec or "deletionTimestamp" in metadata:
             return
-        if metadata["namespace"] in self.held:
+        if "dataSource" in spec and metadata["namespace"] in self.held:
             return
         name = f"copied-{metadata['uid']}"
         reference = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "namespace": metadata["namespace"]}

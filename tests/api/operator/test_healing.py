@@ -116,7 +116,7 @@ def test_a_missing_secret_is_named(operator: OperatorProcess, team: Team, kubele
 
     kubelet.report_waiting(pod, "CreateContainerConfigError", 'secret "openai" not found')
 
-    assert told(team.await_reason("SecretMissing")) == 'secret "openai" not found.'
+    assert told(team.await_reason("SecretMissing")) == "Secret openai is not there; the start goes on once it is."
     kubelet.resume(team.namespace)
     team.await_reason("Running")
 

@@ -16,6 +16,7 @@ from sandkeeper.plan.pod import sandbox_pod
 
 NO_ROOT = {"root": False}
 READ_ONLY = {"writablePaths": ["/srv"]}
+GIT = {"repository": "https://git.example.com/app", "credentialsSecret": "login"}
 
 
 @pytest.fixture(scope="module", params=["baseline", "restricted"])
@@ -28,23 +29,24 @@ def standard(request: pytest.FixtureRequest, kubectl: Kubectl) -> Iterator[str]:
     kubectl("delete", "namespace", request.param, "--wait=false")
 
 
-def pod(namespace: str, security: dict[str, Any], *, image_volumes: bool) -> str:
+def pod(namespace: str, spec: dict[str, Any], *, image_volumes: bool) -> str:
     """Render the pod of a sandbox, without the marks that admission lets only the operator give."""
     metadata = {"name": "agent", "namespace": namespace, "uid": "1234"}
-    sandbox = Sandbox.model_validate({"metadata": metadata, "spec": {"security": security}})
+    sandbox = Sandbox.model_validate({"metadata": metadata, "spec": spec})
     rendered = sandbox_pod(sandbox, resolve(sandbox.spec), Settings(), user_namespace=True, image_volumes=image_volumes)
     return json.dumps({**rendered, "metadata": {"name": "unmarked", "namespace": namespace}})
 
 
 @pytest.mark.parametrize("image_volumes", [True, False], ids=["image volume", "init container"])
+@pytest.mark.parametrize("more", [{}, {"git": GIT}], ids=["alone", "with a repository"])
 @pytest.mark.parametrize("security", [{}, READ_ONLY, NO_ROOT, NO_ROOT | READ_ONLY], ids=json.dumps)
 def test_every_sandbox_meets_baseline_and_one_without_root_restricted(
-    kubectl: Kubectl, standard: str, security: dict[str, Any], image_volumes: bool
+    kubectl: Kubectl, standard: str, security: dict[str, Any], more: dict[str, Any], image_volumes: bool
 ) -> None:
     violates = standard == "restricted" and "root" not in security
     ask = kubectl.refused if violates else kubectl
 
-    made = pod(standard, security, image_volumes=image_volumes)
+    made = pod(standard, {"security": security, **more}, image_volumes=image_volumes)
     said = ask("-n", standard, "create", "--dry-run=server", "-f", "-", given=made)
 
     assert ("violates PodSecurity" in said) == violates

@@ -8,7 +8,13 @@ from localcluster.native.driver import NativeDriver
 from localcluster.selection import choose
 
 # No other cluster's network and kubelet can be told to stop, and kind's kubelets sign their certificates themselves.
-_NATIVE_ONLY = ["test_without_enforcement.py", "test_idle.py", "test_life_faults.py", "test_snapshots.py"]
+_NATIVE_ONLY = [
+    "test_without_enforcement.py",
+    "test_idle.py",
+    "test_life_faults.py",
+    "test_snapshots.py",
+    "test_rollback.py",
+]
 collect_ignore = [] if isinstance(choose(), NativeDriver) else _NATIVE_ONLY
 
 

@@ -102,4 +102,5 @@ def test_lists_with_names_are_maps_to_server_side_apply() -> None:
 
 
 def test_the_schema_stays_small() -> None:
-    assert crd.schema_bytes(crd.SANDBOX, descriptions=False) < 40 * 1024
+    # Nine KiB of it are the sentences of refusals.
+    assert crd.schema_bytes(crd.SANDBOX, descriptions=False) < 48 * 1024

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandkeeper.api.git import EffectiveGit
 from sandkeeper.api.quantities import parsed
 from sandkeeper.api.resolve import BUILT_IN, merge, resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import SandboxSpec
@@ -75,6 +76,26 @@ def test_objects_merge_field_by_field() -> None:
     assert environment.workspace.to_json() == VOLUME | {"path": "/data", "size": "1Gi"}
     assert environment.pod_template.spec.node_selector == {"a": "b"}
     assert environment.pod_template.metadata.labels == {"team": "leads"}
+
+
+def test_a_repository_is_merged_field_by_field_and_a_branch_alone_is_none() -> None:
+    template = spec(git={"repository": "https://git.example.com/app", "ref": "v1", "credentialsSecret": "github"})
+
+    git = resolve(template, spec(git={"ref": "v2", "branch": "mine"})).git
+
+    assert git == EffectiveGit(
+        repository="https://git.example.com/app", ref="v2", branch="mine", credentials_secret="github"
+    )
+    assert git.branch_of("agent") == "mine"
+    assert resolve(spec(git={"branch": "mine"})).git is None
+    assert resolve().git is None
+
+
+def test_work_is_on_a_branch_of_the_sandboxs_name_unless_it_names_one() -> None:
+    git = resolve(spec(git={"repository": "https://git.example.com/app"})).git
+
+    assert git is not None
+    assert git.branch_of("agent") == "sandbox/agent"
 
 
 def test_a_layer_can_close_and_open_what_one_below_it_left() -> None:

@@ -52,6 +52,7 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
             "packs": 16,
             "packsPerNode": 2,
         },
+        "secrets": {"restartOnChange": True},
         "canary": {"intervalSeconds": 600, "extraTargets": [{"name": "a", "host": "192.0.2.1", "port": 5432}]},
         "idle": {
             "intervalSeconds": 10,
@@ -77,6 +78,7 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "pod_labels": {},
         "user_namespaces": "Never",
         "require_enforcement": False,
+        "restart_on_secret_change": True,
         "guest_image": f"sandkeeper/guest:0.1.0@sha256:{'a' * 64}",
         "guest_pull_policy": "IfNotPresent",
         "guest_pull_secrets": ("mirror",),

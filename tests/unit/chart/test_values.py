@@ -48,6 +48,7 @@ from unit.chart.rendering import CHART, Helm
         ),
         ("guest: {packLimit: 1.5Gi}", "at '/guest/packLimit': '1.5Gi' does not match pattern"),
         ("guest: {installTimeoutSeconds: 0}", "at '/guest/installTimeoutSeconds': minimum: got 0, want 10"),
+        ("secrets: {restartOnChange: 1}", "at '/secrets/restartOnChange': got number, want boolean"),
         ("guest: {image: {tag: 1.5}}", "at '/guest/image/tag': got number, want string"),
         ("probes: {port: 8080}", "metrics.port and probes.port are both 8080: give each a port of its own"),
         ("networkPolicy: {apiServerPorts: []}", "at '/networkPolicy/apiServerPorts': minItems: got 0, want 1"),

@@ -12,13 +12,13 @@ from unit.fakes import virtual_time
 from unit.fakes.replica import without_network
 
 MISHAPS = [
-    "apply", "apply", "apply", "delete", "delete_pod", "delete_claim", "delete_service", "delete_ports_policy",
-    "delete_fence", "delete_sign", "widen_fence", "fail_pod", "evict_pod", "hide_pod", "occupy", "compact", "restart",
-    "crash",
+    "apply", "apply", "apply", "delete", "delete_pod", "delete_claim", "lose_copy", "delete_service",
+    "delete_ports_policy", "delete_fence", "delete_sign", "widen_fence", "fail_pod", "evict_pod", "hide_pod", "occupy",
+    "compact", "restart", "crash",
 ]  # fmt: skip
 PAUSES = st.sampled_from([0.0, 0.5, 4.0, 15.0])
 STEPS = st.lists(
-    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 8)), min_size=1, max_size=12
+    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 14)), min_size=1, max_size=12
 )
 
 
@@ -44,6 +44,7 @@ async def check(world: World) -> None:
 def test_everything_converges(steps: list[tuple[float, str, str, int]], seed: int, rate: float, latency: float) -> None:
     async def story() -> None:
         world = World(seed, rate=rate, latency=latency)
+        world.take_copies()
         for name in "ab":
             await world.befall("apply", name)
         for pause, what, name, choice in steps:

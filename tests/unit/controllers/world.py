@@ -7,15 +7,17 @@ import contextlib
 from random import Random
 from typing import TYPE_CHECKING
 
-from sandkeeper.api.names import claim_name
 from sandkeeper.api.resolve import resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import FENCES, SANDBOXES
+from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.plan.claim import workspace_claim
 from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
+from sandkeeper.plan.made_from import captured_layers, captured_text, note_of
 from sandkeeper.plan.observed import Settings
-from sandkeeper.plan.pod import sandbox_pod
+from sandkeeper.plan.pod import Volume, sandbox_pod
 from sandkeeper.plan.service import sandbox_service
+from sandkeeper.plan.workspace_choice import asked_name
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import (
     CLAIMS,
@@ -26,16 +28,20 @@ from sandkeeper.runtime.resource import (
     PODS,
     SERVICES,
     STORAGE_CLASSES,
+    VOLUME_SNAPSHOTS,
     Json,
 )
 from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import Faults
+from unit.fakes.copies import captured, snapshot, volume_snapshot
 from unit.fakes.node import NODE, FakeNode
 from unit.fakes.replica import Replica
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sandkeeper.api.environment import Environment
 
 NAMESPACE = "team"
 SPECS: list[Json] = [
@@ -49,10 +55,16 @@ SPECS: list[Json] = [
     {"workspace": {"reclaimPolicy": "Retain"}},
     {"lifecycle": {"state": "Sleeping"}},
     {"workspace": {"reclaimPolicy": "Retain"}, "lifecycle": {"state": "Sleeping"}, "image": "debian:12"},
+    {"source": {"snapshotRef": {"name": "one"}}},
+    {"source": {"snapshotRef": {"name": "one"}, "revision": "2"}, "ports": [{"name": "http", "port": 8080}]},
+    {"source": {"snapshotRef": {"name": "two"}}, "workspace": {"reclaimPolicy": "Retain"}},
+    {"source": {"snapshotRef": {"name": "two"}, "revision": "2"}, "lifecycle": {"state": "Sleeping"}},
+    {"snapshots": {"schedule": "*/10 * * * *", "keepLast": 2}},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
-_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES, STORAGE_CLASSES)
+_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES, STORAGE_CLASSES, SNAPSHOTS, VOLUME_SNAPSHOTS)
+_COPIES = {"one": captured(env=[{"name": "FROM", "value": "one"}]), "two": captured(image="fedora:42")}
 
 
 class World:
@@ -64,6 +76,12 @@ class World:
         self.node = FakeNode(self.server, Random(seed))
         self._node = asyncio.create_task(self.node.run())
         self.replica = Replica(self.server, self.faults)
+
+    def take_copies(self) -> None:
+        """Make the snapshots that some specs name."""
+        for name, text in _COPIES.items():
+            self.server.create(SNAPSHOTS, NAMESPACE, snapshot(name))
+            self.server.create(VOLUME_SNAPSHOTS, NAMESPACE, volume_snapshot(name, text))
 
     async def befall(self, what: str, name: str = "a", choice: int = 0) -> None:
         """Let something happen; what is not there can't be deleted, and that is fine."""
@@ -88,9 +106,17 @@ class World:
 
     async def delete_claim(self, name: str, choice: int) -> None:
         """Delete a claim and, once it was told that its data goes with the pod, that too."""
-        self.server.delete(CLAIMS, NAMESPACE, f"sbx-{name}")
+        claims = self._claims(name)
+        self.server.delete(CLAIMS, NAMESPACE, claims[choice % len(claims)] if claims else "")
         await asyncio.sleep(choice)
         self.server.delete(PODS, NAMESPACE, f"sbx-{name}")
+
+    async def lose_copy(self, _: str, choice: int) -> None:
+        """Take the VolumeSnapshot behind a snapshot away, and put it back."""
+        name, text = list(_COPIES.items())[choice % 2]
+        self.server.delete(VOLUME_SNAPSHOTS, NAMESPACE, f"sbx-{name}")
+        await asyncio.sleep(choice)
+        self.server.create(VOLUME_SNAPSHOTS, NAMESPACE, volume_snapshot(name, text))
 
     async def delete_service(self, name: str, _: int) -> None:
         self.server.delete(SERVICES, NAMESPACE, name)
@@ -183,28 +209,53 @@ class World:
     def retained(self) -> list[Json]:
         """Claims that outlived their sandboxes, as they were meant to."""
         claims = self.server.all(CLAIMS, lambda claim: "sandkeeper.dev/retained" in claim["metadata"]["labels"])
-        names = {f"sbx-{each['metadata']['name']}" for each in self.sandboxes()}
-        return [claim for claim in claims if claim["metadata"]["name"] not in names]
+        names = {each["metadata"]["name"] for each in self.sandboxes()}
+        return [claim for claim in claims if claim["metadata"]["labels"]["sandkeeper.dev/sandbox"] not in names]
 
     def expected(self) -> dict[tuple[str, str], Json]:
         """Children that follow from the specs alone, and what earlier ones left."""
         wanted: list[Json | None] = [*self.retained()]
         for raw in self.sandboxes():
             sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]})
-            environment = resolve(sandbox.spec)
-            pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True)
+            claim = self._workspace(sandbox)
+            environment = resolve(*captured_layers(captured_text(claim)), sandbox.spec)
+            on = Volume(claim["metadata"]["name"]) if claim else None
+            pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True, workspace=on)
             pod["spec"]["nodeName"] = NODE
             sleeps = resolve_lifecycle(sandbox.spec).state == "Sleeping"
-            # One that never was awake has no workspace yet.
-            if environment.workspace.persistent and not (sleeps and self._lacks_claim(sandbox)):
-                wanted.append(workspace_claim(sandbox, environment))
+            # One that never was awake has no workspace yet; of one that sleeps the former one is kept until it wakes.
+            claims = self._claims(sandbox.metadata.name)
+            if not sleeps:
+                assert [asked_name(sandbox)] == claims or (sandbox.spec.source is None and len(claims) == 1)
+            wanted += [self._expected_claim(sandbox, environment, each) for each in claims]
             wanted.append(None if sleeps else pod)
             wanted += [sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
             wanted += [fence_policy(NAMESPACE), fence_sign(NAMESPACE)]
         return {(each["kind"], each["metadata"]["name"]): _essence(each) for each in wanted if each}
 
-    def _lacks_claim(self, sandbox: Sandbox) -> bool:
-        return self.server.find(CLAIMS, NAMESPACE, claim_name(sandbox.metadata.name)) is None
+    def _claims(self, sandbox: str) -> list[str]:
+        """Names of the claims that are labelled as a sandbox's."""
+        mine = {"sandkeeper.dev/sandbox": sandbox}.items()
+        found = self.server.all(CLAIMS, lambda claim: mine <= claim["metadata"]["labels"].items())
+        return [str(each["metadata"]["name"]) for each in found]
+
+    def _workspace(self, sandbox: Sandbox) -> Json | None:
+        """Claim that a sandbox is to be on when all is calm: the one that is asked for, or else the only one."""
+        names = self._claims(sandbox.metadata.name)
+        name = asked_name(sandbox) if asked_name(sandbox) in names else next(iter(names), "")
+        return self.server.find(CLAIMS, NAMESPACE, name)
+
+    def _expected_claim(self, sandbox: Sandbox, environment: Environment, name: str) -> Json:
+        """What a claim is to be; it tells itself of what it was made."""
+        there = self.server.get(CLAIMS, NAMESPACE, name)
+        expected = workspace_claim(sandbox, environment, name)
+        expected["metadata"]["annotations"] = there["metadata"].get("annotations", {})
+        made_from = note_of(there).get("snapshot")
+        if made_from:
+            assert captured_text(there) == _COPIES[made_from]
+            copy = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": f"sbx-{made_from}"}
+            expected["spec"]["dataSource"] = copy
+        return expected
 
     def stories(self) -> dict[str, tuple[str, str, bool]]:
         """What each sandbox says of itself: Ready, its reason, and whether that is of the newest spec."""

@@ -170,7 +170,13 @@ class FakeClient(ApiClient):
         return {"metadata": metadata, "items": items[start:end] or None}
 
     async def watch(
-        self, resource: Resource, version: str, params: Mapping[str, str], *, namespace: str = ""
+        self,
+        resource: Resource,
+        version: str,
+        params: Mapping[str, str],
+        *,
+        namespace: str = "",
+        metadata_only: bool = False,
     ) -> AsyncIterator[Json]:
         subject = where(resource, "", "")
         self.reads.append("watch")

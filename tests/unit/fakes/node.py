@@ -7,7 +7,7 @@ import json
 from random import Random
 from typing import TYPE_CHECKING
 
-from sandkeeper.runtime.resource import CLAIMS, NODES, PODS, STORAGE_CLASSES, Json
+from sandkeeper.runtime.resource import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUME_SNAPSHOTS, Json
 
 if TYPE_CHECKING:
     from unit.fakes.apiserver import FakeApiServer
@@ -64,9 +64,17 @@ class FakeNode:
         if "deletionTimestamp" in claim["metadata"]:
             if not any(_uses(pod, claim) for pod in self._server.all(PODS)):
                 self._server.remove(CLAIMS, claim)
-        elif claim["status"].get("capacity") != {"storage": size}:
+        elif claim["status"].get("capacity") != {"storage": size} and self._has_source(claim):
             protected = {**claim, "metadata": {**claim["metadata"], "finalizers": [_PROTECTION]}}
             self._server.replace_status(CLAIMS, protected, {"phase": "Bound", "capacity": {"storage": size}})
+
+    def _has_source(self, claim: Json) -> bool:
+        """Whether a claim begins empty, or what it is made from is there; one that has a volume needs it no more."""
+        source = claim["spec"].get("dataSource")
+        if source is None or claim["status"].get("phase") == "Bound":
+            return True
+        resource = {"VolumeSnapshot": VOLUME_SNAPSHOTS, "PersistentVolumeClaim": CLAIMS}[source["kind"]]
+        return self._server.find(resource, claim["metadata"]["namespace"], source["name"]) is not None
 
     def _care(self, pod: Json) -> None:
         """Take a pod one step further: onto the node, to readiness, or to its end."""

@@ -17,6 +17,7 @@ from sandkeeper.plan.service import sandbox_service
 from sandkeeper.plan.slim import slim_claim, slim_fence, slim_network_policy, slim_pod, slim_service
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.user_namespace import NodeSupport
+from sandkeeper.plan.workspace_choice import current_claim
 
 Json = dict[str, Any]
 
@@ -109,8 +110,14 @@ def sign() -> Json:
 def observe(owner: Sandbox, **known: Any) -> Observed:
     """Observe a sandbox whose fence and claim stand; everything else as given, or else absent."""
     defaults: Json = {"status": {}, "settings": Settings(), "nodes": NodeSupport(), "fence": fence()}
-    defaults |= {"fence_sign": sign(), "classes": classes(), "claim": claim_of(owner)}
-    return Observed(sandbox=owner, **(defaults | known))
+    defaults |= {"fence_sign": sign(), "classes": classes()}
+    given = defaults | known
+    if "claims" in given:
+        found = current_claim(owner, given["claims"], given.get("pod"), given["status"], given["classes"])
+        given.setdefault("claim", found)
+    else:
+        given.setdefault("claim", claim_of(owner))
+    return Observed(sandbox=owner, **given)
 
 
 def plan(owner: Sandbox, now: datetime = NOW, **known: Any) -> Plan:

@@ -37,7 +37,9 @@ def without_network() -> Iterator[None]:
 
     with ExitStack() as patches:
         patches.enter_context(patch(f"{_MODULE}.ApiClient", lambda session, *_: session))
-        patches.enter_context(patch(f"{_MODULE}.WorkQueue", partial(WorkQueue, clock=virtual_time.seconds)))
+        patches.enter_context(
+            patch("sandkeeper.controllers.parts.WorkQueue", partial(WorkQueue, clock=virtual_time.seconds))
+        )
         patches.enter_context(
             patch("sandkeeper.controllers.proof.WorkQueue", partial(WorkQueue, clock=virtual_time.seconds))
         )

@@ -219,8 +219,8 @@ def test_a_pod_that_no_node_has_taken_gets_the_claim_back_that_it_lost() -> None
 def test_a_workspace_that_was_deleted_while_no_pod_was_there_is_made_anew_and_told() -> None:
     (claim, _) = plan(sandbox(), claim=None).writes
 
-    assert lost_workspace({}, claim) == ""
-    assert lost_workspace({"workspaceClaimName": "sbx-a"}, claim) == (
+    assert lost_workspace(observe(sandbox(), claim=None), claim) == ""
+    assert lost_workspace(observe(sandbox(), claim=None, status={"workspaceClaimName": "sbx-a"}), claim) == (
         "PersistentVolumeClaim sbx-a was deleted by somebody, and what was in the workspace with it; the sandbox goes "
         "on with a new, empty one."
     )

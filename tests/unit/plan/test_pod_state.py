@@ -10,6 +10,9 @@ from unit.fakes.objects import NOW, Json, node, plan, pod_of, sandbox, terminate
 
 OWNER = sandbox()
 PULL = 'failed to pull and unpack image "docker.io/library/ubuntu:22.04": not found'
+NO_KEY = "couldn't find key API_KEY in Secret team/openai"
+NO_SETTING = "couldn't find key A in ConfigMap team/settings"
+SLOW = "failed to sync secret cache: timed out"
 CRASHED = {"reason": "Error", "exitCode": 3}
 OOM = {"reason": "OOMKilled", "exitCode": 137}
 
@@ -23,7 +26,10 @@ TABLE: list[tuple[str, Json, str, str]] = [
     ("bad name", waiting("InvalidImageName"), "ImagePullFailed", "can't be pulled: InvalidImageName."),
     ("never pulled", waiting("ErrImageNeverPull"), "ImagePullFailed", "ErrImageNeverPull"),
     ("no node", unscheduled("0/1 nodes: insufficient cpu"), "Unschedulable", "0/1 nodes: insufficient cpu."),
-    ("no Secret", waiting("CreateContainerConfigError", 'secret "k" not found'), "SecretMissing", 'secret "k" not fo'),
+    ("no Secret", waiting("CreateContainerConfigError", 'secret "k" not found'), "SecretMissing", "Secret k is not th"),
+    ("no key", waiting("CreateContainerConfigError", NO_KEY), "SecretMissing", "Secret openai has no key API_KEY;"),
+    ("cache", waiting("CreateContainerConfigError", SLOW), "SecretMissing", "failed to sync secret cache: timed out."),
+    ("no key of a ConfigMap", waiting("CreateContainerConfigError", NO_SETTING), "ConfigMissing", "couldn't find key"),
     ("no ConfigMap", waiting("CreateContainerConfigError", 'configmap "c" not found'), "ConfigMissing", "configmap"),
     ("no start", waiting("CreateContainerError", "no such device"), "Failed", "can't be started: no such device."),
     ("back-off", waiting("CrashLoopBackOff", restarts=4, last=CRASHED), "CrashLooping", "exit code 3; restarted 4 tim"),

@@ -132,6 +132,19 @@ def test_the_last_warning_is_told_and_of_a_pod_only_what_concerns_its_volumes() 
     assert last_word([], of_pod=True) == ""
 
 
+def test_what_says_why_a_volume_is_late_is_told_rather_than_a_later_summary() -> None:
+    summary = {
+        "type": "Warning",
+        "reason": "FailedMount",
+        "message": "Unable to attach or mount volumes: unmounted volumes=[secret-0]",
+        "lastTimestamp": "2026-03-01T12:02:00Z",
+    }
+    why = {**summary, "message": 'secret "k" not found', "lastTimestamp": "2026-03-01T12:01:00Z"}
+
+    assert last_word([why, summary], of_pod=True) == 'secret "k" not found'
+    assert last_word([summary], of_pod=True).startswith("Unable to attach")
+
+
 def test_the_pod_of_a_claim_that_somebody_deleted_runs_on_and_says_what_is_about_to_be_lost() -> None:
     owner = sandbox()
     claim = claim_of(owner, deletionTimestamp=GOING)

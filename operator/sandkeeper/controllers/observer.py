@@ -1,0 +1,149 @@
+"""Gathers what a decision on a sandbox is made on: from stores and memory alone, so that a pass asks nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.plan.observed import Observed, SourceFacts
+from sandkeeper.plan.pod_state import parse_time
+from sandkeeper.plan.workspace_choice import asked_name, current_claim, pods_claim
+from sandkeeper.runtime.resource import Json, Key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sandkeeper.api.source import Source
+    from sandkeeper.controllers.aides import Aides
+    from sandkeeper.controllers.cluster import Cluster
+    from sandkeeper.controllers.failures import Failures
+    from sandkeeper.controllers.forks import Forks
+    from sandkeeper.controllers.uses import Uses
+    from sandkeeper.plan.observed import Settings
+
+
+class Observer:
+    """Observes sandboxes.
+
+    Parameters
+    ----------
+    failures, uses
+        What is remembered of failed pods and of clients.
+    """
+
+    def __init__(
+        self, cluster: Cluster, settings: Settings, aides: Aides, failures: Failures, uses: Uses, forks: Forks
+    ) -> None:
+        self._cluster = cluster
+        self._settings = settings
+        self._proof, self._packer, self._usages = aides.proof, aides.packer, aides.usages
+        self._failures = failures
+        self._uses = uses
+        self._forks = forks
+        self._first_seen: dict[str, datetime] = {}
+
+    def seen(self, uid: str, now: datetime) -> None:
+        """Note the moment when a new sandbox was heard of."""
+        self._first_seen[uid] = now
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of a sandbox that is gone."""
+        self._first_seen.pop(uid, None)
+        self._uses.forget(uid)
+
+    def observe(self, key: Key, raw: Json, now: datetime) -> Observed:
+        """Observe a sandbox.
+
+        Parameters
+        ----------
+        raw
+            The sandbox as the store keeps it.
+        """
+        uid, pod = raw["metadata"]["uid"], self._cluster.pod(key)
+        sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})})
+        observed = Observed(
+            sandbox=sandbox,
+            status=raw.get("status", {}),
+            settings=self._settings,
+            nodes=self._cluster.support,
+            classes=self._cluster.classes,
+            pod=pod,
+            service=self._cluster.service(key),
+            ports_policy=self._cluster.ports_policy(key),
+            fence=self._cluster.fence(key.namespace),
+            fence_sign=self._cluster.fence_sign(key.namespace),
+            node=self._cluster.node_of(pod),
+            failure=self._failures.get(uid),
+            first_seen=self._first_seen.get(uid),
+            cluster_verdict=self._proof.cluster,
+            namespace_verdict=self._proof.namespace(key.namespace),
+            policies=self._cluster.foreign_policies(key.namespace),
+            used_at=self._uses.last(sandbox, raw, now),
+            secrets=self._cluster.secrets.versions(key.namespace),
+        )
+        observed = self._with_claims(observed, key)
+        return self._with_measurements(observed, pod, key) if pod else observed
+
+    def _with_claims(self, observed: Observed, key: Key) -> Observed:
+        claims = self._cluster.claims(key)
+        # By its name too: what is in the way of the workspace may be labelled as somebody else's.
+        named = self._cluster.claim(Key(key.namespace, asked_name(observed.sandbox)))
+        if named is not None and named not in claims:
+            claims = (*claims, named)
+        claim = current_claim(observed.sandbox, claims, observed.pod, observed.status, observed.classes)
+        observed = replace(observed, claims=claims, claim=claim)
+        source = observed.sandbox.spec.source
+        if source is None or any(
+            each["metadata"]["name"] == asked_name(observed.sandbox) for each in claims if _settled(each)
+        ):
+            return observed
+        return replace(observed, source=self._source(source, key.namespace))
+
+    def _source(self, source: Source, namespace: str) -> SourceFacts:
+        """What is known of a source, as long as it may be needed."""
+        copies = self._cluster.copies
+        drivers = {name: each["driver"] for name, each in copies.classes.items()}
+        if source.snapshot_ref:
+            snapshot = copies.snapshot(Key(namespace, source.snapshot_ref.name))
+            found = [snapshot] if snapshot else []
+            return SourceFacts(snapshot=snapshot, volume_snapshots=self._volumes(found), drivers=drivers)
+        if source.sandbox_ref is None:
+            return SourceFacts(drivers=drivers)
+        forked = Key(namespace, source.sandbox_ref.name)
+        forks = self._forks.of(forked)
+        return SourceFacts(
+            sandbox=self._cluster.sandboxes.get(forked),
+            forks=forks,
+            volume_snapshots=self._volumes(forks),
+            asked=tuple(self._asked(forked)),
+            drivers=drivers,
+        )
+
+    def _volumes(self, snapshots: Iterable[Json]) -> dict[str, Json]:
+        names = [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in snapshots]
+        found = {name: self._cluster.copies.volume_snapshot(Key(namespace, name)) for namespace, name in names}
+        return {name: each for name, each in found.items() if each is not None}
+
+    def _asked(self, forked: Key) -> Iterable[datetime]:
+        """When the sandboxes were created that fork one and have no workspace yet."""
+        for key in self._cluster.sandboxes.referring(Key(forked.namespace, f"sandboxRef/{forked.name}")):
+            waiting = self._cluster.sandboxes.get(key)
+            if waiting and not self._cluster.claims(key):
+                yield parse_time(waiting["metadata"]["creationTimestamp"])
+
+    def _with_measurements(self, observed: Observed, pod: Json, key: Key) -> Observed:
+        uid = pod["metadata"]["uid"]
+        return replace(
+            observed,
+            packing=self._packer.running(uid),
+            pack_result=self._packer.result(uid),
+            usage=self._usages.of(uid),
+            volume=self._usages.volume(Key(key.namespace, pods_claim(pod, key.name))),
+        )
+
+
+def _settled(claim: Json) -> bool:
+    """Whether nothing is to be known any more of what a claim was made from."""
+    return claim["status"].get("phase") == "Bound" and "deletionTimestamp" not in claim["metadata"]

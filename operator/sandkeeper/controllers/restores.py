@@ -1,0 +1,34 @@
+"""Finds who is being restored from a snapshot, which has to stay as long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sandkeeper.api.names import FORK_LABEL
+from sandkeeper.controllers.references import sandbox_of
+from sandkeeper.plan.claim_state import is_going
+from sandkeeper.plan.made_from import note_of
+from sandkeeper.runtime.resource import CLAIMS, Json, Key, key_of
+
+if TYPE_CHECKING:
+    from sandkeeper.controllers.cluster import Cluster
+
+
+def restores_of(cluster: Cluster, snapshot: Json) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Name the sandboxes that are being restored from a snapshot.
+
+    Returns
+    -------
+    tuple
+        Those with a claim of it that has no volume yet, and those that ask for it and have no such claim at all.
+    """
+    key, metadata, claims = key_of(snapshot), snapshot["metadata"], cluster.store(CLAIMS)
+    of_it = list(filter(None, map(claims.get, claims.referring(Key(key.namespace, f"snapshotRef/{key.name}")))))
+    mine = [claim for claim in of_it if note_of(claim).get("uid", metadata["uid"]) == metadata["uid"]]
+    unbound = [each for each in mine if each["status"].get("phase") != "Bound" and not is_going(each)]
+    sources = [f"snapshotRef/{key.name}"]
+    if FORK_LABEL in metadata.get("labels", {}):
+        sources.append(f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
+    asking = {each.name for source in sources for each in cluster.sandboxes.referring(Key(key.namespace, source))}
+    have = {name for claim in mine for name in sandbox_of(claim)}
+    return tuple(sorted({name for each in unbound for name in sandbox_of(each)})), tuple(sorted(asking - have))

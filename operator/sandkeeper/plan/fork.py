@@ -1,0 +1,139 @@
+"""Forking a sandbox: a snapshot of it is taken on the way, and shared by forks that are asked for together.
+
+A fork is of a moment after it was asked for: it takes another one's snapshot only if that began a second after its own
+creation, which the API server tells in whole seconds. A snapshot that began earlier is waited for, since whoever copies
+one sandbox twice at once makes both slower.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sandkeeper.api.names import API_VERSION, FORK_LABEL, SNAPSHOT_KIND, child_labels
+from sandkeeper.api.workspace import EPHEMERAL
+from sandkeeper.plan.pod_state import RESTORING, PodState, condition, parse_time
+from sandkeeper.plan.workspace_choice import asked_name
+from sandkeeper.plan.writes import Create
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sandkeeper.plan.observed import Observed
+
+Json = dict[str, Any]
+
+_WHOLE_SECOND: Final = timedelta(seconds=1)
+_LONGEST_WAIT: Final = timedelta(seconds=5)
+"""For others that may share a snapshot: beyond it, the one who waits takes one."""
+_KEPT_FOR: Final = "10m"
+
+
+def fork_snapshot(observed: Observed) -> Json | None:
+    """Find the snapshot that a fork is made from, once it is over; None where it has still to come."""
+    chosen = _chosen(observed)
+    return chosen if chosen is not None and _is_over(chosen) else None
+
+
+def fork_step(observed: Observed, source: str) -> tuple[PodState, Create | None, datetime | None]:
+    """Decide on a fork whose snapshot has still to come.
+
+    Parameters
+    ----------
+    source
+        Name of the sandbox that is forked.
+
+    Returns
+    -------
+    tuple
+        What is said of it, the snapshot to make, if any, and when that may begin; None for now.
+    """
+    going = [each for each in observed.source.forks if _is_own(observed, each) and _is_going(each)]
+    early = [each for each in observed.source.forks if not _is_over(each)]
+    chosen = next(iter((*filter(None, (_chosen(observed),)), *going, *early)), None)
+    if chosen is not None:
+        message = f"Waiting for SandboxSnapshot {chosen['metadata']['name']} of Sandbox {source}."
+        return PodState(RESTORING, message), None, None
+    lacking = _lacking(observed, source)
+    if lacking:
+        return PodState(*lacking, wrong=True), None, None
+    message = f"Taking a snapshot of Sandbox {source} to fork it."
+    return PodState(RESTORING, message), Create(_snapshot(observed, source)), _shareable(observed)
+
+
+def _chosen(observed: Observed) -> Json | None:
+    """Snapshot of this very fork, or one of another that began late enough; None where there is none."""
+    asked = _asked(observed)
+    shared = None
+    for each in observed.source.forks:
+        if _is_going(each):
+            continue
+        if _is_own(observed, each):
+            return each
+        if asked is not None and not _failed(each) and _may_share(each, asked):
+            shared = shared or each
+    return shared
+
+
+def _is_own(observed: Observed, snapshot: Json) -> bool:
+    return bool(snapshot["metadata"].get("labels", {}).get(FORK_LABEL) == asked_name(observed.sandbox))
+
+
+def _is_going(snapshot: Json) -> bool:
+    return "deletionTimestamp" in snapshot["metadata"]
+
+
+def _may_share(snapshot: Json, asked: datetime) -> bool:
+    """Whether a snapshot began after a fork was asked for, or has still to begin."""
+    began = snapshot["status"].get("startTime")
+    return began is None or parse_time(began) >= asked + _WHOLE_SECOND
+
+
+def _asked(observed: Observed) -> datetime | None:
+    """When a fork was asked for; None for a sandbox that had a workspace before, of which nobody can tell."""
+    fresh = observed.claim is None and "workspaceClaimName" not in observed.status
+    return observed.sandbox.metadata.creation_timestamp if fresh else None
+
+
+def _shareable(observed: Observed) -> datetime | None:
+    """When a snapshot may begin that all forks can share which wait for one by now; None where none had to wait."""
+    mine = _asked(observed)
+    if mine is None or not observed.source.forks or len(observed.source.asked) <= 1:
+        return None
+    return min(max(observed.source.asked) + _WHOLE_SECOND, mine + _LONGEST_WAIT)
+
+
+def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
+    forked = observed.source.sandbox
+    if forked is None or "deletionTimestamp" in forked["metadata"]:
+        gone = "is being deleted" if forked else "is not there"
+        return "SandboxNotFound", f"spec.source.sandboxRef.name: Sandbox {source} {gone}."
+    if ((forked["spec"].get("workspace") or {}).get("type")) == EPHEMERAL:
+        return "WorkspaceNotPersistent", (
+            f"spec.source.sandboxRef.name: Sandbox {source} has an Ephemeral workspace, of which there is no snapshot."
+        )
+    return None
+
+
+def _is_over(snapshot: Json) -> bool:
+    return condition(snapshot, "Ready").get("status") == "True" or _failed(snapshot)
+
+
+def _failed(snapshot: Json) -> bool:
+    """Whether a snapshot is not going to be ready by itself, rather than on its way."""
+    said = condition(snapshot, "Ready")
+    return said.get("status") == "False" and said.get("reason") not in {"Pending", "Quiescing", "Copying"}
+
+
+def _snapshot(observed: Observed, source: str) -> Json:
+    target = asked_name(observed.sandbox)
+    return {
+        "apiVersion": API_VERSION,
+        "kind": SNAPSHOT_KIND,
+        "metadata": {
+            "name": target.removeprefix("sbx-"),
+            "namespace": observed.sandbox.metadata.namespace,
+            "labels": {**child_labels(source), FORK_LABEL: target},
+        },
+        "spec": {"sandboxRef": {"name": source}, "expiresAfter": _KEPT_FOR},
+    }

@@ -1,0 +1,242 @@
+"""A whole operator that restores, rolls back and forks, killed at every write: it ends as if nothing had happened."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from sandkeeper.controllers.cluster import SANDBOXES
+from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, Json, Resource
+from unit.controllers.test_snapshots import QUIESCED
+from unit.controllers.world import CALM, NAMESPACE, World
+from unit.fakes import virtual_time
+from unit.fakes.replica import Replica, without_network
+from unit.fakes.snapshotter import FakeSnapshotter
+
+GOOD: Json = {"snapshotRef": {"name": "good"}}
+FORK: Json = {"sandboxRef": {"name": "a"}}
+WAS: Json = {"env": [{"name": "STAGE", "value": "good"}], "workspace": {"storageClassName": "standard"}}
+MOST_WRITES = 11
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_network() -> Iterator[None]:
+    with without_network():
+        yield
+
+
+class Story:
+    """A world with a sandbox ``a`` that runs, a snapshot of it, and what copies volumes."""
+
+    def __init__(self) -> None:
+        self.world = World()
+        self.server = self.world.server
+        self._copier = asyncio.create_task(FakeSnapshotter(self.server).run())
+        self.world.replica.client.guest = QUIESCED
+
+    async def begin(self) -> None:
+        self.create("a", **WAS)
+        await self.world.until(lambda: self.runs("a"))
+        spec = {"sandboxRef": {"name": "a"}}
+        self.server.create(SNAPSHOTS, NAMESPACE, {"metadata": {"name": "good"}, "spec": spec})
+        await self.world.until(lambda: "restoreSize" in self.server.get(SNAPSHOTS, NAMESPACE, "good").get("status", {}))
+
+    def create(self, name: str, **spec: Any) -> None:
+        self.server.create(SANDBOXES, NAMESPACE, {"metadata": {"name": name}, "spec": spec})
+
+    def change(self, **spec: Any) -> None:
+        self.server.patch(SANDBOXES, NAMESPACE, "a", {"spec": spec})
+
+    def ready(self, name: str = "a") -> Json:
+        conditions = self.server.get(SANDBOXES, NAMESPACE, name)["status"]["conditions"]
+        return next(dict(each) for each in conditions if each["type"] == "Ready")
+
+    def runs(self, name: str = "a") -> bool:
+        sandbox = self.server.get(SANDBOXES, NAMESPACE, name)
+        current = sandbox["status"].get("observedGeneration") == sandbox["metadata"]["generation"]
+        return bool(current and (self.ready(name)["status"], self.ready(name)["reason"]) == ("True", "Running"))
+
+    def claims(self, name: str = "a") -> list[str]:
+        found = self.server.all(CLAIMS, lambda each: each["metadata"]["labels"]["sandkeeper.dev/sandbox"] == name)
+        return [str(each["metadata"]["name"]) for each in found]
+
+    def on(self, name: str = "a") -> str:
+        """Name of the claim that the pod of a sandbox is on."""
+        pod = self.server.get(PODS, NAMESPACE, f"sbx-{name}")
+        volumes = {each["name"]: each for each in pod["spec"]["volumes"]}
+        return str(volumes["workspace"]["persistentVolumeClaim"]["claimName"])
+
+    def taken(self) -> list[str]:
+        """Names of the snapshots that were taken on the way to forks."""
+        found = self.server.all(SNAPSHOTS, lambda each: "sandkeeper.dev/fork" in each["metadata"].get("labels", {}))
+        return [str(each["metadata"]["name"]) for each in found]
+
+    def calls(self) -> list[tuple[str, str]]:
+        return [call for call in self.world.replica.client.calls if call[1] not in {"leases", "events"}]
+
+    def events(self, reason: str) -> list[Json]:
+        return [each for each in self.server.all(EVENTS) if each["reason"] == reason]
+
+    def kill_at(self, number: int, *, after: bool) -> None:
+        """Kill the operator right before or after its so-manieth write, and start another one."""
+        client, seen = self.world.replica.client, 0
+        write = client._write
+
+        async def dying(verb: str, resource: Resource, namespace: str, call: Callable[[], Json]) -> Json:
+            nonlocal seen
+            if resource.plural in {"leases", "events"}:
+                return await write(verb, resource, namespace, call)
+            seen += 1
+            if seen == number and not after:
+                client.sever()
+            answer = await write(verb, resource, namespace, call)
+            if seen == number:
+                client.sever()
+                await asyncio.Event().wait()
+            return answer
+
+        client._write = dying  # type: ignore[method-assign]
+
+    async def revive(self) -> None:
+        await asyncio.sleep(60.0)
+        await self.world.replica.crash()
+        self.world.replica = Replica(self.server)
+        self.world.replica.client.guest = QUIESCED
+
+
+def tell(story: Callable[[], Awaitable[None]]) -> None:
+    async def told() -> None:
+        await story()
+
+    virtual_time.run(told())
+
+
+async def assert_settled(it: Story, name: str) -> None:
+    """Check that a sandbox runs on a claim of its own alone, as it was captured, with nothing held or left to do."""
+    await asyncio.sleep(CALM)
+    assert it.runs(name)
+    assert it.claims(name) == [it.on(name)]
+    pod = it.server.get(PODS, NAMESPACE, f"sbx-{name}")
+    assert pod["spec"]["containers"][0]["env"] == WAS["env"]
+    held = [each for each in it.server.all(SNAPSHOTS) if each["metadata"].get("finalizers")]
+    assert held == []
+    await it.world.replica.stop()
+    it.world.replica = Replica(it.server)
+    await asyncio.sleep(CALM)
+    assert [call for call in it.world.replica.client.calls if call[1] != "leases"] == []
+
+
+BEGINNINGS: dict[str, tuple[str, Callable[[Story], None]]] = {
+    "restore": ("b", lambda it: it.create("b", source=GOOD)),
+    "rollback": ("a", lambda it: it.change(source=GOOD)),
+    "fork": ("b", lambda it: it.create("b", source=FORK)),
+}
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("what", BEGINNINGS)
+def test_killed_at_every_write_it_ends_as_if_nothing_had_happened(what: str, *, after: bool) -> None:
+    name, begin = BEGINNINGS[what]
+
+    async def story(number: int) -> None:
+        it = Story()
+        await it.begin()
+        it.kill_at(number, after=after)
+        begin(it)
+        await it.revive()
+        await assert_settled(it, name)
+        assert it.on(name) != f"sbx-{name}"
+        assert len(it.taken()) <= 1
+
+    for number in range(1, MOST_WRITES + 1):
+        virtual_time.run(story(number))
+
+
+def test_a_restore_costs_so_many_writes() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        number = len(it.calls())
+        it.create("b", source=GOOD)
+        await it.world.until(lambda: it.runs("b"))
+        await asyncio.sleep(CALM)
+        assert sorted(it.calls()[number:]) == [
+            ("create", "persistentvolumeclaims"),
+            ("create", "pods"),
+            ("patch", "sandboxes"),
+            ("patch", "sandboxsnapshots"),
+            ("patch", "sandboxsnapshots"),
+        ]
+
+    tell(story)
+
+
+def test_a_rollback_tells_what_became_of_the_old_workspace_once() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.change(source=GOOD)
+        await asyncio.sleep(CALM)
+        (event,) = it.events("RolledBack")
+        assert "made from SandboxSnapshot good; sbx-a, which it was before, goes." in event["note"]
+        assert not it.events("WorkspaceLost")
+
+    tell(story)
+
+
+def test_rolled_back_again_and_again_it_goes_to_the_newest_alone() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        for number in range(20):
+            it.change(source={**GOOD, "revision": str(number)})
+            await asyncio.sleep(0.3 * (number % 5))
+        await assert_settled(it, "a")
+        (claim,) = it.server.all(CLAIMS)
+        assert '"revision":"19"' in claim["metadata"]["annotations"]["sandkeeper.dev/source"]
+
+    tell(story)
+
+
+def test_kept_and_undone() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.change(source={**GOOD, "keepPrevious": True})
+        await asyncio.sleep(CALM)
+        assert it.server.get(SANDBOXES, NAMESPACE, "a")["status"]["previousClaimName"] == "sbx-a"
+        rolled = it.on()
+        it.change(source={"snapshotRef": None, "keepPrevious": None, "claimRef": {"name": "sbx-a"}})
+        await assert_settled(it, "a")
+        assert it.on() not in {"sbx-a", rolled}
+
+    tell(story)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.02, 0.05])
+def test_twenty_forks_at_once_cost_two_snapshots(apart: float) -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        await asyncio.sleep(0.63)
+        for number in range(20):
+            it.create(f"fork-{number}", source=FORK)
+            await asyncio.sleep(apart)
+        await it.world.until(lambda: all(it.runs(f"fork-{number}") for number in range(20)))
+        assert len(it.taken()) <= 2
+
+    tell(story)
+
+
+def test_a_sandbox_that_goes_while_it_is_forked_is_waited_for_no_more() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.create("b", source={"sandboxRef": {"name": "later"}})
+        await it.world.until(lambda: it.ready("b")["reason"] == "SandboxNotFound")
+        it.create("later", **WAS)
+        await it.world.until(lambda: it.runs("b"))
+
+    tell(story)

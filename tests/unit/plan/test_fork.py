@@ -1,0 +1,160 @@
+"""Forks: which snapshot one is made from, when one is taken, and what keeps a fork from coming."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sandkeeper.plan.observed import SourceFacts
+from sandkeeper.plan.pod_state import written
+from sandkeeper.plan.workspace_choice import asked_name
+from sandkeeper.plan.writes import Create
+from unit.fakes.copies import COPYING, READY, made_claim, plain_claim, pod_on, snapshot, volume_snapshot
+from unit.fakes.objects import CREATED, NOW, observe, plan, sandbox, told
+
+if TYPE_CHECKING:
+    from sandkeeper.plan.sandbox import Plan
+
+Json = dict[str, Any]
+
+FORK = sandbox("b", uid="uid-b", source={"sandboxRef": {"name": "a"}})
+SOURCE: Json = {"metadata": {"name": "a", "namespace": "team"}, "spec": {}}
+FAILED = {"conditions": [{"type": "Ready", "status": "False", "reason": "NoSnapshotSupport", "message": "No driver."}]}
+
+
+def taken(name: str, status: Json, *, began: datetime | None = None, by: str = "sbx-c-00000000") -> Json:
+    """Make a snapshot that was taken on the way to a fork."""
+    start = {"startTime": began.isoformat()} if began else {}
+    return snapshot(name, {**status, **start}, labels={"sandkeeper.dev/fork": by})
+
+
+def known(*forks: Json, source: Json | None = SOURCE, asked: tuple[datetime, ...] = (CREATED,)) -> SourceFacts:
+    volumes = {each["metadata"]["name"]: volume_snapshot(each["metadata"]["name"]) for each in forks}
+    return SourceFacts(sandbox=source, forks=forks, volume_snapshots=volumes, asked=asked)
+
+
+def forked(*forks: Json, now: datetime = NOW, **facts: Any) -> Plan:
+    return plan(FORK, claims=(), source=known(*forks, **facts), now=now)
+
+
+def made(seen: Plan) -> dict[str, Json]:
+    """What a plan creates, by kind."""
+    return {each.obj["kind"]: each.obj for each in seen.writes if isinstance(each, Create)}
+
+
+def test_a_fork_takes_a_snapshot_of_the_sandbox_that_says_for_whom_it_is_and_goes_by_itself() -> None:
+    seen = made(forked())
+
+    assert list(seen) == ["SandboxSnapshot"]
+    assert seen["SandboxSnapshot"]["spec"] == {"sandboxRef": {"name": "a"}, "expiresAfter": "10m"}
+    labels = seen["SandboxSnapshot"]["metadata"]["labels"]
+    assert labels["sandkeeper.dev/fork"] == asked_name(FORK)
+    assert labels["sandkeeper.dev/managed"] == "true"
+
+
+def test_the_longest_name_still_fits_a_label() -> None:
+    owner = sandbox("b" * 52, source={"sandboxRef": {"name": "a"}})
+
+    seen = made(plan(owner, claims=(), source=known()))
+
+    assert len(seen["SandboxSnapshot"]["metadata"]["labels"]["sandkeeper.dev/fork"]) == 63
+
+
+def test_it_goes_on_as_a_restore_of_its_own_snapshot_even_if_the_sandbox_is_gone_by_then() -> None:
+    own = taken("own", READY, by=asked_name(FORK))
+
+    seen = made(forked(own, source=None))
+
+    assert list(seen) == ["PersistentVolumeClaim", "Pod"]
+    assert seen["PersistentVolumeClaim"]["spec"]["dataSource"]["name"] == "sbx-own"
+    assert '"sandbox":"a","snapshot":"own"' in seen["PersistentVolumeClaim"]["metadata"]["annotations"][
+        "sandkeeper.dev/source"
+    ].replace(" ", "")
+
+
+def test_it_shares_what_began_a_second_after_it_was_asked_for_and_nothing_earlier() -> None:
+    late = taken("late", READY, began=CREATED + timedelta(seconds=1))
+    early = taken("early", READY, began=CREATED + timedelta(seconds=0.9))
+
+    assert made(forked(early, late))["PersistentVolumeClaim"]["spec"]["dataSource"]["name"] == "sbx-late"
+    assert list(made(forked(early))) == ["SandboxSnapshot"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        taken("early", COPYING, began=CREATED),
+        taken("late", COPYING, began=CREATED + timedelta(seconds=1)),
+        taken("unbegun", {}),
+    ],
+    ids=["began too early", "began late enough", "has not begun"],
+)
+def test_one_under_way_is_waited_for(other: Json) -> None:
+    seen = forked(other, now=CREATED + timedelta(minutes=1))
+
+    assert made(seen) == {}
+    assert told(seen)["Ready"] == ("False", "Restoring")
+    assert other["metadata"]["name"] in seen.state.message
+
+
+def test_with_others_waiting_a_snapshot_begins_when_all_can_share_it() -> None:
+    early = taken("early", READY, began=CREATED)
+    last = CREATED + timedelta(seconds=2)
+
+    waits = forked(early, now=last, asked=(CREATED, last))
+    takes = forked(early, now=last + timedelta(seconds=1), asked=(CREATED, last))
+    alone = forked(early, now=CREATED, asked=(CREATED,))
+    impatient = forked(early, now=CREATED + timedelta(seconds=5), asked=(CREATED, CREATED + timedelta(minutes=1)))
+
+    assert (made(waits), waits.look_again) == ({}, last + timedelta(seconds=1))
+    assert [list(made(each)) for each in (takes, alone, impatient)] == [["SandboxSnapshot"]] * 3
+
+
+def test_another_one_s_that_failed_is_not_shared() -> None:
+    failed = taken("failed", FAILED, began=CREATED + timedelta(seconds=1))
+
+    assert list(made(forked(failed))) == ["SandboxSnapshot"]
+
+
+def test_its_own_that_failed_says_why() -> None:
+    seen = forked(taken("own", FAILED, by=asked_name(FORK)))
+
+    assert told(seen)["Ready"] == ("False", "SnapshotNotReady")
+    assert "No driver." in seen.state.message
+
+
+GONE = {**SOURCE, "metadata": {**SOURCE["metadata"], "deletionTimestamp": written(NOW)}}
+EPHEMERAL = {**SOURCE, "spec": {"workspace": {"type": "Ephemeral"}}}
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [(None, "SandboxNotFound"), (GONE, "SandboxNotFound"), (EPHEMERAL, "WorkspaceNotPersistent")],
+    ids=["absent", "going", "Ephemeral"],
+)
+def test_a_sandbox_that_can_t_be_forked_is_told(source: Json | None, reason: str) -> None:
+    seen = forked(source=source)
+
+    assert (made(seen), told(seen)["Ready"]) == ({}, ("False", reason))
+
+
+def test_a_sandbox_that_had_a_workspace_shares_with_nobody_since_nobody_knows_when_it_was_asked() -> None:
+    late = taken("late", READY, began=NOW)
+    old = plain_claim(FORK)
+
+    seen = plan(FORK, claims=(old,), pod=pod_on(FORK, old), source=known(late))
+
+    assert list(made(seen)) == ["SandboxSnapshot"]
+    assert told(seen)["Ready"] == ("False", "RollingBack")
+
+
+def test_once_its_claim_is_there_nothing_is_asked_of_the_sandbox() -> None:
+    own = taken("own", READY, by=asked_name(FORK))
+    claim = made_claim(FORK, known(own))
+
+    seen = plan(FORK, claims=(claim,), pod=pod_on(FORK, claim), source=SourceFacts())
+
+    assert told(seen)["Ready"] == ("True", "Running")
+    assert observe(FORK, claims=(claim,)).claim is claim
