@@ -143,7 +143,7 @@ def test_the_value_of_a_secret_is_nowhere_but_in_the_sandbox(
 
     places = everything_of(sandboxes, kubectl)
 
-    assert SEARCHED <= places.keys()
+    assert places.keys() >= SEARCHED
     encoded = base64.b64encode(value.encode()).decode()
     assert [place for place, text in places.items() if value in text or encoded in text] == []
 
