@@ -7,11 +7,13 @@ what goes wrong on the way is told, and costs nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from sandkeeper.api.names import (
+    CHOSEN_ANNOTATION,
     PREVIOUS_LABEL,
     PREVIOUS_VALUE,
     RETAINED_LABEL,
@@ -29,7 +31,7 @@ from sandkeeper.plan.new_claim import NewClaim, claim_to_make
 from sandkeeper.plan.origin import Awaited
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.packing import packed_first, worth_packing
-from sandkeeper.plan.pod_state import ROLLING_BACK, PodState, has_failed, is_lost
+from sandkeeper.plan.pod_state import ROLLING_BACK, PodState, has_failed, is_lost, parse_time, written
 from sandkeeper.plan.volume import awaited_volume
 from sandkeeper.plan.workspace_choice import (
     abandoned,
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Decision = tuple[PodState, tuple[Write, ...]]
+
+_CHOOSE_AGAIN: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -127,10 +131,19 @@ def _provisioned(observed: Observed, claim: Json, now: datetime) -> Rollback:
     if not node:
         # No pod that runs would be lost: the volume is made for the one that comes.
         return Rollback(_under_way(claim), ready=True)
-    if (claim["metadata"].get("annotations") or {}).get(SELECTED_NODE_ANNOTATION):
-        return Rollback(_volume_to_come(observed, claim, now))
-    chosen = Patch(claim, {"metadata": {"annotations": {SELECTED_NODE_ANNOTATION: node}}})
-    return Rollback(_under_way(claim), (chosen,))
+    return _on_node(observed, claim, node, now)
+
+
+def _on_node(observed: Observed, claim: Json, node: str, now: datetime) -> Rollback:
+    """Have the volume made for a node. A provisioner that can't takes it away: it is asked again after a while."""
+    told, notes = _volume_to_come(observed, claim, now), claim["metadata"].get("annotations") or {}
+    if SELECTED_NODE_ANNOTATION in notes:
+        return Rollback(told)
+    again = parse_time(notes[CHOSEN_ANNOTATION]) + _CHOOSE_AGAIN if CHOSEN_ANNOTATION in notes else now
+    if now < again:
+        return Rollback(replace(told, look_again=min(filter(None, (told.look_again, again)))))
+    chosen = {SELECTED_NODE_ANNOTATION: node, CHOSEN_ANNOTATION: written(now)}
+    return Rollback(told, (Patch(claim, {"metadata": {"annotations": chosen}}),))
 
 
 def _noted_anew(observed: Observed, claim: Json) -> tuple[Patch, ...]:

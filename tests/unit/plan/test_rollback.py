@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.made_from import note_of
 from sandkeeper.plan.observed import SourceFacts
 from sandkeeper.plan.packing import PackResult
+from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.rollback import finishes
+from sandkeeper.plan.sandbox import plan_sandbox
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.workspace_choice import current_claim
 from sandkeeper.plan.writes import Create, Delete, Pack, Patch, Write
@@ -112,7 +115,21 @@ def test_a_class_that_waits_for_its_consumer_is_told_the_node_of_the_pod_that_ru
     assert claim["metadata"]["annotations"][NODE] == "n1"
     (chosen,) = again.writes
     assert isinstance(chosen, Patch)
-    assert chosen.patch == {"metadata": {"annotations": {NODE: "n1"}}}
+    assert chosen.patch["metadata"]["annotations"][NODE] == "n1"
+
+
+def test_a_node_that_its_provisioner_gives_up_is_chosen_again_but_not_at_once() -> None:
+    taken_away = {**COMING["metadata"]["annotations"], "sandkeeper.dev/node-chosen": written(NOW)}
+    claim = {**COMING, "metadata": {**COMING["metadata"], "annotations": taken_away}}
+    soon, later = NOW + timedelta(seconds=29), NOW + timedelta(seconds=30)
+
+    waits = rolled(BACK, OLD, claim, on=OLD, classes=LATE, now=soon)
+    asks = rolled(BACK, OLD, claim, on=OLD, classes=LATE, now=later)
+
+    assert (did(waits), told(waits)["Ready"], waits.look_again) == ([], ("False", "VolumePending"), later)
+    assert [each.patch["metadata"]["annotations"] for each in asks.writes if isinstance(each, Patch)] == [
+        {NODE: "n1", "sandkeeper.dev/node-chosen": written(later)}
+    ]
 
 
 def test_a_pod_that_no_node_has_taken_makes_way_for_the_new_volume_s_first_consumer() -> None:
@@ -185,6 +202,14 @@ def test_where_it_is_to_be_kept_it_is_packed_first_and_then_labelled() -> None:
     done = rolled(KEEPS, kept, NEW, on=NEW)
     assert did(done) == []
     assert done.status["previousClaimName"] == "sbx-a"
+
+
+def test_a_workspace_is_put_aside_only_once_the_sandbox_is_known_to_be_as_it_was_seen() -> None:
+    seen = observe(KEEPS, status=RUNS, claims=(OLD, NEW), pod=pod_on(KEEPS, NEW), source=source())
+    before = observe(KEEPS, status=RUNS, claims=(OLD, COMING), pod=pod_on(KEEPS, OLD), source=source())
+
+    assert needs_confirmation(seen, plan_sandbox(seen, NOW))
+    assert not needs_confirmation(before, plan_sandbox(before, NOW))
 
 
 def test_a_workspace_that_was_itself_rolled_back_to_is_kept_as_well() -> None:
