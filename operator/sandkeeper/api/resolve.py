@@ -106,9 +106,14 @@ def captured_layer(*layers: SandboxSpec) -> SandboxSpec:
 def captured_below(captured: SandboxSpec, own: SandboxSpec) -> SandboxSpec:
     """Give a captured layer as it lies below the spec of what is restored from it.
 
+    Ref and login of a repository go to no other one: its server would be handed what is another's.
+
     A spec that writes ``secrets``, be it an empty list, gets none of the captured ones, nor the variables that were
     taken from Secrets: a clone to production is not to hold what the sandbox that was copied had.
     """
+    address, git = own.git and own.git.repository, captured.git
+    if git and address and address != git.repository:
+        captured = captured.model_copy(update={"git": None})
     if own.secrets is None:
         return captured
     env = tuple(each for each in captured.env or () if not (each.value_from and each.value_from.secret_key_ref))
