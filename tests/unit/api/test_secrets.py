@@ -92,6 +92,18 @@ def test_a_captured_login_goes_to_no_server_but_that_of_its_own_repository() -> 
     ]  # fmt: skip
 
 
+def test_a_clone_that_names_secrets_gets_the_repository_without_the_captured_login() -> None:
+    captured = spec(git={"repository": "https://git.example.com/app", "credentialsSecret": "github"})
+    without = spec(secrets=[])
+    named = spec(secrets=[], git={"credentialsSecret": "github-prod"})
+
+    seen = [resolve(captured_below(captured, own), own).git for own in (without, named)]
+
+    assert [each and (each.repository, each.credentials_secret) for each in seen] == [
+        ("https://git.example.com/app", None), ("https://git.example.com/app", "github-prod"),
+    ]  # fmt: skip
+
+
 def test_what_a_clone_captures_in_turn_has_its_own_secrets_alone() -> None:
     own = spec(secrets=[{"name": "openai-prod"}])
 
