@@ -109,7 +109,8 @@ def captured_below(captured: SandboxSpec, own: SandboxSpec) -> SandboxSpec:
     Ref and login of a repository go to no other one: its server would be handed what is another's.
 
     A spec that writes ``secrets``, be it an empty list, gets none of the captured ones, nor the variables that were
-    taken from Secrets, nor the login for Git: a clone to production is not to hold what the sandbox that was copied had.
+    taken from Secrets, nor the login for Git: a clone to production is not to hold what the sandbox that was copied
+    had.
     """
     address = own.git.repository if own.git else None
     if captured.git and address and address != captured.git.repository:
