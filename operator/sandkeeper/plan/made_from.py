@@ -16,11 +16,15 @@ from pydantic import ValidationError
 from sandkeeper.api.names import CAPTURED_ANNOTATION, SOURCE_ANNOTATION
 from sandkeeper.api.resolve import captured_below, captured_layer, resolve
 from sandkeeper.api.sandbox import SandboxSpec
+from sandkeeper.plan.captured_faults import fault_of
+from sandkeeper.plan.tenant_text import harmless
 
 if TYPE_CHECKING:
     from sandkeeper.api.source import Source
 
 Json = dict[str, Any]
+
+_LONGEST: Final = 253
 
 
 class UnreadableError(Exception):
@@ -88,7 +92,7 @@ def _parsed(text: str) -> SandboxSpec | str:
         return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         return str(error) or type(error).__name__
-    return layer
+    return fault_of(layer) or layer
 
 
 def note_of(claim: Json | None) -> Json:
@@ -119,10 +123,10 @@ def new_mark(sandbox_uid: str, claim: str) -> str:
 def in_words(note: Json) -> str:
     """Name a claim's source for people."""
     if "sandbox" in note:
-        return f"Sandbox {note['sandbox']}"
+        return f"Sandbox {harmless(str(note['sandbox']), _LONGEST)}"
     if "claim" in note:
-        return f"PersistentVolumeClaim {note['claim']}"
-    return f"SandboxSnapshot {note.get('snapshot', 'unknown')}"
+        return f"PersistentVolumeClaim {harmless(str(note['claim']), _LONGEST)}"
+    return f"SandboxSnapshot {harmless(str(note.get('snapshot', 'unknown')), _LONGEST)}"
 
 
 def source_key(source: Source) -> tuple[str, str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -20,6 +20,7 @@ from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words
 from sandkeeper.plan.origin import Awaited, Origin, origin_of
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import PodState
+from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.workspace_choice import asked_name, last_good, taken
 from sandkeeper.plan.writes import Create, Patch, Write
 
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_LONGEST: Final = 300
+
 
 def unreadable(where: str, why: str) -> PodState:
     """State of a sandbox below whose spec lies what can't be read."""
-    message = f"What was captured with {where} can't be read: {why.rstrip('.')}; name another source."
+    message = (
+        f"What was captured with {where} can't be read: {harmless(why, _LONGEST).rstrip('.')}; name another source."
+    )
     return PodState("CapturedUnreadable", message, wrong=True, stalled=True)
 
 

@@ -350,8 +350,13 @@ def test_one_from_a_backup_is_taken_over_without_a_status_and_without_its_sandbo
     assert decide(raw(deletionPolicy="Retain"), volume_snapshot=volume).writes == ()
 
 
-def test_what_tenants_write_on_it_is_read_strictly() -> None:
-    noted = {CAPTURED_ANNOTATION: '{"image": 7}', MOMENT_ANNOTATION: '{"pauseSeconds": "long"}'}
+@pytest.mark.parametrize(
+    "moment",
+    ['{"pauseSeconds": "long"}', '{"startTime": "once"}', '{"startTime": "2026-03-01T12:00:00"}'],
+    ids=["a word", "no time", "a time without a zone"],
+)
+def test_what_tenants_write_on_it_is_read_strictly(moment: str) -> None:
+    noted = {CAPTURED_ANNOTATION: '{"image": 7}', MOMENT_ANNOTATION: moment}
     plan = decide(raw(), volume_snapshot=copy(READY, annotations=noted))
 
     assert ready(plan)[1] == "Ready"
