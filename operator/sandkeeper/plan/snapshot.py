@@ -13,6 +13,7 @@ from sandkeeper.api.lifecycle import seconds
 from sandkeeper.api.names import FORK_LABEL, IN_USE_FINALIZER
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.captured import Moment, capture, too_big
+from sandkeeper.plan.checkout import checkout_asleep
 from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import parse_time, written
@@ -31,7 +32,9 @@ from sandkeeper.plan.volume_snapshot import adoption, facts_of, gone, state_of_v
 from sandkeeper.plan.writes import Create, Delete, Patch, merge_patch
 
 if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.checkout import CapturedCheckout
     from sandkeeper.plan.writes import Write
 
 Json = dict[str, Any]
@@ -215,8 +218,16 @@ def _copy(observed: ObservedSnapshot, sandbox: Sandbox, claim: Json, class_name:
     pod, result = observed.pod, observed.quiesced
     digest = (image_digest(pod) if pod else None) or observed.sandbox_status.get("imageDigest")
     pause = result.pause_seconds if result else None
-    moment = Moment(start_time=observed.status["startTime"], pause_seconds=pause, image_digest=digest)
+    git = _checkout(observed, resolve(*layers_on(claim, sandbox.spec)))
+    moment = Moment(start_time=observed.status["startTime"], pause_seconds=pause, image_digest=digest, git=git)
     return volume_snapshot(observed.snapshot, claim, class_name, capture(sandbox, claim), moment)
+
+
+def _checkout(observed: ObservedSnapshot, environment: Environment) -> CapturedCheckout | None:
+    """Tell where the checkout stands, as the guest has just told, or has when the sandbox fell asleep."""
+    result = observed.quiesced
+    found = result.git if result else checkout_asleep(observed.sandbox_status)
+    return found.of(environment.git.repository) if found and environment.git else None
 
 
 def _is_held(observed: ObservedSnapshot) -> bool:
