@@ -168,12 +168,6 @@ LACKING: list[tuple[str, SourceFacts, str, str]] = [
         )
     ),
     (
-        "no git.branch",
-        source(text='{"git": {"branch": "a/../../b"}}'),
-        "CapturedUnreadable",
-        "git.branch is nothing that a spec may have",
-    ),
-    (
         "a long name in a note",
         source(text=captured(podTemplate={"metadata": {"labels": {"sandkeeper.dev/\x1b[2J" + "x" * 40000: "a"}}})),
         "PolicyDenied",
