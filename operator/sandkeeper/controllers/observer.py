@@ -38,7 +38,8 @@ class Observer:
     ) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._proof, self._packer, self._usages = aides.proof, aides.packer, aides.usages
+        self._proof, self._usages = aides.proof, aides.usages
+        self._packer, self._quiescer = aides.packer, aides.quiescer
         self._failures = failures
         self._uses = uses
         self._forks = forks
@@ -139,6 +140,7 @@ class Observer:
             observed,
             packing=self._packer.running(uid),
             pack_result=self._packer.result(uid),
+            quiesced_at=self._quiescer.worked_at(uid),
             usage=self._usages.of(uid),
             volume=self._usages.volume(Key(key.namespace, pods_claim(pod, key.name))),
         )

@@ -166,6 +166,8 @@ class Observed:
         Whether the pod is being packed.
     pack_result
         What became of the last pack of this pod in this process.
+    quiesced_at
+        When the pod was last quiesced for a snapshot: now while it is; None where it was not, or long ago.
     usage
         What measurements of the pod say; None where there are none.
     volume
@@ -204,6 +206,7 @@ class Observed:
     policies: tuple[Json, ...] = ()
     packing: bool = False
     pack_result: PackResult | None = None
+    quiesced_at: datetime | None = None
     usage: Usage | None = None
     used_at: datetime | None = None
     volume: VolumeUsage | None = None
