@@ -8,22 +8,19 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import ValidationError
 
 from sandkeeper.api.names import CAPTURED_ANNOTATION, SOURCE_ANNOTATION
-from sandkeeper.api.resolve import captured_below, resolve
+from sandkeeper.api.resolve import captured_below, captured_layer, resolve
 from sandkeeper.api.sandbox import SandboxSpec
 
 if TYPE_CHECKING:
     from sandkeeper.api.source import Source
 
 Json = dict[str, Any]
-
-_NOT_CAPTURED: Final = {"lifecycle": None, "source": None, "snapshots": None}
-"""What is a sandbox's own and never comes along, whatever a claim says."""
 
 
 class UnreadableError(Exception):
@@ -83,7 +80,8 @@ def readable_layer(obj: Json | None) -> SandboxSpec | None:
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> SandboxSpec | str:
     try:
-        layer = SandboxSpec.model_validate_json(text).model_copy(update=_NOT_CAPTURED)
+        # What is a sandbox's own never comes along, whatever a claim says.
+        layer = captured_layer(SandboxSpec.model_validate_json(text))
         resolve(layer)
     except ValidationError as error:
         first = error.errors()[0]

@@ -191,7 +191,7 @@ def swap(observed: Observed, rollback: Rollback, live: PodState, now: datetime) 
     if first:
         state, writes = first
         return (_beside(live, state) if state.wrong else state), writes
-    return replace(told, message="The pod is being replaced by one on the new workspace."), (Delete(pod),)
+    return told, (Delete(pod),)
 
 
 def beside(state: PodState, rollback: Rollback) -> PodState:
