@@ -180,6 +180,8 @@ class Observed:
         SandboxSnapshots of the sandbox.
     snapshots_in_use
         Names of those that the workspace of a sandbox is still to be made from.
+    uncopied
+        Claims by the names of snapshots that are begun and not copied yet; empty where it is not said yet which claim.
     snapshot_refusal
         What the API server said when the schedule's last snapshot was to be made, and when that is tried again.
     """
@@ -212,5 +214,6 @@ class Observed:
     volume: VolumeUsage | None = None
     snapshots: tuple[Json, ...] = ()
     snapshots_in_use: frozenset[str] = frozenset()
+    uncopied: Mapping[str, str] = field(default_factory=dict)
     snapshot_refusal: PodState | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)

@@ -55,6 +55,7 @@ Json = dict[str, Any]
 Decision = tuple[PodState, tuple[Write, ...]]
 
 _CHOOSE_AGAIN: Final = timedelta(seconds=30)
+_COPIES: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def swap(observed: Observed, rollback: Rollback, live: PodState, now: datetime) 
         What the pod says.
     """
     pod = observed.pod or {}
-    held = _held(observed, pod) if rollback.ready else None
+    held = (_held(observed, pod) or _copied_first(observed, now)) if rollback.ready else None
     told = _beside(live, held or rollback.state)
     if held or not rollback.ready:
         return told, rollback.writes
@@ -219,6 +220,15 @@ def _held(observed: Observed, pod: Json) -> PodState | None:
     return denial(environment, observed.settings) or gate(observed, pod["metadata"].get("labels", {}))
 
 
+def _copied_first(observed: Observed, now: datetime) -> PodState | None:
+    """What keeps a pod that is being brought onto its volume, for a snapshot that was asked for before it goes."""
+    name = next((name for name, claim in observed.uncopied.items() if not claim), None)
+    if name is None:
+        return None
+    message = f"Waiting for SandboxSnapshot {name}, which is of the workspace as it is now."
+    return PodState(ROLLING_BACK, message, look_again=now + _COPIES)
+
+
 def _packed(observed: Observed, pod: Json, now: datetime) -> Decision | None:
     """Pack a pod whose workspace is kept, so that it can be gone back to with all that was installed."""
     if not _keeps_previous(observed) or not worth_packing(pod) or is_lost(observed.node) or unproven(observed):
@@ -244,6 +254,9 @@ def settle(observed: Observed) -> tuple[Write, ...]:
     before = unproven(observed)
     # Over once it runs, whatever else is asked for by now; but where that is the old claim, it is gone back to.
     if before is None or not runs_on_it(observed) or before["metadata"]["name"] == target_name(observed):
+        return left
+    if before["metadata"]["name"] in observed.uncopied.values():
+        # The end of that is told by the snapshot.
         return left
     older = tuple(map(_let_go, kept_claims(observed)))
     if any(isinstance(each, Patch) for each in older):

@@ -202,5 +202,6 @@ def abandoned(observed: Observed) -> list[Json]:
     if before is not None:
         # What becomes of it is decided once the rollback is over: it may be kept.
         needed.add(str(before["metadata"]["name"]))
+    needed.update(observed.uncopied.values())
     found = workspaces(observed).items()
     return [each for name, each in found if name not in needed and note_of(each).get("replaces") and not is_going(each)]

@@ -8,7 +8,7 @@ import pytest
 
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
-from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, Json, Resource
+from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, VOLUME_SNAPSHOTS, Json, Resource
 from unit.controllers.test_snapshots import QUIESCED
 from unit.controllers.world import CALM, NAMESPACE, World
 from unit.fakes import virtual_time
@@ -182,6 +182,34 @@ def test_a_rollback_tells_what_became_of_the_old_workspace_once() -> None:
         (event,) = it.events("RolledBack")
         assert "made from SandboxSnapshot good; sbx-a, which it was before, goes." in event["note"]
         assert not it.events("WorkspaceLost")
+
+    tell(story)
+
+
+def test_a_snapshot_that_was_begun_before_it_is_rolled_back_is_of_what_it_was() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.server.create(SNAPSHOTS, NAMESPACE, {"metadata": {"name": "before"}, "spec": {"sandboxRef": {"name": "a"}}})
+        await it.world.until(lambda: "startTime" in it.server.get(SNAPSHOTS, NAMESPACE, "before").get("status", {}))
+        it.change(source=GOOD)
+        await assert_settled(it, "a")
+        copy = it.server.get(VOLUME_SNAPSHOTS, NAMESPACE, "sbx-before")
+        assert copy["spec"]["source"]["persistentVolumeClaimName"] == "sbx-a"
+        assert it.on() != "sbx-a"
+
+    tell(story)
+
+
+def test_a_source_that_is_taken_away_while_its_pod_does_not_start_is_gone_back_from() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.change(source=GOOD)
+        await it.world.until(lambda: len(it.claims()) == 2 and it.on() != "sbx-a")
+        it.change(source=None)
+        await assert_settled(it, "a")
+        assert it.on() == "sbx-a"
 
     tell(story)
 

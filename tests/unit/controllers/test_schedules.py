@@ -11,7 +11,6 @@ from sandkeeper.controllers.schedules import Schedules
 from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.observed import Observed
 from sandkeeper.plan.sandbox import Plan, plan_sandbox
-from sandkeeper.plan.workspace_choice import asked_name
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import CLAIMS, Json, Key
 from unit.fakes.apiserver import FakeApiServer
@@ -60,10 +59,12 @@ class Story:
         self.cluster.sandboxes.upsert(made)
         return made
 
-    def claim(self, snapshot: str, revision: str, phase: str = "Bound") -> None:
-        """Make the claim of that sandbox, as a revision of its source asked for it."""
-        asked = sandbox("b", source={"snapshotRef": {"name": snapshot}, "revision": revision})
-        self.cluster.store(CLAIMS).upsert(claim_of(sandbox("b"), {"phase": phase}, name=asked_name(asked)))
+    def claim(self, snapshot: str, revision: str, phase: str) -> None:
+        """Make the claim that sandbox has for a source."""
+        name = claim_name("b", "SandboxSnapshot", snapshot, revision)
+        claim = claim_of(sandbox("b"), {"phase": phase})
+        metadata = claim["metadata"] | {"name": name, "uid": "uid-claim", "resourceVersion": "90"}
+        self.cluster.store(CLAIMS).upsert({**claim, "metadata": metadata})
 
     def observe(self, minutes: int = 0) -> Observed:
         known = observe(OWNER, status=self.status, pod=pod_of(OWNER), claim=claim_of(OWNER))
@@ -89,21 +90,20 @@ def test_a_snapshot_that_a_new_sandbox_is_to_be_made_from_is_in_use(story: Story
 
 
 @pytest.mark.parametrize(
-    ("source", "revision", "phase", "used"),
+    ("snapshot", "revision", "phase", "used"),
     [
         ("a-20260301-1200", "2", "Bound", False),
         ("a-20260301-1200", "2", "Pending", True),
         ("a-20260301-1200", "1", "Bound", True),
         ("another", "2", "Bound", True),
     ],
-    ids=["made", "under way", "a former revision's", "another source's"],
 )
 def test_it_is_in_use_until_the_workspace_is_made(
-    story: Story, source: str, revision: str, phase: str, used: bool
+    story: Story, snapshot: str, revision: str, phase: str, used: bool
 ) -> None:
     name = story.copy(0)["metadata"]["name"]
     story.name_as_source(name)
-    story.claim(source, revision, phase)
+    story.claim(snapshot, revision, phase)
 
     assert (name in story.observe().snapshots_in_use) == used
 

@@ -204,6 +204,20 @@ def test_where_it_is_to_be_kept_it_is_packed_first_and_then_labelled() -> None:
     assert done.status["previousClaimName"] == "sbx-a"
 
 
+def test_a_snapshot_that_was_begun_before_the_swap_is_of_the_old_workspace() -> None:
+    seen = rolled(BACK, OLD, NEW, on=OLD, uncopied={"before": ""})
+
+    assert (did(seen), told(seen)["Ready"]) == ([], ("False", "RollingBack"))
+    assert "SandboxSnapshot before" in seen.state.message
+    assert seen.look_again == NOW + timedelta(seconds=1)
+    assert did(rolled(BACK, OLD, NEW, on=OLD, uncopied={"before": "sbx-a"})) == ["Delete Pod/sbx-a"]
+
+
+def test_the_old_claim_stays_until_it_is_copied_into_what_was_asked_of_it() -> None:
+    assert did(rolled(BACK, OLD, NEW, on=NEW, uncopied={"before": "sbx-a"})) == []
+    assert did(rolled(BACK, OLD, NEW, on=NEW, uncopied={"after": name(NEW)})) == ["Delete PersistentVolumeClaim/sbx-a"]
+
+
 def test_a_workspace_is_put_aside_only_once_the_sandbox_is_known_to_be_as_it_was_seen() -> None:
     seen = observe(KEEPS, status=RUNS, claims=(OLD, NEW), pod=pod_on(KEEPS, NEW), source=source())
     before = observe(KEEPS, status=RUNS, claims=(OLD, COMING), pod=pod_on(KEEPS, OLD), source=source())
