@@ -74,6 +74,7 @@ func live(arguments []string) int {
 		Root:        "/",
 		Folder:      "/.sandkeeper/system",
 		Termination: "/dev/termination-log",
+		Worktree:    "/.sandkeeper/bin/worktree",
 		Out:         os.Stdout,
 		Log:         os.Stderr,
 	}

@@ -1,5 +1,5 @@
-// The worktree program brings a sandbox's repository into its workspace before the sandbox starts, and hands Git in the
-// sandbox the login of that repository's server.
+// The worktree program brings a sandbox's repository into its workspace before the sandbox starts, hands Git in the sandbox
+// the login of that repository's server, and tells where the checkout stands.
 package main
 
 import (
@@ -23,7 +23,8 @@ const usage = `usage:
   worktree prepare --repository URL --branch NAME [--ref REF] [--secret FOLDER] [--config FILE] FOLDER
                                      bring the repository into a folder, or its branch to what is there
   worktree credential --repository URL --secret FOLDER get|store|erase
-                                     answer Git (gitcredentials(7))`
+                                     answer Git (gitcredentials(7))
+  worktree state FOLDER              tell where the checkout in a folder stands, as lines of JSON`
 
 const termination = "/dev/termination-log"
 
@@ -38,6 +39,8 @@ func run(arguments []string) int {
 			return prepare(rest)
 		case "credential":
 			return answer(rest)
+		case "state":
+			return state(rest)
 		}
 	}
 	fmt.Fprintln(os.Stderr, usage)
@@ -112,6 +115,18 @@ func answer(arguments []string) int {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "worktree: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func state(arguments []string) int {
+	if len(arguments) != 1 {
+		fmt.Fprintln(os.Stderr, usage)
+		return 2
+	}
+	if err := checkout.Tell(arguments[0], os.Stdout); err != nil {
+		fmt.Fprintf(os.Stderr, "%v\n", err)
 		return 1
 	}
 	return 0

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"sandkeeper.dev/guest/internal/gitstate"
 	"sandkeeper.dev/guest/internal/pack"
 )
 
@@ -28,8 +29,10 @@ type Answer struct {
 	Ready bool `json:"ready,omitempty"`
 	*pack.Result
 	// PauseSeconds is how long whoever writes may have been held up by the sync; only Quiesce has it.
-	PauseSeconds *float64      `json:"pauseSeconds,omitempty"`
-	Error        *pack.Failure `json:"error,omitempty"`
+	PauseSeconds *float64 `json:"pauseSeconds,omitempty"`
+	// Git is where the checkout stands; nil where there is none, or nobody can tell.
+	Git   *gitstate.State `json:"git,omitempty"`
+	Error *pack.Failure   `json:"error,omitempty"`
 }
 
 const (

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sandkeeper.dev/guest/internal/control"
+	"sandkeeper.dev/guest/internal/gitstate"
 	"sandkeeper.dev/guest/internal/pack"
 	"sandkeeper.dev/guest/internal/volumes"
 )
@@ -26,9 +27,13 @@ func (s *Sandbox) quiesce(asking int) control.Answer {
 		_, err := disks.Sync()
 		early <- err
 	}()
+	looked := make(chan *gitstate.State, 1)
+	go func() { looked <- s.checkout() }()
 	began := time.Now()
 	answer := s.packed(asking)
 	err = <-early
+	// Before the last sync, so that nobody else wants the disk then.
+	answer.Git = <-looked
 	if answer.Error != nil {
 		return answer
 	}

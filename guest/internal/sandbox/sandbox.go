@@ -28,6 +28,8 @@ type Sandbox struct {
 	Folder string
 	// Termination is the file that the kubelet reads when the container has ended.
 	Termination string
+	// Worktree is the program that looks at the checkout.
+	Worktree string
 	// Out and Log take what installers print, and what the guest itself has to say.
 	Out, Log io.Writer
 
@@ -72,7 +74,7 @@ func (s *Sandbox) answer(word string, asking int) any {
 	case s.keeper == nil:
 		return failed("this sandbox keeps nothing of its root file system")
 	}
-	return s.keeper.answer(asking)
+	return s.packedAlone(asking)
 }
 
 // prepare does what stands before the command, and tells whether and how the sandbox ends with it.

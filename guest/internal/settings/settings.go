@@ -25,6 +25,8 @@ type Settings struct {
 	Reinstall string `json:"reinstall,omitempty"`
 	// Workspace is the folder that the sandbox's volume is mounted at.
 	Workspace string `json:"workspace,omitempty"`
+	// Git says that the workspace holds a checkout, whose state is told.
+	Git bool `json:"git,omitempty"`
 }
 
 // Parse reads settings; a field that is not known is an error, since it would be something that silently is not done.

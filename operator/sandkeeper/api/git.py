@@ -64,6 +64,17 @@ class Git(Model):
     )
 
 
+class GitStatus(Model):
+    """State of the checkout in the workspace."""
+
+    branch: str | None = Field(default=None, description="Branch that was checked out; absent for none.")
+    commit: str | None = Field(default=None, description="Commit that was checked out; absent before the first.")
+    dirty_files: int | None = Field(
+        default=None,
+        description="Files with changes that were not committed; absent where they could not be counted in time.",
+    )
+
+
 class EffectiveGit(Model):
     """A repository with nothing left open but the branch of a sandbox that names none."""
 

@@ -8,7 +8,7 @@ from .compute import EffectiveResources, Resources
 from .conditions import Condition
 from .containers import IMAGE, PORTS, EnvVar, Port
 from .exclusions import EXCLUSIONS
-from .git import Git
+from .git import Git, GitStatus
 from .lifecycle import Lifecycle
 from .metadata import ObjectMeta
 from .model import Model, checks, rule
@@ -224,6 +224,9 @@ class SandboxStatus(Model):
     )
     pack: Pack | None = Field(
         default=None, description="What of the root file system is kept beside the workspace; absent for nothing."
+    )
+    git: GitStatus | None = Field(
+        default=None, description="The checkout in the workspace as it fell asleep; absent while it does not sleep."
     )
     asleep: Asleep | None = Field(default=None, description="Since when and why it sleeps; absent while it does not.")
     idle: Idle | None = Field(

@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic import ConfigDict, Field
 
 from .conditions import Condition
+from .git import GitStatus
 from .lifecycle import PositiveDuration
 from .metadata import ObjectMeta
 from .model import Model, checks, object_name, rule, unchanging
@@ -49,13 +50,10 @@ class SandboxSnapshotSpec(Model):
     )
 
 
-class CapturedGit(Model):
-    """State of the checkout in the workspace."""
+class CapturedGit(GitStatus):
+    """State of the checkout in the workspace, and of which repository it was."""
 
     repository: str | None = Field(default=None, description="URL of the repository.")
-    branch: str | None = Field(default=None, description="Branch that was checked out; absent for none.")
-    commit: str | None = Field(default=None, description="Commit that was checked out.")
-    dirty_files: int | None = Field(default=None, description="Files with changes that were not committed.")
 
 
 class Captured(Model):

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sandkeeper.api.names import CAPTURED_ANNOTATION, MOMENT_ANNOTATION
 from sandkeeper.api.resolve import captured_layer
 from sandkeeper.api.workspace import Workspace
+from sandkeeper.plan.checkout import CapturedCheckout  # noqa: TC001  (the model reads it at run time)
 from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.pod_state import parse_time
 
@@ -45,6 +46,8 @@ class Moment(BaseModel):
         For how long writes may have been held up; None where no guest was asked.
     image_digest
         Of the image that ran; None where none did.
+    git
+        Where the checkout stood; None where there is none, or nobody could tell.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, strict=True)
@@ -52,6 +55,7 @@ class Moment(BaseModel):
     start_time: _Time | None = Field(default=None, alias="startTime", max_length=64)
     pause_seconds: float | None = Field(default=None, alias="pauseSeconds", ge=0, le=86400)
     image_digest: str | None = Field(default=None, alias="imageDigest", max_length=256)
+    git: CapturedCheckout | None = None
 
     def to_json(self) -> Json:
         """Give it as it is noted."""

@@ -66,6 +66,8 @@ def _given(environment: Environment, settings: GuestSettings, reinstall: str) ->
         given["packages"] = packages
     if environment.setup:
         given["setup"] = environment.setup
+    if environment.git:
+        given["git"] = True
     if environment.workspace.keep_packages:
         given |= {"keep": True, "packLimit": settings.pack_limit}
         if reinstall:

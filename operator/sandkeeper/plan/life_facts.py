@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from sandkeeper.plan.lifecycle import Life, Phase, activity_annotation
 from sandkeeper.plan.made_from import is_restored
-from sandkeeper.plan.packing import pack_status
+from sandkeeper.plan.packing import git_status, pack_status
 from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.workspace_choice import is_rolling_back, workspace_name
 
@@ -21,11 +21,13 @@ Json = dict[str, Any]
 
 def life_facts(observed: Observed, life: Life, state: PodState, now: datetime) -> Json:
     """Build the fields of the status that speak of sleep and expiry; None for those that are absent."""
+    asleep = _asleep(observed, life, state, now)
     return {
-        "asleep": _asleep(observed, life, state, now),
+        "asleep": asleep,
         "startedFrom": _started_from(observed, life, state),
         # With the volume goes what was packed on it.
         "pack": _pack(observed, life),
+        "git": _git(observed, life) if asleep else None,
         "expiresAt": written(life.expires_at) if life.expires_at else None,
         **_idleness(observed, life, state),
     }
@@ -33,10 +35,18 @@ def life_facts(observed: Observed, life: Life, state: PodState, now: datetime) -
 
 def _pack(observed: Observed, life: Life) -> Json | None:
     """What is packed on the volume; of another one than before nobody knows yet."""
-    if life.phase is Phase.ENDED or observed.claim is None:
-        return None
-    known = observed.status.get("workspaceClaimName", workspace_name(observed))
-    return pack_status(observed) if known == workspace_name(observed) else None
+    return pack_status(observed) if life.phase is not Phase.ENDED and _is_same_volume(observed) else None
+
+
+def _git(observed: Observed, life: Life) -> Json | None:
+    """Where the checkout stands while it sleeps: awake, Git itself tells."""
+    return git_status(observed) if life.phase is Phase.ASLEEP and _is_same_volume(observed) else None
+
+
+def _is_same_volume(observed: Observed) -> bool:
+    """Whether the workspace is on the volume that it was on before; there is one."""
+    name = workspace_name(observed)
+    return observed.claim is not None and observed.status.get("workspaceClaimName", name) == name
 
 
 def _asleep(observed: Observed, life: Life, state: PodState, now: datetime) -> Json | None:

@@ -14,7 +14,7 @@ import orjson
 from pydantic import ValidationError
 
 from sandkeeper.api.names import CAPTURED_ANNOTATION, SOURCE_ANNOTATION
-from sandkeeper.api.resolve import captured_below, resolve
+from sandkeeper.api.resolve import captured_below, captured_layer, resolve
 from sandkeeper.api.sandbox import SandboxSpec
 from sandkeeper.plan.captured_faults import fault_of
 from sandkeeper.plan.tenant_text import harmless
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _LONGEST: Final = 253
-_NOT_CAPTURED: Final = {"lifecycle": None, "source": None, "snapshots": None}
-"""What is a sandbox's own and never comes along, whatever a claim says."""
 
 
 class UnreadableError(Exception):
@@ -86,7 +84,8 @@ def readable_layer(obj: Json | None) -> SandboxSpec | None:
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> SandboxSpec | str:
     try:
-        layer = SandboxSpec.model_validate_json(text).model_copy(update=_NOT_CAPTURED)
+        # What is a sandbox's own never comes along, whatever a claim says.
+        layer = captured_layer(SandboxSpec.model_validate_json(text))
         resolve(layer)
     except ValidationError as error:
         first = error.errors()[0]

@@ -103,7 +103,7 @@ def create_claim(
     """
     claim = observed.claim
     if not environment.workspace.persistent:
-        return (_ephemeral() if observed.sandbox.spec.source else None), ()
+        return None, ()
     if claim is None:
         return _make(observed, environment, now)
     if claim_ownership(claim, observed.sandbox) is Ownership.FORMER:
@@ -142,7 +142,8 @@ def remake_claim(observed: Observed, environment: Environment, now: datetime) ->
     return _make(observed, environment, now)[1] if waits else ()
 
 
-def _ephemeral() -> PodState:
+def on_no_volume() -> PodState:
+    """State of a sandbox that is to be made from something, and has no volume to hold it."""
     message = "spec.source: an Ephemeral workspace can't be made from anything; make it Persistent."
     return PodState("WorkspaceNotPersistent", message, wrong=True, stalled=True)
 
@@ -164,7 +165,7 @@ def _large_enough(
 def _unfit(observed: Observed, environment: Environment, origin: Origin) -> PodState | None:
     workspace = environment.workspace
     if not workspace.persistent:
-        return _ephemeral()
+        return on_no_volume()
     if parsed(workspace.size) < parsed(origin.least):
         message = (
             f"spec.workspace.size: {workspace.size} is less than the {origin.least} that {in_words(origin.note)} takes."

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS
+from sandkeeper.plan.checkout import Checkout  # noqa: TC001  (the model reads it at run time)
 from sandkeeper.plan.pod_state import PodState, is_lost, written
 from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.writes import Pack
@@ -50,6 +51,8 @@ class PackResult:
         How often in a row it has failed by now.
     pause_seconds
         For how long writes may have been held up, where the guest was asked to quiesce.
+    git
+        Where the checkout stood; None where there is none, or nobody could tell.
     """
 
     pod_uid: str
@@ -60,6 +63,7 @@ class PackResult:
     message: str = ""
     failures: int = 0
     pause_seconds: float | None = None
+    git: Checkout | None = None
 
     @property
     def again_at(self) -> datetime:
@@ -88,6 +92,7 @@ class _Answer(BaseModel):
     entries: int | None = Field(default=None, ge=0, le=_MOST)
     bytes: int = Field(default=0, ge=0, le=_MOST)
     pause_seconds: float | None = Field(default=None, alias="pauseSeconds", ge=0, le=_LONGEST_PAUSE_SECONDS)
+    git: Checkout | None = None
     error: _Refusal | None = None
 
 
@@ -108,7 +113,8 @@ def pack_result(pod_uid: str, exit_code: int, answer: bytes, now: datetime) -> P
         return PackResult(pod_uid, now, reason=parsed.error.reason, message=_told(parsed.error))
     if exit_code != 0 or parsed.entries is None:
         return PackResult(pod_uid, now, reason="Failed", message=f"The guest ended with exit code {exit_code}.")
-    return PackResult(pod_uid, now, entries=parsed.entries, bytes=parsed.bytes, pause_seconds=parsed.pause_seconds)
+    packed = PackResult(pod_uid, now, entries=parsed.entries, bytes=parsed.bytes)
+    return replace(packed, pause_seconds=parsed.pause_seconds, git=parsed.git)
 
 
 def unreachable(pod_uid: str, error: str, now: datetime) -> PackResult:
@@ -157,6 +163,14 @@ def pack_status(observed: Observed) -> Json | None:
         return observed.status.get("pack")
     kept = {"time": written(result.finished), "entries": result.entries, "bytes": result.bytes}
     return kept if result.entries else None
+
+
+def git_status(observed: Observed) -> Json | None:
+    """Tell where the checkout of a sandbox that sleeps stands: as the last pack had it, or as was known before."""
+    result = observed.pack_result
+    if result is None or result.reason:
+        return observed.status.get("git")
+    return result.git.to_json() if result.git else None
 
 
 def before_replacement(

@@ -10,12 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.lifecycle import seconds
-from sandkeeper.api.names import IN_USE_FINALIZER
+from sandkeeper.api.names import FORK_LABEL, IN_USE_FINALIZER
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.captured import Moment, capture, too_big
+from sandkeeper.plan.checkout import checkout_asleep
 from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.ownership import Ownership
-from sandkeeper.plan.pod_state import written
+from sandkeeper.plan.pod_state import parse_time, written
 from sandkeeper.plan.quiescing import quiesced_first, quiescing, to_await
 from sandkeeper.plan.snapshot_classes import UnsupportedError
 from sandkeeper.plan.snapshot_observed import (
@@ -31,7 +32,9 @@ from sandkeeper.plan.volume_snapshot import adoption, facts_of, gone, state_of_v
 from sandkeeper.plan.writes import Create, Delete, Patch, merge_patch
 
 if TYPE_CHECKING:
+    from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.checkout import CapturedCheckout
     from sandkeeper.plan.writes import Write
 
 Json = dict[str, Any]
@@ -42,6 +45,7 @@ _RETRY: Final = timedelta(minutes=1)
 _RESTORE_BEGINS: Final = timedelta(seconds=10)
 """Within which a restore that holds a deleted snapshot has made its claim, if it ever does."""
 _LONGEST_WAIT: Final = timedelta(minutes=10)
+_ON_ITS_WAY: Final = frozenset({PENDING, QUIESCING, "Copying"})
 
 
 def plan_snapshot(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
@@ -68,8 +72,16 @@ def plan_snapshot(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
 
 
 def expiry(observed: ObservedSnapshot) -> datetime | None:
-    """When a snapshot is to be deleted, whatever became of it; None for never."""
+    """When a snapshot is to be deleted, whatever became of it; None for never, or as long as nobody can tell.
+
+    One that is on the way to a fork lives as long after it was ready, or has failed: a driver may copy for longer.
+    """
     lasts, made = seconds(observed.snapshot.spec.expires_after), observed.snapshot.metadata.creation_timestamp
+    if lasts and made and FORK_LABEL in observed.raw["metadata"].get("labels", {}):
+        said = observed.said
+        if said.get("reason", PENDING) in _ON_ITS_WAY:
+            return None
+        made = max(made, parse_time(said["lastTransitionTime"]))
     return made + lasts if lasts and made else None
 
 
@@ -206,8 +218,16 @@ def _copy(observed: ObservedSnapshot, sandbox: Sandbox, claim: Json, class_name:
     pod, result = observed.pod, observed.quiesced
     digest = (image_digest(pod) if pod else None) or observed.sandbox_status.get("imageDigest")
     pause = result.pause_seconds if result else None
-    moment = Moment(start_time=observed.status["startTime"], pause_seconds=pause, image_digest=digest)
+    git = _checkout(observed, resolve(*layers_on(claim, sandbox.spec)))
+    moment = Moment(start_time=observed.status["startTime"], pause_seconds=pause, image_digest=digest, git=git)
     return volume_snapshot(observed.snapshot, claim, class_name, capture(sandbox, claim), moment)
+
+
+def _checkout(observed: ObservedSnapshot, environment: Environment) -> CapturedCheckout | None:
+    """Tell where the checkout stands, as the guest has just told, or has when the sandbox fell asleep."""
+    result = observed.quiesced
+    found = result.git if result else checkout_asleep(observed.sandbox_status)
+    return found.of(environment.git.repository) if found and environment.git else None
 
 
 def _is_held(observed: ObservedSnapshot) -> bool:

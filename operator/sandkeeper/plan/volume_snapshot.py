@@ -139,6 +139,7 @@ def facts_of(observed: ObservedSnapshot, volume: Json, now: datetime) -> Json:
         "captured": {
             "environment": layer.to_json() if layer else None,
             "imageDigest": moment.image_digest,
+            "git": moment.git.to_json() if moment.git else None,
         },
     }
     facts["captured"] = {name: value for name, value in facts["captured"].items() if value is not None} or None

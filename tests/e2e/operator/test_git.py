@@ -1,6 +1,7 @@
 """A sandbox's repository, from a real Git server over HTTPS: there before it is ready, kept, and its login nowhere."""
 
 import base64
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 
 from e2e.gitserver.gitserver import GitServer
 from e2e.operator.sandboxes import EPHEMERAL, PERSISTENT, Sandboxes, eventually
+from e2e.operator.test_rollback import GOOD, copy, rolled_back
+from e2e.operator.test_snapshots import reaches, take
 
 FINDER = Path(__file__).parents[1] / "gitserver" / "inside" / "find.py"
 PACK = "/.sandkeeper/system/pack"
@@ -20,6 +23,21 @@ def private(sandboxes: Sandboxes, git_server: GitServer) -> dict[str, str]:
     git_server.open_to(sandboxes.namespace)
     git_server.give_login(sandboxes.namespace, "login")
     return {"repository": git_server.private, "credentialsSecret": "login"}
+
+
+LOOK = "git status --porcelain --branch; git rev-parse HEAD; cat README untracked out.log"
+
+
+def worked(sandboxes: Sandboxes, name: str) -> str:
+    """Leave a commit in a sandbox, a file that is changed, one that is new and one that is ignored; tell the commit."""
+    sandboxes.sh(name, f"echo '*.log' > .gitignore; git add .gitignore; {COMMIT}")
+    sandboxes.sh(name, "echo changed > README; echo new > untracked; echo ignored > out.log")
+    return sandboxes.sh(name, "git rev-parse HEAD").strip()
+
+
+def left(branch: str, commit: str) -> str:
+    """What LOOK tells where all is as it was left on a branch."""
+    return f"## {branch}\n M README\n?? untracked\n{commit}\nchanged\nnew\nignored\n"
 
 
 def message(status: dict[str, Any]) -> str:
@@ -197,3 +215,55 @@ def test_files_that_are_there_are_kept_and_told(sandboxes: Sandboxes, private: d
     sandboxes.change("taken", git=None)
     sandboxes.reaches("taken", "Running")
     assert sandboxes.sh("taken", "cat /workspace/notes") == "mine\n"
+
+
+def test_where_the_checkout_stands_is_captured_awake_and_asleep_and_a_fork_goes_on_from_there(
+    sandboxes: Sandboxes, private: dict[str, str]
+) -> None:
+    sandboxes.apply("author", git=private, workspace=PERSISTENT)
+    sandboxes.wait("author")
+    commit = worked(sandboxes, "author")
+    stands = {"branch": "sandbox/author", "commit": commit, "dirtyFiles": 2}
+    captured = {"repository": private["repository"], **stands}
+
+    take(sandboxes, "good", "author")
+    assert reaches(sandboxes, "good", "Ready")["captured"]["git"] == captured
+    sandboxes.sleep("author")
+    told = sandboxes.kubectl("get", "sbx", "author", "-o", "jsonpath={.status.git}")
+    assert json.loads(told) == stands
+    take(sandboxes, "asleep", "author")
+    assert reaches(sandboxes, "asleep", "Ready")["captured"]["git"] == captured
+
+    copy(sandboxes, "fork", GOOD)
+    copy(sandboxes, "named", {"sandboxRef": {"name": "author"}}, git={"branch": "agent/named"})
+    sandboxes.reaches("fork", "Running")
+    sandboxes.reaches("named", "Running")
+    assert sandboxes.sh("fork", LOOK) == left("sandbox/fork", commit)
+    assert sandboxes.sh("named", LOOK) == left("agent/named", commit)
+    assert "git" not in sandboxes.wake("author")
+    assert sandboxes.sh("author", LOOK) == left("sandbox/author", commit)
+
+
+def test_a_rollback_brings_back_branch_commit_and_what_was_not_committed(
+    sandboxes: Sandboxes, private: dict[str, str]
+) -> None:
+    sandboxes.apply("returning", git=private, workspace=PERSISTENT)
+    sandboxes.wait("returning")
+    commit = worked(sandboxes, "returning")
+    take(sandboxes, "good", "returning")
+    reaches(sandboxes, "good", "Ready")
+    sandboxes.sh("returning", f"git switch -q -c wrong; git add --all; {COMMIT}; rm out.log")
+
+    sandboxes.change("returning", source=GOOD)
+    rolled_back(sandboxes, "returning", "sbx-returning")
+
+    assert sandboxes.sh("returning", LOOK) == left("sandbox/returning", commit)
+
+
+def test_a_checkout_of_a_sandbox_without_root_is_told_too(sandboxes: Sandboxes, private: dict[str, str]) -> None:
+    security = {"root": False, "userNamespace": "Never"}
+    sandboxes.apply("plain", git=private, workspace=PERSISTENT, security=security)
+    sandboxes.wait("plain")
+    commit = worked(sandboxes, "plain")
+
+    assert sandboxes.sleep("plain")["git"] == {"branch": "sandbox/plain", "commit": commit, "dirtyFiles": 2}

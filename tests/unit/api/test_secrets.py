@@ -124,6 +124,10 @@ def test_what_a_clone_captures_in_turn_has_its_own_secrets_alone() -> None:
             "spec.secrets: Secret a can't be mounted at /srv, since /srv/work is mounted too.",
         ),
         (
+            {"secrets": [{"name": "a", "as": "Files"}, {"name": "b", "as": "Files", "mountPath": "/run/secrets"}]},
+            "spec.secrets: Secret b can't be mounted at /run/secrets, since /run/secrets/a is mounted too.",
+        ),
+        (
             {
                 "secrets": [
                     {"name": "a", "as": "Files", "mountPath": "/srv/a"},
@@ -141,7 +145,7 @@ def test_what_a_clone_captures_in_turn_has_its_own_secrets_alone() -> None:
         ),
     ],
 )
-def test_places_that_only_layers_together_bring_into_conflict(fields: dict[str, Any], says: str) -> None:
+def test_places_that_admission_does_not_see_in_conflict(fields: dict[str, Any], says: str) -> None:
     environment = resolve(spec(**fields))
 
     assert misplaced(environment.secrets, environment.workspace.path, environment.security.writable_paths or ()) == says

@@ -30,8 +30,8 @@ def _no_network() -> Iterator[None]:
 class Story:
     """A world with a sandbox ``a`` that runs, a snapshot of it, and what copies volumes."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, *, waits: bool = False) -> None:
+        self.world = World(waits=waits)
         self.server = self.world.server
         self._copier = asyncio.create_task(FakeSnapshotter(self.server).run())
         self.world.replica.client.guest = QUIESCED
@@ -196,6 +196,36 @@ def test_rolled_back_again_and_again_it_goes_to_the_newest_alone() -> None:
         await assert_settled(it, "a")
         (claim,) = it.server.all(CLAIMS)
         assert '"revision":"19"' in claim["metadata"]["annotations"]["sandkeeper.dev/source"]
+
+    tell(story)
+
+
+def test_a_class_that_waits_for_its_first_consumer_makes_the_new_volume_while_the_old_pod_runs() -> None:
+    async def story() -> None:
+        it = Story(waits=True)
+        await it.begin()
+        before = it.server.get(PODS, NAMESPACE, "sbx-a")["metadata"]["uid"]
+        it.change(source=GOOD)
+        await it.world.until(lambda: len(it.claims()) == 2)
+        assert it.server.get(PODS, NAMESPACE, "sbx-a")["metadata"]["uid"] == before
+        await assert_settled(it, "a")
+
+    tell(story)
+
+
+def test_asleep_with_such_a_class_it_wakes_on_the_new_workspace_at_once() -> None:
+    async def story() -> None:
+        it = Story(waits=True)
+        await it.begin()
+        it.change(lifecycle={"state": "Sleeping"})
+        await asyncio.sleep(CALM)
+        it.change(source=GOOD)
+        await it.world.until(lambda: len(it.claims()) == 2)
+        number = len(it.calls())
+        it.change(lifecycle={"state": "Running"})
+        await it.world.until(it.runs)
+        assert it.calls()[number:].count(("create", "pods")) == 1
+        await assert_settled(it, "a")
 
     tell(story)
 

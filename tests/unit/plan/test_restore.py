@@ -12,7 +12,7 @@ from sandkeeper.plan.observed import Settings, SourceFacts
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.writes import Create, Patch
 from unit.fakes.copies import COPYING, captured, made_claim, plain_claim, pod_on, snapshot, source, volume_snapshot
-from unit.fakes.objects import CREATED, NOW, classes, plan, sandbox, told
+from unit.fakes.objects import CREATED, NOW, classes, plan, pod_of, sandbox, told
 
 Json = dict[str, Any]
 
@@ -168,12 +168,6 @@ LACKING: list[tuple[str, SourceFacts, str, str]] = [
         )
     ),
     (
-        "no git.branch",
-        source(text='{"git": {"branch": "a/../../b"}}'),
-        "CapturedUnreadable",
-        "git.branch is nothing that a spec may have",
-    ),
-    (
         "a long name in a note",
         source(text=captured(podTemplate={"metadata": {"labels": {"sandkeeper.dev/\x1b[2J" + "x" * 40000: "a"}}})),
         "PolicyDenied",
@@ -263,9 +257,13 @@ def test_the_class_is_the_captured_one_unless_another_is_asked_for() -> None:
 
 
 def test_an_ephemeral_workspace_is_made_from_nothing() -> None:
-    seen = plan(restored(workspace={"type": "Ephemeral"}), claims=(), source=source())
+    owner = restored(workspace={"type": "Ephemeral"})
 
-    assert told(seen)["Ready"] == ("False", "WorkspaceNotPersistent")
+    seen = plan(owner, claims=(), source=source())
+    runs = plan(owner, claims=(), pod=pod_of(owner), source=source())
+
+    assert told(seen)["Ready"] == told(runs)["Ready"] == ("False", "WorkspaceNotPersistent")
+    assert (seen.writes, runs.writes) == ((), ())
 
 
 def test_a_lifecycle_that_somebody_put_among_what_was_captured_is_not_taken() -> None:
