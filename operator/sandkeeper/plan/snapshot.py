@@ -224,9 +224,9 @@ def _copy(observed: ObservedSnapshot, sandbox: Sandbox, claim: Json, class_name:
 
 
 def _checkout(observed: ObservedSnapshot, environment: Environment) -> CapturedCheckout | None:
-    """Tell where the checkout stands, as the guest has just told, or has when the sandbox fell asleep."""
+    """Tell where the checkout stands: of a sandbox that sleeps as it fell asleep, else as its guest has just told."""
     result = observed.quiesced
-    found = result.git if result else checkout_asleep(observed.sandbox_status)
+    found = checkout_asleep(observed.sandbox_status) or (result.git if result else None)
     return found.of(environment.git.repository) if found and environment.git else None
 
 

@@ -104,6 +104,11 @@ def test_the_guest_is_told_where_the_volume_is_that_it_syncs() -> None:
     assert told(container(workspace={"path": "/home/agent"}))["workspace"] == "/home/agent"
 
 
+def test_the_guest_is_told_of_a_checkout() -> None:
+    assert told(container(git={"repository": "https://git.example.com/team/app.git"}))["git"] is True
+    assert "git" not in told(container())
+
+
 def test_the_guest_is_told_to_trust_no_pack_but_under_a_mark_where_it_keeps_any() -> None:
     kept, lost = (resolve(sandbox(**spec).spec) for spec in (KEPT, LOST))
     command = guest_command(kept, GuestSettings(), reinstall="0123abcd")
