@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from sandkeeper.api.names import claim_name
 from sandkeeper.controllers.children import OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.copies import SNAPSHOTS
