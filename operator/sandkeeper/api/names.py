@@ -6,7 +6,8 @@ from typing import Final
 GROUP: Final = "sandkeeper.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
-CATEGORY: Final = "sandboxes"
+CATEGORY: Final = "sandkeeper"
+"""No kind's own name, which kubectl would take for it: ``kubectl delete sandboxes --all`` would delete snapshots too."""
 
 SANDBOX_KIND: Final = "Sandbox"
 SANDBOX_PLURAL: Final = "sandboxes"

@@ -182,7 +182,7 @@ def test_an_upgrade_takes_the_policies_away_and_brings_them_back(helm: Helm, kub
     assert (off.returncode, policies(kubectl)) == (0, [])
     on = helm(*upgrade, "admissionPolicies.enabled=true")
     assert (on.returncode, policies(kubectl)) == (0, installed)
-    assert len(installed) == 14
+    assert len(installed) == 16
 
 
 @pytest.mark.usefixtures("installed")

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from api.kubectl import Kubectl
+from sandkeeper.api.crd import KINDS
 
 MINIMAL = """\
 # A sandbox with every default.
@@ -198,8 +199,23 @@ def test_explain_names_the_default_in_words(kubectl: Kubectl, field: str, defaul
     assert default in " ".join(kubectl("explain", f"sandbox.spec.{field}").split())
 
 
-def test_kubectl_finds_sandboxes_by_short_name_and_category(kubectl: Kubectl, hello: object) -> None:
+def test_kubectl_finds_sandboxes_by_short_name_and_all_kinds_by_their_category(kubectl: Kubectl, hello: object) -> None:
     for word in ("sbx", "sandbox", "sandboxes"):
         assert kubectl("get", word, "-o", "name") == "sandbox.sandkeeper.dev/hello\n"
-    listed = kubectl("api-resources", "--categories=sandboxes", "-o", "name")
-    assert listed == "sandboxes.sandkeeper.dev\n"
+    listed = kubectl("api-resources", "--categories=sandkeeper", "-o", "name").split()
+    assert set(listed) == {f"{kind.plural}.sandkeeper.dev" for kind in KINDS if kind.short}
+
+
+def test_whoever_deletes_all_sandboxes_deletes_nothing_else(kubectl: Kubectl, hello: object) -> None:
+    snapshot = {
+        "apiVersion": "sandkeeper.dev/v1alpha1",
+        "kind": "SandboxSnapshot",
+        "metadata": {"name": "kept"},
+        "spec": {"sandboxRef": {"name": "hello"}},
+    }
+    kubectl("apply", "-f", "-", given=json.dumps(snapshot))
+
+    deleted = kubectl("delete", "sandboxes", "--all", "--dry-run=server", "-o", "name")
+
+    assert deleted == "sandbox.sandkeeper.dev/hello\n"
+    kubectl("delete", "sandboxsnapshot", "kept")
