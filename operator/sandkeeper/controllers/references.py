@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sandkeeper.api.names import SANDBOX_LABEL
-from sandkeeper.plan.made_from import note_of
+from sandkeeper.api.names import SANDBOX_LABEL, claim_name
+from sandkeeper.api.source import Source
+from sandkeeper.plan.made_from import note_of, source_key
+from sandkeeper.runtime.resource import Json, Key
 
 if TYPE_CHECKING:
-    from sandkeeper.runtime.resource import Json
+    from sandkeeper.controllers.cluster import Cluster
 
 
 def source_of(sandbox: Json) -> tuple[str, ...]:
     """Name what the workspace of a sandbox is made from, as ``snapshotRef/NAME``; nothing where it begins empty."""
     source = sandbox["spec"].get("source") or {}
     return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
+
+
+def asked_claim(cluster: Cluster, sandbox: Key) -> Json | None:
+    """Find the claim that the spec of a sandbox asks for; None where it is not there."""
+    raw = cluster.sandboxes.get(sandbox) or {}
+    source = raw.get("spec", {}).get("source")
+    made_from = source_key(Source.model_validate(source)) if source else ()
+    return cluster.claim(Key(sandbox.namespace, claim_name(sandbox.name, *made_from)))
 
 
 def claim_refers(claim: Json) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import FORK_LABEL
-from sandkeeper.controllers.references import sandbox_of
+from sandkeeper.controllers.references import asked_claim, sandbox_of
 from sandkeeper.plan.claim_state import is_going
 from sandkeeper.plan.made_from import note_of
 from sandkeeper.runtime.resource import CLAIMS, Json, Key, key_of
@@ -20,7 +20,7 @@ def restores_of(cluster: Cluster, snapshot: Json) -> tuple[tuple[str, ...], tupl
     Returns
     -------
     tuple
-        Those with a claim of it that has no volume yet, and those that ask for it and have no such claim at all.
+        Those with a claim of it that has no volume yet, and those that ask for it and lack the claim that they ask for.
     """
     key, metadata, claims = key_of(snapshot), snapshot["metadata"], cluster.store(CLAIMS)
     of_it = list(filter(None, map(claims.get, claims.referring(Key(key.namespace, f"snapshotRef/{key.name}")))))
@@ -29,6 +29,10 @@ def restores_of(cluster: Cluster, snapshot: Json) -> tuple[tuple[str, ...], tupl
     sources = [f"snapshotRef/{key.name}"]
     if FORK_LABEL in metadata.get("labels", {}):
         sources.append(f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
-    asking = {each.name for source in sources for each in cluster.sandboxes.referring(Key(key.namespace, source))}
-    have = {name for claim in mine for name in sandbox_of(claim)}
-    return tuple(sorted({name for each in unbound for name in sandbox_of(each)})), tuple(sorted(asking - have))
+    asking = {each for source in sources for each in cluster.sandboxes.referring(Key(key.namespace, source))}
+    lacking = [each.name for each in asking if _is_lacking(asked_claim(cluster, each))]
+    return tuple(sorted({name for each in unbound for name in sandbox_of(each)})), tuple(sorted(lacking))
+
+
+def _is_lacking(claim: Json | None) -> bool:
+    return claim is None or is_going(claim)

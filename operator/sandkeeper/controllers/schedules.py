@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.controllers.references import asked_claim
 from sandkeeper.plan.conflict import conflict_state
 from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.retention import is_scheduled, newest_ready, own_snapshots
 from sandkeeper.plan.sandbox import plan_sandbox
-from sandkeeper.plan.workspace_choice import asked_name
 from sandkeeper.plan.writes import Create, Delete
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key, key_of
@@ -65,11 +64,9 @@ class Schedules:
 
     def _is_made(self, key: Key) -> bool:
         """Whether the workspace that a sandbox asks for is there, and its source is read no more."""
-        raw = self._cluster.sandboxes.get(key)
-        if raw is None:
+        if key not in self._cluster.sandboxes:
             return True
-        asked = asked_name(Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]}))
-        claim = self._cluster.claim(Key(key.namespace, asked))
+        claim = asked_claim(self._cluster, key)
         return claim is not None and claim["status"].get("phase") == "Bound"
 
     async def carry_out(self, observed: Observed, plan: Plan, now: datetime) -> Plan:

@@ -52,13 +52,19 @@ def fork_step(observed: Observed, source: str) -> tuple[PodState, Create | None,
     early = [each for each in observed.source.forks if not _is_over(each)]
     chosen = next(iter((*filter(None, (_chosen(observed),)), *going, *early)), None)
     if chosen is not None:
-        message = f"Waiting for SandboxSnapshot {chosen['metadata']['name']} of Sandbox {source}."
+        message = f"Waiting for SandboxSnapshot {chosen['metadata']['name']} of Sandbox {source}{_why(chosen)}."
         return PodState(RESTORING, message), None, None
     lacking = _lacking(observed, source)
     if lacking:
         return PodState(*lacking, wrong=True), None, None
     message = f"Taking a snapshot of Sandbox {source} to fork it."
     return PodState(RESTORING, message), Create(_snapshot(observed, source)), _shareable(observed)
+
+
+def _why(snapshot: Json) -> str:
+    """What a snapshot waits for, where it is not being taken yet: it may take somebody to mend that."""
+    said = condition(snapshot, "Ready")
+    return f": {str(said.get('message', '')).rstrip('.')}" if said.get("reason") == "Pending" else ""
 
 
 def _chosen(observed: Observed) -> Json | None:

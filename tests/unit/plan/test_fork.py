@@ -109,6 +109,14 @@ def test_one_under_way_is_waited_for(other: Json) -> None:
     assert other["metadata"]["name"] in seen.state.message
 
 
+def test_what_its_snapshot_waits_for_is_told() -> None:
+    waiting = {"type": "Ready", "status": "False", "reason": "Pending", "message": "Waiting for the pod of Sandbox a."}
+
+    seen = forked(taken("own", {"conditions": [waiting]}, by=asked_name(FORK)), now=CREATED + timedelta(minutes=1))
+
+    assert seen.state.message == "Waiting for SandboxSnapshot own of Sandbox a: Waiting for the pod of Sandbox a."
+
+
 def test_with_others_waiting_a_snapshot_begins_when_all_can_share_it() -> None:
     early = taken("early", READY, began=CREATED)
     last = CREATED + timedelta(seconds=2)

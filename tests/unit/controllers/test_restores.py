@@ -1,0 +1,59 @@
+"""Who a snapshot is kept for: who is being made from it, and who is about to be."""
+
+from typing import Any
+
+import pytest
+
+from sandkeeper.api.names import claim_name
+from sandkeeper.controllers.cluster import SANDBOXES, Cluster
+from sandkeeper.controllers.restores import restores_of
+from sandkeeper.runtime.resource import CLAIMS, Json
+from unit.fakes.apiserver import FakeApiServer
+from unit.fakes.client import FakeClient
+from unit.fakes.copies import snapshot
+from unit.fakes.objects import claim_of, sandbox, stored
+
+GOOD: Json = {"snapshotRef": {"name": "good"}}
+FORK: Json = {"sandboxRef": {"name": "a"}}
+FORKED: Json = {"labels": {"sandkeeper.dev/fork": "sbx-b-00000000"}}
+FIRST = claim_name("b", "SandboxSnapshot", "good", "1")
+NOTED: Json = {"annotations": {"sandkeeper.dev/source": '{"snapshot": "good", "uid": "uid-good", "revision": "1"}'}}
+
+
+def restores(source: Json, *claims: Json, **metadata: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Ask who is restored from the snapshot ``good``, with one sandbox ``b``."""
+    cluster = Cluster(FakeClient(FakeApiServer()), lambda _: None, lambda _: None)
+    named = {"metadata": {"name": "b", "namespace": "team"}, "spec": {"source": source}}
+    cluster.store(SANDBOXES).upsert(stored(named, "uid-b"))
+    for each in claims:
+        cluster.store(CLAIMS).upsert(each)
+    return restores_of(cluster, snapshot("good", **metadata))
+
+
+def claim(name: str, phase: str, **metadata: Any) -> Json:
+    return claim_of(sandbox("b"), {"phase": phase}, name=name, **metadata)
+
+
+@pytest.mark.parametrize(
+    ("source", "phase", "found"),
+    [
+        ({**GOOD, "revision": "1"}, "", ((), ("b",))),
+        ({**GOOD, "revision": "1"}, "Pending", (("b",), ())),
+        ({**GOOD, "revision": "1"}, "Bound", ((), ())),
+        ({**GOOD, "revision": "2"}, "Bound", ((), ("b",))),
+        ({"snapshotRef": {"name": "another"}}, "Bound", ((), ())),
+    ],
+    ids=["asked for", "being made", "made", "asked for once more", "of another one"],
+)
+def test_a_sandbox_is_waited_for_until_the_claim_that_it_asks_for_is_made(source: Json, phase: str, found: Any) -> None:
+    claims = (claim(FIRST, phase, **NOTED),) if phase else ()
+
+    assert restores(source, *claims) == found
+
+
+def test_a_fork_is_waited_for_until_it_has_its_claim_whatever_that_was_made_from() -> None:
+    made = claim(claim_name("b", "Sandbox", "a", ""), "Bound")
+
+    assert restores(FORK, **FORKED) == ((), ("b",))
+    assert restores(FORK, made, **FORKED) == ((), ())
+    assert restores(FORK) == ((), ())
