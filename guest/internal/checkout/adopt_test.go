@@ -222,6 +222,10 @@ func TestAHostileRepositoryGetsNothing(t *testing.T) {
 		"the mark is nonsense": func(git, _ string) error {
 			return os.WriteFile(git+"/"+markFile, []byte(`{"repository":[`), 0o644)
 		},
+		"the remote has no address": func(git, _ string) error {
+			os.Remove(git + "/" + markFile)
+			return os.WriteFile(git+"/config", []byte("[remote \"origin\"]\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n"), 0o644)
+		},
 		"the scratch file is a link": func(git, outside string) error {
 			return os.Symlink(outside+"/victim", git+"/"+scratch)
 		},

@@ -2,6 +2,8 @@ package checkout
 
 import (
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,6 +77,35 @@ func TestTheLoginIsNowhereInTheCheckout(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestALoginDoesNotFollowARedirectToAnotherServer(t *testing.T) {
+	served := serve(t)
+	served.publish(t, "public.git")
+	given := make(chan string, 100)
+	other := httptest.NewTLSServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		given <- request.Header.Get("Authorization")
+		served.Config.Handler.ServeHTTP(answer, request)
+	}))
+	t.Cleanup(other.Close)
+	first := httptest.NewTLSServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		http.Redirect(answer, request, other.URL+request.URL.RequestURI(), http.StatusFound)
+	}))
+	t.Cleanup(first.Close)
+
+	succeed(t, t.TempDir(), Wanted{
+		Repository: first.URL + "/public.git", Branch: "b", Secret: served.secret(t, password),
+	})
+
+	close(given)
+	if len(given) < 2 {
+		t.Errorf("the other server was asked %d times", len(given))
+	}
+	for login := range given {
+		if login != "" {
+			t.Errorf("the other server was given %q", login)
+		}
 	}
 }
 

@@ -30,10 +30,14 @@ func readMark(repository *os.Root) mark {
 		return mark{}
 	}
 	parsed := config.NewConfig()
-	if err := parsed.Unmarshal([]byte(content)); err != nil || parsed.Remotes[remote] == nil {
+	if err := parsed.Unmarshal([]byte(content)); err != nil {
 		return mark{}
 	}
-	return mark{Repository: parsed.Remotes[remote].URLs[0]}
+	// A remote may be there without an address.
+	if known := parsed.Remotes[remote]; known != nil && len(known.URLs) > 0 {
+		return mark{Repository: known.URLs[0]}
+	}
+	return mark{}
 }
 
 func (m mark) write(repository *os.Root) error {

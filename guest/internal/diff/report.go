@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"strings"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -112,9 +114,33 @@ func (s Summary) withNames(most int) Summary {
 
 // plain is an encoder for readers of JSON, not for a page of HTML.
 func plain(to io.Writer) *json.Encoder {
-	encoder := json.NewEncoder(to)
+	encoder := json.NewEncoder(printable{to})
 	encoder.SetEscapeHTML(false)
 	return encoder
+}
+
+// printable escapes in JSON what would do more to a terminal than print: beside what JSON escapes itself there are control
+// characters of another kind, and what turns the direction of writing.
+type printable struct{ to io.Writer }
+
+func (p printable) Write(line []byte) (int, error) {
+	// An encoder writes whole lines.
+	escaped := make([]byte, 0, len(line))
+	for _, letter := range string(line) {
+		switch {
+		case letter == '\n' || unicode.IsPrint(letter):
+			escaped = utf8.AppendRune(escaped, letter)
+		case letter > 0xffff:
+			high, low := utf16.EncodeRune(letter)
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
+		default:
+			escaped = fmt.Appendf(escaped, `\u%04x`, letter)
+		}
+	}
+	if _, err := p.to.Write(escaped); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 // A log is for people; how much is unread stands in the summary.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"golang.org/x/sys/unix"
 )
@@ -114,6 +115,24 @@ func TestAnyNameIsALineOfItsOwnThatCanBeReadBack(t *testing.T) {
 		t.Errorf("it tells %q", out.String())
 	}
 	if change.Path != "workspace/line\n{\"summary\":1}\x1b[2J\\xff\\" {
+		t.Errorf("the path is %q", change.Path)
+	}
+}
+
+func TestNoNameDoesMoreToATerminalThanPrint(t *testing.T) {
+	both := newTwo(t)
+	name := "a\u009b2J\u202egnp.exe\u007f\U000e0041 é"
+	both.workspace(nil, map[string]string{name: ""})
+	var out bytes.Buffer
+	_, err := Run(both.old, both.now, &out, t.Output())
+	must(t, err)
+	first, _, _ := strings.Cut(out.String(), "\n")
+	if strings.ContainsFunc(first, func(letter rune) bool { return !unicode.IsPrint(letter) }) {
+		t.Errorf("it tells %q", first)
+	}
+	var change Change
+	must(t, json.Unmarshal([]byte(first), &change))
+	if change.Path != "workspace/"+name || change.Bytes != nil {
 		t.Errorf("the path is %q", change.Path)
 	}
 }

@@ -1,5 +1,6 @@
 """Paths at which something may be mounted in a sandbox without hiding what its system needs."""
 
+import re
 from typing import Final
 
 from .model import JsonSchema, checks, rule
@@ -18,6 +19,8 @@ _EXACTLY: Final = (
     "/var",
     "/var/lib",
 )
+_ABSOLUTE: Final = "(/([^/:.][^/:]*|[.][^/:.][^/:]*|[.]{2}[^/:]+))+"
+_LONGEST: Final = 512
 SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108
 """Where programs share memory by name (POSIX); every sandbox has it."""
 
@@ -43,7 +46,7 @@ def _mountable(example: str, below: str = "", but: str = "", exactly: str = "") 
     exception = f" (but {but} may be named)" if but else ""
     return checks(
         rule(
-            r"self.matches('^(/([^/:.][^/:]*|[.][^/:.][^/:]*|[.]{2}[^/:]+))+$')",
+            f"self.matches('^{_ABSOLUTE}$')",
             "must be an absolute path below / without '.' and '..' parts, ':' and a doubled or last '/', such as "
             + example,
         ),
@@ -52,8 +55,15 @@ def _mountable(example: str, below: str = "", but: str = "", exactly: str = "") 
             f"must not hide a directory of the system: {', '.join(closed)} and all below them, "
             f"{', '.join(closed_exactly)}{exception}",
         ),
-        maxLength=512,
+        maxLength=_LONGEST,
     )
+
+
+def hides_system(path: str) -> bool:
+    """Tell whether something mounted at a path would hide what every sandbox needs; of what no apiserver has judged."""
+    absolute = len(path) <= _LONGEST and re.fullmatch(_ABSOLUTE, path) is not None
+    closed = path in _EXACTLY or any(f"{path}/".startswith(f"{each}/") for each in _BELOW)
+    return path != SHARED_MEMORY and (not absolute or closed)
 
 
 WORKSPACE_PATH: Final = _mountable("/workspace", "/run")

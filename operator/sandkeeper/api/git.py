@@ -1,5 +1,6 @@
 """The repository that the agent works on, and the branch that its work is on."""
 
+import re
 from typing import Final
 
 from pydantic import Field
@@ -10,7 +11,9 @@ BRANCH_PREFIX: Final = "sandbox/"
 
 _REPOSITORY: Final = r"^https://[a-zA-Z0-9]([-.a-zA-Z0-9]*[a-zA-Z0-9])?(:[1-9][0-9]{0,4})?(/[-._~%+!,=a-zA-Z0-9]+)+/?$"
 _AMISS: Final = r"[\\x00-\\x20\\x7f~^:?*\\[\\\\]|[.][.]|@[{]|//|(^|/)[.]|[.](lock)?(/|$)|^[-/]|/$|^(@|HEAD)$|^$"
-"""What git-check-ref-format(1) keeps out of names; HEAD is no name of a branch."""
+"""What git-check-ref-format(1) keeps out of names; HEAD is no name of a branch. Backslashes are doubled for CEL."""
+_LONGEST_REF: Final = 200
+_LONGEST_ADDRESS: Final = 1024
 
 
 def _ref(what: str) -> JsonSchema:
@@ -20,7 +23,7 @@ def _ref(what: str) -> JsonSchema:
             f"must be the name of {what}: no blanks, control characters, ~ ^ : ? * [ \\ .. // and @{{, no part that "
             "begins with '.' or ends with '.' or '.lock', no '-' or '/' in front and no '/' at the end",
         ),
-        maxLength=200,
+        maxLength=_LONGEST_REF,
     )
 
 
@@ -38,7 +41,7 @@ class Git(Model):
                 "must be an address by HTTPS, without login, query and fragment, such as "
                 "https://github.com/example/app.git",
             ),
-            maxLength=1024,
+            maxLength=_LONGEST_ADDRESS,
         ),
     )
     ref: str | None = Field(
@@ -83,3 +86,15 @@ class EffectiveGit(Model):
     def branch_of(self, sandbox: str) -> str:
         """Branch that the work of a sandbox is on."""
         return self.branch or BRANCH_PREFIX + sandbox
+
+
+def misnamed(git: Git) -> str:
+    """Name the field that the apiserver would refuse, of what it has not judged; empty for none."""
+    address = git.repository
+    if address is not None and (len(address) > _LONGEST_ADDRESS or not re.fullmatch(_REPOSITORY, address)):
+        return "git.repository"
+    amiss = re.compile(_AMISS.replace("\\\\", "\\"))
+    for field, name in (("git.ref", git.ref), ("git.branch", git.branch)):
+        if name is not None and (len(name) > _LONGEST_REF or amiss.search(name)):
+            return field
+    return ""

@@ -2,13 +2,17 @@
 
 from decimal import ROUND_CEILING, Decimal
 from functools import lru_cache
+from typing import Final
 
 from kubernetes.utils.quantity import parse_quantity
+
+_MOST: Final = Decimal(2**63 - 1)
+"""Kubernetes knows no larger one. Of an exponent of six digits, a number of a million is made: half a minute's work."""
 
 
 @lru_cache(maxsize=1024)
 def parsed(quantity: str) -> Decimal:
-    """Parse a quantity as the apiserver does.
+    """Parse a quantity as the apiserver does, which takes one that is too large for the largest.
 
     Raises
     ------
@@ -16,7 +20,7 @@ def parsed(quantity: str) -> Decimal:
         If it is not a quantity; the schema lets none of these in.
     """
     number: Decimal = parse_quantity(quantity)  # type: ignore[no-untyped-call]
-    return number
+    return max(-_MOST, min(number, _MOST))
 
 
 @lru_cache(maxsize=1024)

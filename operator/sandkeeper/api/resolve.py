@@ -106,13 +106,20 @@ def captured_layer(*layers: SandboxSpec) -> SandboxSpec:
 def captured_below(captured: SandboxSpec, own: SandboxSpec) -> SandboxSpec:
     """Give a captured layer as it lies below the spec of what is restored from it.
 
+    Ref and login of a repository go to no other one: its server would be handed what is another's.
+
     A spec that writes ``secrets``, be it an empty list, gets none of the captured ones, nor the variables that were
-    taken from Secrets: a clone to production is not to hold what the sandbox that was copied had.
+    taken from Secrets, nor the login for Git: a clone to production is not to hold what the sandbox that was copied
+    had.
     """
+    address = own.git.repository if own.git else None
+    if captured.git and address and address != captured.git.repository:
+        captured = captured.model_copy(update={"git": None})
     if own.secrets is None:
         return captured
     env = tuple(each for each in captured.env or () if not (each.value_from and each.value_from.secret_key_ref))
-    return captured.model_copy(update={"secrets": None, "env": env or None})
+    git = captured.git and captured.git.model_copy(update={"credentials_secret": None})
+    return captured.model_copy(update={"secrets": None, "env": env or None, "git": git})
 
 
 def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:

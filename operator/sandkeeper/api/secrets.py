@@ -115,64 +115,38 @@ def effective(secret: Secret) -> EffectiveSecret:
     return EffectiveSecret.model_validate(written)
 
 
-def _path(each: str) -> str:
-    return f"(has({each}.mountPath) ? {each}.mountPath : '{MOUNT_ROOT}/' + {each}.name)"
-
-
-def _apart(secrets: str, wrong: str, message: str, given: str = "") -> JsonSchema:
-    """Build the rule that no Secret is mounted where something else is.
-
-    Parameters
-    ----------
-    secrets
-        The list.
-    wrong
-        Whether ``one`` of them is.
-    message
-        CEL expression of what comes after the names of those.
-    given
-        Whether there is anything to check.
-    """
-    found = f"{secrets}.filter(one, {_IS_FILES.format(each='one')} && {wrong})"
-    named = f"{found}.map(one, one.name + ' at ' + {_path('one')}).join(', ')"
-    more = {"messageExpression": f"{named} + {message}"}
-    return rule(f"{given}{found}.size() == 0", "must be mounted apart from all else", **more)
-
-
+# What they have in common with files that have no mountPath, `misplaced` tells: the apiserver is to judge little.
 SECRETS: Final = checks(
-    _apart(
-        "self",
-        f"self.exists(other, other.name != one.name && {_IS_FILES.format(each='other')} && "
-        f"({_path('other')} + '/').startsWith({_path('one')} + '/'))",
-        "': another Secret is mounted there or below, but each must have a mountPath of its own'",
+    rule(
+        "self.all(one, !has(one.mountPath) || self.exists_one(other, has(other.mountPath) "
+        "&& (other.mountPath + '/').startsWith(one.mountPath + '/')))",
+        "each mountPath must be apart from the others, neither the same nor below one of them",
     ),
     maxItems=32,
 ) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 """For a list of Secrets."""
 
-SECRETS_APART: Final = tuple(
-    each | {"fieldPath": ".secrets"}
-    for each in (
-        _apart(
-            "self.secrets",
-            f"(({_path('one')} + '/').startsWith({_WORKSPACE} + '/') "
-            f"|| ({_WORKSPACE} + '/').startsWith({_path('one')} + '/'))",
-            f"' must be mounted outside of the workspace, ' + {_WORKSPACE} + ', and not above it'",
-            "!has(self.secrets) || ",
-        ),
-        _apart(
-            "self.secrets",
-            f"self.security.writablePaths.exists(path, (path + '/').startsWith({_path('one')} + '/'))",
-            "' must not be mounted at or above one of security.writablePaths: what is mounted is read-only'",
-            "!has(self.secrets) || !has(self.security) || !has(self.security.writablePaths) || ",
-        ),
-    )
+SECRETS_APART: Final = (
+    rule(
+        "!has(self.secrets) || self.secrets.all(one, !has(one.mountPath) || "
+        f"(!(one.mountPath + '/').startsWith({_WORKSPACE} + '/') "
+        f"&& !({_WORKSPACE} + '/').startsWith(one.mountPath + '/')))",
+        "each mountPath must be outside of the workspace, and not above it",
+        fieldPath=".secrets",
+    ),
+    rule(
+        "!has(self.secrets) || !has(self.security) || !has(self.security.writablePaths) || "
+        "self.secrets.all(one, !has(one.mountPath) || !self.security.writablePaths.exists(path, "
+        "(path + '/').startsWith(one.mountPath + '/')))",
+        "no mountPath may be at or above one of security.writablePaths: what is mounted is read-only",
+        fieldPath=".secrets",
+    ),
 )
 """Rules over the whole spec: where files of Secrets are not to be."""
 
 
 def misplaced(secrets: tuple[EffectiveSecret, ...], workspace: str, writable_paths: tuple[str, ...]) -> str:
-    """Tell what the rules above could not see because it comes from different layers; empty for nothing."""
+    """Tell what the rules above do not see: what comes from different layers or from a default; empty for nothing."""
     files = [each for each in secrets if each.form == FILES]
     for one in files:
         path = one.mount_path

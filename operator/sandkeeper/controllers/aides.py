@@ -21,8 +21,8 @@ class Aides:
     ----------
     fences, proof
         The fences of namespaces, and whether they hold.
-    packer
-        Packs pods in the background.
+    packer, quiescer
+        Pack and quiesce pods in the background.
     usages
         How busy pods are.
     clock
@@ -32,5 +32,6 @@ class Aides:
     fences: FenceKeeper
     proof: Proof
     packer: Packer
+    quiescer: Packer
     usages: Usages
     clock: Clock

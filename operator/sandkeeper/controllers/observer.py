@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.observed import Observed, SourceFacts
 from sandkeeper.plan.pod_state import parse_time
+from sandkeeper.plan.uncopied import uncopied
 from sandkeeper.plan.workspace_choice import asked_name, current_claim, pods_claim
 from sandkeeper.runtime.resource import Json, Key
 
@@ -38,7 +39,8 @@ class Observer:
     ) -> None:
         self._cluster = cluster
         self._settings = settings
-        self._proof, self._packer, self._usages = aides.proof, aides.packer, aides.usages
+        self._proof, self._usages = aides.proof, aides.usages
+        self._packer, self._quiescer = aides.packer, aides.quiescer
         self._failures = failures
         self._uses = uses
         self._forks = forks
@@ -83,7 +85,7 @@ class Observer:
             used_at=self._uses.last(sandbox, raw, now),
             secrets=self._cluster.secrets.versions(key.namespace),
         )
-        observed = self._with_claims(observed, key)
+        observed = self._with_copies(self._with_claims(observed, key), key, now)
         return self._with_measurements(observed, pod, key) if pod else observed
 
     def _with_claims(self, observed: Observed, key: Key) -> Observed:
@@ -100,6 +102,12 @@ class Observer:
         ):
             return observed
         return replace(observed, source=self._source(source, key.namespace))
+
+    def _with_copies(self, observed: Observed, key: Key, now: datetime) -> Observed:
+        if len(observed.claims) <= 1:
+            return observed
+        snapshots = self._cluster.copies.of(key)
+        return replace(observed, uncopied=uncopied(snapshots, self._volumes(snapshots), now))
 
     def _source(self, source: Source, namespace: str) -> SourceFacts:
         """What is known of a source, as long as it may be needed."""
@@ -139,6 +147,7 @@ class Observer:
             observed,
             packing=self._packer.running(uid),
             pack_result=self._packer.result(uid),
+            quiesced_at=self._quiescer.worked_at(uid),
             usage=self._usages.of(uid),
             volume=self._usages.volume(Key(key.namespace, pods_claim(pod, key.name))),
         )

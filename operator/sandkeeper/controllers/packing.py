@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +25,7 @@ from sandkeeper.runtime.resource import Json, Key, key_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from datetime import datetime
 
     from sandkeeper.controllers.metrics import PackMetrics
     from sandkeeper.runtime.client import ApiClient
@@ -103,6 +104,8 @@ class Packer:
         self._words = words
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._results: dict[str, PackResult] = {}
+        self._pods_at_work: Counter[str] = Counter()
+        self._worked: dict[str, datetime] = {}
         self._log = structlog.get_logger()
 
     def start(self, key: Key, pod: Json, uid: str = "") -> None:
@@ -121,6 +124,10 @@ class Packer:
     def running(self, uid: str) -> bool:
         """Whether a pod is being packed for a uid, or waits its turn."""
         return uid in self._tasks
+
+    def worked_at(self, pod_uid: str) -> datetime | None:
+        """When a pod was last at it, whomever for: now while it is; None where it was not, or long ago."""
+        return self._clock.now() if self._pods_at_work[pod_uid] else self._worked.get(pod_uid)
 
     def result(self, uid: str) -> PackResult | None:
         """What became of the last pack for a uid that ended in this process."""
@@ -153,6 +160,7 @@ class Packer:
 
     async def _packed(self, key: Key, pod: Json) -> PackResult:
         started, uid = time.perf_counter(), pod["metadata"]["uid"]
+        self._pods_at_work[uid] += 1
         command = Command(key_of(pod), CONTAINER, self._words, seconds=self._turns.limits.seconds)
         try:
             answer = await self._client.run(command)
@@ -161,6 +169,9 @@ class Packer:
             result = unreachable(uid, f"it took longer than {self._turns.limits.seconds:.0f} s.", self._clock.now())
         except (ApiError, ExecError, aiohttp.ClientError, OSError) as error:
             result = unreachable(uid, str(error) or repr(error), self._clock.now())
+        finally:
+            self._pods_at_work -= Counter({uid: 1})
+            self._worked[uid] = self._clock.now()
         seconds = time.perf_counter() - started
         self._metrics.packed(result.reason or "ok", seconds, result.bytes)
         self._log.info(
@@ -175,6 +186,7 @@ class Packer:
     def _drop_old(self) -> None:
         oldest = self._clock.now() - _FORGOTTEN_AFTER
         self._results = {uid: result for uid, result in self._results.items() if result.finished > oldest}
+        self._worked = {uid: moment for uid, moment in self._worked.items() if moment > oldest}
 
 
 class _Node:

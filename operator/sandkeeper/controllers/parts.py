@@ -132,7 +132,7 @@ class Parts:
             around.events,
             SandboxMetrics(around.metrics.registry, self.cluster.sandboxes),
             around.holds,
-            Aides(fences, self.proof, self._guests.packer, self.usages, around.clock),
+            Aides(fences, self.proof, self._guests.packer, self._guests.quiescer, self.usages, around.clock),
         )
 
     def _new_guests(self) -> Guests:

@@ -5,16 +5,17 @@ Who may create VolumeSnapshots may write these notes too, as tools for backup do
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from sandkeeper.api.names import CAPTURED_ANNOTATION, MOMENT_ANNOTATION
 from sandkeeper.api.resolve import captured_layer
 from sandkeeper.api.workspace import Workspace
 from sandkeeper.plan.checkout import CapturedCheckout  # noqa: TC001  (the model reads it at run time)
 from sandkeeper.plan.made_from import layers_on
+from sandkeeper.plan.pod_state import parse_time
 
 if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox, SandboxSpec
@@ -23,6 +24,15 @@ Json = dict[str, Any]
 
 MOST_BYTES: Final = 200 * 1024
 """Of the note; all annotations of an object share 256 KiB."""
+
+
+def _dated(text: str) -> str:
+    if parse_time(text).tzinfo is None:
+        raise ValueError("it names no time zone")
+    return text
+
+
+_Time = Annotated[str, AfterValidator(_dated)]
 
 
 class Moment(BaseModel):
@@ -42,7 +52,7 @@ class Moment(BaseModel):
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, strict=True)
 
-    start_time: str | None = Field(default=None, alias="startTime", max_length=64)
+    start_time: _Time | None = Field(default=None, alias="startTime", max_length=64)
     pause_seconds: float | None = Field(default=None, alias="pauseSeconds", ge=0, le=86400)
     image_digest: str | None = Field(default=None, alias="imageDigest", max_length=256)
     git: CapturedCheckout | None = None

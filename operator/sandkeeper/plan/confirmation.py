@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sandkeeper.api.names import PREVIOUS_LABEL, SNAPSHOT_KIND
 from sandkeeper.plan.claim import takes_over
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.writes import Create, Delete, Patch
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def needs_confirmation(observed: Observed, plan: Plan) -> bool:
     """Whether the sandbox has to be read once more before a plan is carried out."""
-    return _revives(observed, plan) or any(map(_is_irrevocable, plan.writes))
+    return _revives(observed, plan) or any(map(_is_irrevocable, (*plan.writes, *plan.copies)))
 
 
 def _revives(observed: Observed, plan: Plan) -> bool:
@@ -28,10 +29,14 @@ def _revives(observed: Observed, plan: Plan) -> bool:
 
 
 def _is_irrevocable(write: Write) -> bool:
-    """Whether a write ends what can't be made again: a sandbox or a workspace, at once or with one that is gone."""
+    """Whether a write ends what can't be made again: a sandbox, workspace or copy, at once or with one that is gone.
+
+    A workspace that is put aside is never used again either.
+    """
     match write:
         case Delete(child):
-            return child["kind"] in {"Sandbox", "PersistentVolumeClaim"}
+            return child["kind"] in {"Sandbox", "PersistentVolumeClaim", SNAPSHOT_KIND}
         case Patch(child, patch):
-            return child["kind"] == "PersistentVolumeClaim" and takes_over(patch)
+            aside = PREVIOUS_LABEL in patch.get("metadata", {}).get("labels", {})
+            return child["kind"] == "PersistentVolumeClaim" and (aside or takes_over(patch))
     return False

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sandkeeper.plan.claim import unfit
 from sandkeeper.plan.claim_state import claim_ownership
 from sandkeeper.plan.made_from import UnreadableError, captured_layers, captured_text
-from sandkeeper.plan.new_claim import unreadable
+from sandkeeper.plan.new_claim import on_no_volume, unreadable
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.pod_state import PodState
 
@@ -21,6 +21,8 @@ Json = dict[str, Any]
 def conflict(observed: Observed, environment: Environment) -> PodState | None:
     """State where something that is not ours has the name of one of our children."""
     claim = observed.claim if environment.workspace.persistent else None
+    if observed.sandbox.spec.source and not environment.workspace.persistent:
+        return on_no_volume()
     if claim is not None and claim_ownership(claim, observed.sandbox) is Ownership.FOREIGN:
         return conflict_state(claim)
     if claim is not None and unfit(claim):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sandkeeper.api.labels import is_reserved_annotation, is_reserved_label
 from sandkeeper.api.names import PRIORITY_CLASS_PREFIX
 from sandkeeper.api.secrets import misplaced
 from sandkeeper.plan.pod import template_metadata
 from sandkeeper.plan.pod_state import PodState
+from sandkeeper.plan.tenant_text import harmless
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
     from sandkeeper.plan.observed import Settings
+
+_LONGEST: Final = 1000
 
 
 def denial(environment: Environment, settings: Settings) -> PodState | None:
@@ -30,9 +33,9 @@ def denial(environment: Environment, settings: Settings) -> PodState | None:
         or _unseen_secret(environment, settings)
     )
     if message:
-        return PodState("PolicyDenied", message, wrong=True, stalled=True)
+        return PodState("PolicyDenied", harmless(message, _LONGEST), wrong=True, stalled=True)
     place = misplaced(environment.secrets, environment.workspace.path, environment.security.writable_paths or ())
-    return PodState("Failed", place, wrong=True, stalled=True) if place else None
+    return PodState("Failed", harmless(place, _LONGEST), wrong=True, stalled=True) if place else None
 
 
 def _reserved(environment: Environment) -> str:

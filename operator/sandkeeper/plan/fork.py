@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import API_VERSION, FORK_LABEL, SNAPSHOT_KIND, child_labels
+from sandkeeper.api.names import API_VERSION, CHILD_PREFIX, FORK_LABEL, SNAPSHOT_KIND, child_labels, claim_name
 from sandkeeper.api.workspace import EPHEMERAL
 from sandkeeper.plan.pod_state import RESTORING, PodState, condition, parse_time
 from sandkeeper.plan.workspace_choice import asked_name
@@ -76,7 +76,10 @@ def _chosen(observed: Observed) -> Json | None:
 
 
 def _is_own(observed: Observed, snapshot: Json) -> bool:
-    return bool(snapshot["metadata"].get("labels", {}).get(FORK_LABEL) == asked_name(observed.sandbox))
+    """Whether a snapshot was taken for this very fork, rather than for a deleted sandbox of its name."""
+    metadata, made = snapshot["metadata"], observed.sandbox.metadata.creation_timestamp
+    late = made is None or parse_time(metadata["creationTimestamp"]) >= made
+    return late and bool(metadata.get("labels", {}).get(FORK_LABEL) == asked_name(observed.sandbox))
 
 
 def _is_going(snapshot: Json) -> bool:
@@ -126,13 +129,15 @@ def _failed(snapshot: Json) -> bool:
 
 
 def _snapshot(observed: Observed, source: str) -> Json:
-    target = asked_name(observed.sandbox)
+    target, metadata = asked_name(observed.sandbox), observed.sandbox.metadata
+    # The uid tells it from that of a deleted sandbox of this name, which may be there for a while.
+    name = claim_name(metadata.name, target, metadata.uid).removeprefix(CHILD_PREFIX)
     return {
         "apiVersion": API_VERSION,
         "kind": SNAPSHOT_KIND,
         "metadata": {
-            "name": target.removeprefix("sbx-"),
-            "namespace": observed.sandbox.metadata.namespace,
+            "name": name,
+            "namespace": metadata.namespace,
             "labels": {**child_labels(source), FORK_LABEL: target},
         },
         "spec": {"sandboxRef": {"name": source}, "expiresAfter": _KEPT_FOR},

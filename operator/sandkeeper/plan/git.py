@@ -27,6 +27,7 @@ _CONFIG_FILE: Final = f"{_CONFIG}/config"
 _WORKSPACE: Final = "/workspace"
 _READABLE: Final = 0o440
 _COUNT: Final = "GIT_CONFIG_COUNT"
+_COUNT_DIGITS: Final = 3
 _PROXIES: Final = frozenset({"HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"})
 _USED: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
 
@@ -111,7 +112,8 @@ def _arguments(sandbox: str, git: EffectiveGit) -> list[str]:
 def _configured(env: list[Json], git: EffectiveGit, environment: Environment) -> list[Json]:
     """Add to the variables those that configure Git, after what they configure themselves (git-config(1))."""
     own = next((variable.get("value", "") for variable in env if variable["name"] == _COUNT), "")
-    first = int(own) if own.isascii() and own.isdecimal() else 0
+    # Admission bounds it beside git, which may come from another layer.
+    first = int(own) if own.isascii() and own.isdecimal() and len(own) <= _COUNT_DIGITS else 0
     entries = _entries(git, environment)
     added: list[Json] = []
     for number, (key, value) in enumerate(entries, first):

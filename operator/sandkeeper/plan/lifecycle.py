@@ -112,13 +112,14 @@ def _awake(observed: Observed, lifecycle: EffectiveLifecycle, expires_at: dateti
 
 
 def _is_packs_own(observed: Observed, now: datetime) -> bool:
-    """Whether a pod that is seen to work may do so because it packs, or did just now."""
+    """Whether a pod that is seen to work may do so because its guest packs or quiesces, or did just now."""
     result, usage = observed.pack_result, observed.usage
     if observed.packing:
         return True
-    if result is None:
+    worked = max(filter(None, (result.finished if result else None, observed.quiesced_at)), default=None)
+    if worked is None:
         return False
-    seen = result.finished + 2 * observed.settings.idle.interval
+    seen = worked + 2 * observed.settings.idle.interval
     return now <= seen or (usage is not None and usage.busy_at is not None and usage.busy_at <= seen)
 
 

@@ -14,16 +14,17 @@ import orjson
 from pydantic import ValidationError
 
 from sandkeeper.api.names import CAPTURED_ANNOTATION, SOURCE_ANNOTATION
-from sandkeeper.api.resolve import captured_below, resolve
+from sandkeeper.api.resolve import captured_below, captured_layer, resolve
 from sandkeeper.api.sandbox import SandboxSpec
+from sandkeeper.plan.captured_faults import fault_of
+from sandkeeper.plan.tenant_text import harmless
 
 if TYPE_CHECKING:
     from sandkeeper.api.source import Source
 
 Json = dict[str, Any]
 
-_NOT_CAPTURED: Final = {"lifecycle": None, "source": None, "snapshots": None}
-"""What is a sandbox's own and never comes along, whatever a claim says."""
+_LONGEST: Final = 253
 
 
 class UnreadableError(Exception):
@@ -83,14 +84,15 @@ def readable_layer(obj: Json | None) -> SandboxSpec | None:
 @lru_cache(maxsize=256)
 def _parsed(text: str) -> SandboxSpec | str:
     try:
-        layer = SandboxSpec.model_validate_json(text).model_copy(update=_NOT_CAPTURED)
+        # What is a sandbox's own never comes along, whatever a claim says.
+        layer = captured_layer(SandboxSpec.model_validate_json(text))
         resolve(layer)
     except ValidationError as error:
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         return str(error) or type(error).__name__
-    return layer
+    return fault_of(layer) or layer
 
 
 def note_of(claim: Json | None) -> Json:
@@ -121,10 +123,10 @@ def new_mark(sandbox_uid: str, claim: str) -> str:
 def in_words(note: Json) -> str:
     """Name a claim's source for people."""
     if "sandbox" in note:
-        return f"Sandbox {note['sandbox']}"
+        return f"Sandbox {harmless(str(note['sandbox']), _LONGEST)}"
     if "claim" in note:
-        return f"PersistentVolumeClaim {note['claim']}"
-    return f"SandboxSnapshot {note.get('snapshot', 'unknown')}"
+        return f"PersistentVolumeClaim {harmless(str(note['claim']), _LONGEST)}"
+    return f"SandboxSnapshot {harmless(str(note.get('snapshot', 'unknown')), _LONGEST)}"
 
 
 def source_key(source: Source) -> tuple[str, str, str]:

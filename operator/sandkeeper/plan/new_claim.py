@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
@@ -20,6 +20,7 @@ from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words
 from sandkeeper.plan.origin import Awaited, Origin, origin_of
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import PodState
+from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.workspace_choice import asked_name, last_good, taken
 from sandkeeper.plan.writes import Create, Patch, Write
 
@@ -31,10 +32,14 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_LONGEST: Final = 300
+
 
 def unreadable(where: str, why: str) -> PodState:
     """State of a sandbox below whose spec lies what can't be read."""
-    message = f"What was captured with {where} can't be read: {why.rstrip('.')}; name another source."
+    message = (
+        f"What was captured with {where} can't be read: {harmless(why, _LONGEST).rstrip('.')}; name another source."
+    )
     return PodState("CapturedUnreadable", message, wrong=True, stalled=True)
 
 
@@ -98,7 +103,7 @@ def create_claim(
     """
     claim = observed.claim
     if not environment.workspace.persistent:
-        return (_ephemeral() if observed.sandbox.spec.source else None), ()
+        return None, ()
     if claim is None:
         return _make(observed, environment, now)
     if claim_ownership(claim, observed.sandbox) is Ownership.FORMER:
@@ -137,7 +142,8 @@ def remake_claim(observed: Observed, environment: Environment, now: datetime) ->
     return _make(observed, environment, now)[1] if waits else ()
 
 
-def _ephemeral() -> PodState:
+def on_no_volume() -> PodState:
+    """State of a sandbox that is to be made from something, and has no volume to hold it."""
     message = "spec.source: an Ephemeral workspace can't be made from anything; make it Persistent."
     return PodState("WorkspaceNotPersistent", message, wrong=True, stalled=True)
 
@@ -159,7 +165,7 @@ def _large_enough(
 def _unfit(observed: Observed, environment: Environment, origin: Origin) -> PodState | None:
     workspace = environment.workspace
     if not workspace.persistent:
-        return _ephemeral()
+        return on_no_volume()
     if parsed(workspace.size) < parsed(origin.least):
         message = (
             f"spec.workspace.size: {workspace.size} is less than the {origin.least} that {in_words(origin.note)} takes."

@@ -166,6 +166,8 @@ class Observed:
         Whether the pod is being packed.
     pack_result
         What became of the last pack of this pod in this process.
+    quiesced_at
+        When the pod was last quiesced for a snapshot: now while it is; None where it was not, or long ago.
     usage
         What measurements of the pod say; None where there are none.
     volume
@@ -178,6 +180,8 @@ class Observed:
         SandboxSnapshots of the sandbox.
     snapshots_in_use
         Names of those that the workspace of a sandbox is still to be made from.
+    uncopied
+        Claims by the names of snapshots that are begun and not copied yet; empty where it is not said yet which claim.
     snapshot_refusal
         What the API server said when the schedule's last snapshot was to be made, and when that is tried again.
     """
@@ -204,10 +208,12 @@ class Observed:
     policies: tuple[Json, ...] = ()
     packing: bool = False
     pack_result: PackResult | None = None
+    quiesced_at: datetime | None = None
     usage: Usage | None = None
     used_at: datetime | None = None
     volume: VolumeUsage | None = None
     snapshots: tuple[Json, ...] = ()
     snapshots_in_use: frozenset[str] = frozenset()
+    uncopied: Mapping[str, str] = field(default_factory=dict)
     snapshot_refusal: PodState | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)

@@ -103,10 +103,8 @@ def sandbox_pod(
     name = sandbox.metadata.name
     volume = workspace or Volume(claim_name(name))
     spec = _pod_spec(name, environment, settings, volume)
-    _, annotations = template_metadata(environment)
     rendering = _rendering(spec, environment, settings)
-    notes = {**settings.pod_annotations, **annotations, **template_keys(environment), **guest_annotation(environment)}
-    notes |= _claim_annotation(name, environment, volume) | secrets_annotation(environment, secrets or {})
+    notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
     # guest has work is what it found there: none of them is rendering.
@@ -126,10 +124,17 @@ def sandbox_pod(
     }
 
 
-def _claim_annotation(name: str, environment: Environment, volume: Volume) -> dict[str, str]:
-    if not environment.workspace.persistent or volume.claim == claim_name(name):
-        return {}
-    return {CLAIM_ANNOTATION: volume.claim}
+def _notes(name: str, environment: Environment, settings: Settings, volume: Volume) -> dict[str, str]:
+    """Annotations that are no digest: what the sandbox and the installation ask for, and what later passes read."""
+    _, annotations = template_metadata(environment)
+    elsewhere = environment.workspace.persistent and volume.claim != claim_name(name)
+    return {
+        **settings.pod_annotations,
+        **annotations,
+        **template_keys(environment),
+        **guest_annotation(environment),
+        **({CLAIM_ANNOTATION: volume.claim} if elsewhere else {}),
+    }
 
 
 def _set_resources(spec: Json, environment: Environment) -> None:

@@ -7,9 +7,19 @@ what goes wrong on the way is told, and costs nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import PREVIOUS_LABEL, PREVIOUS_VALUE, RETAINED_LABEL, SELECTED_NODE_ANNOTATION
+import orjson
+
+from sandkeeper.api.names import (
+    CHOSEN_ANNOTATION,
+    PREVIOUS_LABEL,
+    PREVIOUS_VALUE,
+    RETAINED_LABEL,
+    SELECTED_NODE_ANNOTATION,
+    SOURCE_ANNOTATION,
+)
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.claim import unfit
 from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going
@@ -21,12 +31,14 @@ from sandkeeper.plan.new_claim import NewClaim, claim_to_make
 from sandkeeper.plan.origin import Awaited
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.packing import packed_first, worth_packing
-from sandkeeper.plan.pod_state import ROLLING_BACK, PodState, has_failed, is_lost, is_ready
+from sandkeeper.plan.pod_state import ROLLING_BACK, PodState, has_failed, is_lost, parse_time, written
 from sandkeeper.plan.volume import awaited_volume
 from sandkeeper.plan.workspace_choice import (
     abandoned,
     kept_claims,
+    last_good,
     pods_claim,
+    runs_on_it,
     target_name,
     unproven,
     workspace_name,
@@ -41,6 +53,9 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Decision = tuple[PodState, tuple[Write, ...]]
+
+_CHOOSE_AGAIN: Final = timedelta(seconds=30)
+_COPIES: Final = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -109,17 +124,37 @@ def _begun(observed: Observed, kept: Json | None, now: datetime) -> Rollback:
 
 def _provisioned(observed: Observed, claim: Json, now: datetime) -> Rollback:
     if is_bound(claim):
-        return Rollback(_under_way(claim), ready=True)
+        stale = _noted_anew(observed, claim)
+        return Rollback(_under_way(claim), stale, ready=not stale)
     if not observed.classes.waits(claim["spec"].get("storageClassName")):
         return Rollback(_volume_to_come(observed, claim, now))
     node = observed.pod["spec"].get("nodeName") if observed.pod else None
     if not node:
         # No pod that runs would be lost: the volume is made for the one that comes.
         return Rollback(_under_way(claim), ready=True)
-    if (claim["metadata"].get("annotations") or {}).get(SELECTED_NODE_ANNOTATION):
-        return Rollback(_volume_to_come(observed, claim, now))
-    chosen = Patch(claim, {"metadata": {"annotations": {SELECTED_NODE_ANNOTATION: node}}})
-    return Rollback(_under_way(claim), (chosen,))
+    return _on_node(observed, claim, node, now)
+
+
+def _on_node(observed: Observed, claim: Json, node: str, now: datetime) -> Rollback:
+    """Have the volume made for a node. A provisioner that can't takes it away: it is asked again after a while."""
+    told, notes = _volume_to_come(observed, claim, now), claim["metadata"].get("annotations") or {}
+    if SELECTED_NODE_ANNOTATION in notes:
+        return Rollback(told)
+    again = parse_time(notes[CHOSEN_ANNOTATION]) + _CHOOSE_AGAIN if CHOSEN_ANNOTATION in notes else now
+    if now < again:
+        return Rollback(replace(told, look_again=min(filter(None, (told.look_again, again)))))
+    chosen = {SELECTED_NODE_ANNOTATION: node, CHOSEN_ANNOTATION: written(now)}
+    return Rollback(told, (Patch(claim, {"metadata": {"annotations": chosen}}),))
+
+
+def _noted_anew(observed: Observed, claim: Json) -> tuple[Patch, ...]:
+    """Let a claim name what it replaces, where a pod became ready on another one since it was made."""
+    good, note = last_good(observed), note_of(claim)
+    back = good == claim["metadata"]["name"] or note_of(observed.claim).get("replaces") == claim["metadata"]["name"]
+    if not good or back or note.get("replaces") == good or observed.sandbox.spec.source is None:
+        return ()
+    text = orjson.dumps({**note, "replaces": good}).decode()
+    return (Patch(claim, {"metadata": {"annotations": {SOURCE_ANNOTATION: text}}}),)
 
 
 def _volume_to_come(observed: Observed, claim: Json, now: datetime) -> PodState:
@@ -149,7 +184,7 @@ def swap(observed: Observed, rollback: Rollback, live: PodState, now: datetime) 
         What the pod says.
     """
     pod = observed.pod or {}
-    held = _held(observed, pod) if rollback.ready else None
+    held = (_held(observed, pod) or _copied_first(observed, now)) if rollback.ready else None
     told = _beside(live, held or rollback.state)
     if held or not rollback.ready:
         return told, rollback.writes
@@ -157,7 +192,7 @@ def swap(observed: Observed, rollback: Rollback, live: PodState, now: datetime) 
     if first:
         state, writes = first
         return (_beside(live, state) if state.wrong else state), writes
-    return replace(told, message="The pod is being replaced by one on the new workspace."), (Delete(pod),)
+    return told, (Delete(pod),)
 
 
 def beside(state: PodState, rollback: Rollback) -> PodState:
@@ -185,6 +220,15 @@ def _held(observed: Observed, pod: Json) -> PodState | None:
     return denial(environment, observed.settings) or gate(observed, pod["metadata"].get("labels", {}))
 
 
+def _copied_first(observed: Observed, now: datetime) -> PodState | None:
+    """What keeps a pod that is being brought onto its volume, for a snapshot that was asked for before it goes."""
+    name = next((name for name, claim in observed.uncopied.items() if not claim), None)
+    if name is None:
+        return None
+    message = f"Waiting for SandboxSnapshot {name}, which is of the workspace as it is now."
+    return PodState(ROLLING_BACK, message, look_again=now + _COPIES)
+
+
 def _packed(observed: Observed, pod: Json, now: datetime) -> Decision | None:
     """Pack a pod whose workspace is kept, so that it can be gone back to with all that was installed."""
     if not _keeps_previous(observed) or not worth_packing(pod) or is_lost(observed.node) or unproven(observed):
@@ -207,9 +251,12 @@ def settle(observed: Observed) -> tuple[Write, ...]:
     if len(observed.claims) <= 1:
         return ()
     left = tuple(map(_let_go, abandoned(observed)))
-    before, pod = unproven(observed), observed.pod
-    done = pod is not None and is_ready(pod) and target_name(observed) == _present(observed)
-    if before is None or not done:
+    before = unproven(observed)
+    # Over once it runs, whatever else is asked for by now; but where that is the old claim, it is gone back to.
+    if before is None or not runs_on_it(observed) or before["metadata"]["name"] == target_name(observed):
+        return left
+    if before["metadata"]["name"] in observed.uncopied.values():
+        # The end of that is told by the snapshot.
         return left
     older = tuple(map(_let_go, kept_claims(observed)))
     if any(isinstance(each, Patch) for each in older):

@@ -167,8 +167,9 @@ def _decide(
         return conflict_state(observed.fence), ()
     # The fence stands before the first pod, whatever is the matter with this one sandbox.
     fence = raise_fence(observed)
-    rollback = rollback_of(observed, now) if environment.workspace.persistent else None
-    left = settle(observed)
+    persistent = environment.workspace.persistent
+    # Claims that a former sandbox of this name left to be retained are none of an Ephemeral one's.
+    rollback, left = (rollback_of(observed, now), settle(observed)) if persistent else (None, ())
     claims = (*keep_claim(observed, environment, (*left, *(rollback.writes if rollback else ()))), *left)
     denied = not_captured(observed.claim) or denial(environment, observed.settings)
     obstacle = conflict(observed, environment) or (None if rollback and runs(observed) else denied)

@@ -115,6 +115,11 @@ def _next(
     due, following, again = cron.around(min(record.after, now), now, share)
     if due is None:
         return (), replace(record, next=following), again
+    snapshot = scheduled_snapshot(observed.sandbox, due)
+    name = snapshot["metadata"]["name"]
+    done = replace(record, last=due, name=name, next=following)
+    if any(each["metadata"]["name"] == name for each in observed.snapshots):
+        return (), done, again
     if unchanged:
         # What changes this wakes the sandbox: its pod, or a measurement.
         return (), replace(record, skipped=unchanged), None
@@ -125,10 +130,7 @@ def _next(
         return (), pending, None
     if observed.snapshot_refusal:
         return (), pending, observed.snapshot_refusal.look_again
-    snapshot = scheduled_snapshot(observed.sandbox, due)
-    name = snapshot["metadata"]["name"]
-    made = any(each["metadata"]["name"] == name for each in observed.snapshots)
-    return () if made else (Create(snapshot),), replace(record, last=due, name=name, next=following), again
+    return (Create(snapshot),), done, again
 
 
 def _recorded(observed: Observed, now: datetime) -> _Record:

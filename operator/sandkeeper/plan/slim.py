@@ -8,6 +8,7 @@ from sandkeeper.api.names import (
     ACTIVITY_ANNOTATION,
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
+    CHOSEN_ANNOTATION,
     DIFF_KIND,
     FENCE_KIND,
     GUEST_CONTAINER,
@@ -41,7 +42,7 @@ _CLAIM_METADATA: Final = (
     "name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences", "creationTimestamp",
     "deletionTimestamp",
 )  # fmt: skip
-_CLAIM_NOTES: Final = (SOURCE_ANNOTATION, CAPTURED_ANNOTATION, SELECTED_NODE_ANNOTATION)
+_CLAIM_NOTES: Final = (SOURCE_ANNOTATION, CAPTURED_ANNOTATION, SELECTED_NODE_ANNOTATION, CHOSEN_ANNOTATION)
 _CLAIM_STATUS: Final = ("phase", "capacity", "allocatedResourceStatuses")
 _DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
 _DEFAULT_SNAPSHOT_CLASS: Final = "snapshot.storage.kubernetes.io/is-default-class"

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.lifecycle import seconds
-from sandkeeper.api.names import IN_USE_FINALIZER
+from sandkeeper.api.names import FORK_LABEL, IN_USE_FINALIZER
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.captured import Moment, capture, too_big
 from sandkeeper.plan.checkout import checkout_asleep
 from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.ownership import Ownership
-from sandkeeper.plan.pod_state import written
+from sandkeeper.plan.pod_state import parse_time, written
 from sandkeeper.plan.quiescing import quiesced_first, quiescing, to_await
 from sandkeeper.plan.snapshot_classes import UnsupportedError
 from sandkeeper.plan.snapshot_observed import (
@@ -45,6 +45,7 @@ _RETRY: Final = timedelta(minutes=1)
 _RESTORE_BEGINS: Final = timedelta(seconds=10)
 """Within which a restore that holds a deleted snapshot has made its claim, if it ever does."""
 _LONGEST_WAIT: Final = timedelta(minutes=10)
+_ON_ITS_WAY: Final = frozenset({PENDING, QUIESCING, "Copying"})
 
 
 def plan_snapshot(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
@@ -71,8 +72,16 @@ def plan_snapshot(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
 
 
 def expiry(observed: ObservedSnapshot) -> datetime | None:
-    """When a snapshot is to be deleted, whatever became of it; None for never."""
+    """When a snapshot is to be deleted, whatever became of it; None for never, or as long as nobody can tell.
+
+    One that is on the way to a fork lives as long after it was ready, or has failed: a driver may copy for longer.
+    """
     lasts, made = seconds(observed.snapshot.spec.expires_after), observed.snapshot.metadata.creation_timestamp
+    if lasts and made and FORK_LABEL in observed.raw["metadata"].get("labels", {}):
+        said = observed.said
+        if said.get("reason", PENDING) in _ON_ITS_WAY:
+            return None
+        made = max(made, parse_time(said["lastTransitionTime"]))
     return made + lasts if lasts and made else None
 
 

@@ -61,7 +61,9 @@ def current_claim(
     if asked is not None and _can_take_pod(asked, classes):
         return asked
     known = ours.get(str(status.get("workspaceClaimName", "")))
-    return known or _told_by_claims(ours, asked, claim_name(sandbox.metadata.name))
+    found = known or _told_by_claims(ours, asked, claim_name(sandbox.metadata.name))
+    # Without a source one goes back from where no pod was ready, as `target_name` says while there is a pod.
+    return found if sandbox.spec.source else _before(ours, found) or found
 
 
 def _namesake(every: dict[str, Json], sandbox: Sandbox) -> Json | None:
@@ -131,10 +133,14 @@ def workspace_name(observed: Observed) -> str:
 
 def unproven(observed: Observed) -> Json | None:
     """Claim that the current one is to replace, and that is kept until a pod was ready on that; None for none."""
-    before = workspaces(observed).get(str(note_of(observed.claim).get("replaces")))
-    if before is None or observed.claim is None or before["metadata"]["uid"] == observed.claim["metadata"]["uid"]:
+    return _before(workspaces(observed), observed.claim) if observed.claim is not None else None
+
+
+def _before(ours: dict[str, Json], claim: Json) -> Json | None:
+    before = ours.get(str(note_of(claim).get("replaces")))
+    if before is None or before["metadata"]["uid"] == claim["metadata"]["uid"]:
         return None
-    return None if is_going(before) or _replaces(before, observed.claim) else before
+    return None if is_going(before) or _replaces(before, claim) else before
 
 
 def _replaces(claim: Json, other: Json) -> bool:
@@ -156,7 +162,7 @@ def target_name(observed: Observed) -> str:
     if observed.sandbox.spec.source:
         return asked_name(observed.sandbox)
     before = unproven(observed)
-    if before is None or (observed.pod is not None and is_ready(observed.pod)):
+    if before is None or runs_on_it(observed):
         return workspace_name(observed)
     return str(before["metadata"]["name"])
 
@@ -164,20 +170,38 @@ def target_name(observed: Observed) -> str:
 def last_good(observed: Observed) -> str:
     """Name of the claim that a pod was last ready on, as far as claims tell; empty for none."""
     before = unproven(observed)
-    found = before if before is not None and not runs_on_it(observed) else observed.claim
+    found = before if before is not None and not runs_on_it(observed) else observed.claim or _newest_other(observed)
     return str(found["metadata"]["name"]) if found is not None else ""
 
 
+def _newest_other(observed: Observed) -> Json | None:
+    """Claim that was there before one that is lost."""
+    asked = asked_name(observed.sandbox)
+    others = [each for name, each in workspaces(observed).items() if name != asked and not is_going(each)]
+    return max(others, key=lambda each: str(each["metadata"]["creationTimestamp"]), default=None)
+
+
 def runs_on_it(observed: Observed) -> bool:
-    """Whether a ready pod is on the current claim."""
-    return observed.pod is not None and observed.claim is not None and is_ready(observed.pod)
+    """Whether a ready pod is on the current claim; one of a deleted sandbox of this name is on another one's."""
+    pod = observed.pod
+    if pod is None or observed.claim is None or ownership(pod, observed.sandbox) is not Ownership.OURS:
+        return False
+    return is_ready(pod)
 
 
 def abandoned(observed: Observed) -> list[Json]:
     """Claims that were made for a rollback that is not asked for any more, and on which nothing runs.
 
-    One that replaces nothing was somebody's first workspace, and never only a wish.
+    One that replaces nothing was somebody's first workspace, and never only a wish. While it is not known which claim
+    the sandbox is on, none is.
     """
+    if observed.claim is None:
+        return []
     needed = {workspace_name(observed), target_name(observed), last_good(observed)}
+    before = unproven(observed)
+    if before is not None:
+        # What becomes of it is decided once the rollback is over: it may be kept.
+        needed.add(str(before["metadata"]["name"]))
+    needed.update(observed.uncopied.values())
     found = workspaces(observed).items()
     return [each for name, each in found if name not in needed and note_of(each).get("replaces") and not is_going(each)]

@@ -9,6 +9,8 @@ import pytest
 from api.kubectl import Kubectl
 from localcluster.controlplane import ControlPlane
 from localcluster.process import wait_until
+from sandkeeper.api.crd import KINDS
+from sandkeeper.api.names import GROUP
 from unit.chart.rendering import CHART, Helm
 
 NAMESPACE = "sandkeeper-system"
@@ -53,7 +55,7 @@ def installed(helm: Helm, kubectl: Kubectl) -> Iterator[None]:
     install(helm)
     yield
     uninstall(helm)
-    kubectl("delete", "crd", "sandboxes.sandkeeper.dev", "fences.sandkeeper.dev")
+    kubectl("delete", "crd", *(f"{kind.plural}.{GROUP}" for kind in KINDS))
 
 
 def allowed(kubectl: Kubectl, user: str, verb: str, resource: str, namespace: str = "default") -> bool:

@@ -133,8 +133,9 @@ def test_killed_while_it_restores(
 def test_killed_while_it_rolls_back(
     operator: OperatorProcess, copied: Team, moment: Moment, what: str, number: int
 ) -> None:
+    former = copied.pod()["metadata"]["uid"]
     copied.change(env=[{"name": "STAGE", "value": "broken"}])
-    eventually(lambda: copied.pod()["spec"]["containers"][0]["env"][0]["value"] == "broken", "change")
+    copied.await_pod(other_than=former)
     copied.await_running()
     kill_at(operator, copied, moment, what, number)
 

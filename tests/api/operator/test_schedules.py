@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from api.operator.conftest import StartOperator
 from api.operator.kubernetes_api import QUOTAS, Api, Json
 from api.operator.operator_process import OperatorProcess
 from api.operator.team import Team, condition
@@ -100,8 +99,7 @@ def test_a_missed_run_is_made_up_for_with_two_writes(operator: OperatorProcess, 
     assert operator.proxy.writes(team.namespace)[before:] == RUNNING_UP
 
 
-def test_a_run_is_made_once_however_often_its_record_is_lost(start_operator: StartOperator, team: Team) -> None:
-    operator = start_operator()
+def test_a_run_is_made_once_however_often_its_record_is_lost(operator: OperatorProcess, team: Team) -> None:
     running(team)
     owe(team)
     await_last(team)

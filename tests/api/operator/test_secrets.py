@@ -82,6 +82,7 @@ def test_the_operator_is_never_sent_what_a_secret_holds(
         return await forward()
 
     operator.proxy.harm(lambda call: call.resource == "secrets", note, times=None)
+    operator.start()
     put(team, VALUE)
     team.create(secrets=RESTARTED)
     team.await_running()

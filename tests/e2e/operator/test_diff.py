@@ -26,6 +26,10 @@ echo two > src/changed; rm src/deleted; : > src/long; mkdir new; echo new > new/
 printf x > "$(printf 'evil\\033[2J\\nname')"
 chmod 0700 src; chmod 0000 new/file
 """
+INSTALL = """
+apt-get -q update; apt-get -qy install greeter
+pip install -q --upgrade --break-system-packages greeting
+"""
 
 
 def apply(sandboxes: Sandboxes, kind: str, name: str, **spec: Any) -> None:
@@ -69,7 +73,7 @@ def agent(sandboxes: Sandboxes, repository: Repository) -> str:
     sandboxes.reaches("agent", "Running")
     sandboxes.sh("agent", BEFORE)
     snapshot(sandboxes, "before", "agent")
-    sandboxes.sh("agent", AFTER + "apt-get -q update; apt-get -qy install greeter; pip install -q --upgrade greeting")
+    sandboxes.sh("agent", AFTER + INSTALL)
     snapshot(sandboxes, "after", "agent")
     return "agent"
 

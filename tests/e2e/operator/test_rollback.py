@@ -81,8 +81,8 @@ def test_a_restored_sandbox_has_files_packages_and_environment_and_outlives_its_
     assert state(sandboxes, "clone") == ["good"] * 3
     sandboxes.kubectl("delete", "sandboxsnapshot", "good", "--wait=true")
     sandboxes.kubectl("delete", "pod", "sbx-clone")
-    eventually(lambda: sandboxes.pod("clone").get("status", {}).get("phase"), lambda phase: phase == "Running")
-    sandboxes.reaches("clone", "Running")
+    eventually(lambda: sandboxes.pod("clone"), bool)
+    sandboxes.kubectl("wait", "pod/sbx-clone", "--for=condition=Ready", "--timeout=120s")
     assert state(sandboxes, "clone") == ["good"] * 3
 
 

@@ -9,10 +9,22 @@ import pytest
 
 from api.kubectl import Kubectl
 from e2e.operator.sandboxes import PERSISTENT, Sandboxes, eventually
+from e2e.operator.test_snapshots import take
 from installation import NAMESPACE
 
 KEYS = "/srv/keys"
 FILES: dict[str, Any] = {"name": "files", "as": "Files", "mountPath": KEYS}
+
+SEARCHED = {
+    "pods",
+    "events",
+    "persistentvolumeclaims",
+    "sandboxes.sandkeeper.dev",
+    "sandboxsnapshots.sandkeeper.dev",
+    "volumesnapshots.snapshot.storage.k8s.io",
+    "operator log",
+    "operator metrics",
+}
 
 
 @pytest.fixture
@@ -126,17 +138,12 @@ def test_the_value_of_a_secret_is_nowhere_but_in_the_sandbox(
     assert sandboxes.sh("agent", f'test "$KEY" = "$(cat {KEYS}/key)"; echo -n $KEY') == value
     sandboxes.sleep("agent")
     sandboxes.wake("agent")
+    take(sandboxes, "copy", of="agent")
+    sandboxes.kubectl("wait", "sbxsnap/copy", "--for=condition=Ready", "--timeout=120s")
 
     places = everything_of(sandboxes, kubectl)
 
-    assert {
-        "pods",
-        "sandboxes",
-        "events",
-        "persistentvolumeclaims",
-        "operator log",
-        "operator metrics",
-    } <= places.keys()
+    assert places.keys() >= SEARCHED
     encoded = base64.b64encode(value.encode()).decode()
     assert [place for place, text in places.items() if value in text or encoded in text] == []
 
@@ -177,3 +184,27 @@ def test_nothing_of_a_secret_is_packed(sandboxes: Sandboxes, value: str) -> None
     assert sandboxes.sh("agent", "cat /srv/note").strip() == "kept"
     search = f"grep -rlF {value} / --exclude-dir=proc --exclude-dir=sys 2>/dev/null || true"
     assert sandboxes.sh("agent", search).strip() == ""
+
+
+def test_a_clone_has_the_secrets_that_it_names_and_none_of_those_before(sandboxes: Sandboxes) -> None:
+    put(sandboxes, "openai", KEY="sandbox", ORG="sandbox")
+    put(sandboxes, "openai-prod", KEY="production")
+    put(sandboxes, "files", token="sandbox")
+    token = {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "files", "key": "token"}}}
+    env = [{"name": "STAGE", "value": "one"}, token]
+    sandboxes.apply("agent", secrets=[{"name": "openai"}, FILES], env=env, workspace=PERSISTENT)
+    sandboxes.wait("agent")
+    take(sandboxes, "copy", of="agent")
+    source = {"snapshotRef": {"name": "copy"}}
+
+    sandboxes.apply("same", source=source, workspace=PERSISTENT)
+    sandboxes.apply("prod", source=source, workspace=PERSISTENT, secrets=[{"name": "openai-prod", "keys": ["KEY"]}])
+    sandboxes.wait("same")
+    sandboxes.wait("prod")
+
+    same, prod = variables(sandboxes, "same"), variables(sandboxes, "prod")
+    assert (same["KEY"], same["TOKEN"], same["STAGE"]) == ("sandbox", "sandbox", "one")
+    assert (prod["KEY"], prod["STAGE"]) == ("production", "one")
+    assert not {"ORG", "TOKEN"} & prod.keys()
+    assert sandboxes.sh("same", f"cat {KEYS}/token").strip() == "sandbox"
+    assert sandboxes.sh("prod", f"ls -A {KEYS} 2>/dev/null || true").strip() == ""

@@ -25,6 +25,9 @@ from sandkeeper.api.quantities import canonical, parsed
         ("10737418240", "10737418240"),
         ("1000000", "1M"),
         ("2n", "1m"),
+        ("1e30", "9223372036854775807"),
+        ("1e999990", "9223372036854775807"),
+        ("9" * 5000, "9223372036854775807"),
     ],
 )
 def test_a_quantity_is_written_with_the_largest_suffix_that_leaves_it_whole(written: str, kept: str) -> None:

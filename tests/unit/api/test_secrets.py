@@ -80,6 +80,30 @@ def test_a_clone_that_names_secrets_gets_none_of_the_captured_ones(secrets: list
     assert [each.name for each in resolve(below, own).env] == ["STAGE"], "what is no secret comes along"
 
 
+def test_a_captured_login_goes_to_no_server_but_that_of_its_own_repository() -> None:
+    mine, other = "https://git.example.com/app", "https://other.example.com/app"
+    captured = spec(git={"repository": mine, "ref": "v1", "credentialsSecret": "github"})
+    own = [spec(git=git) for git in ({"repository": mine}, {"branch": "b"}, {"repository": other})]
+
+    seen = [resolve(captured_below(captured, each), each).git for each in own]
+
+    assert [each and (each.repository, each.ref, each.credentials_secret) for each in seen] == [
+        (mine, "v1", "github"), (mine, "v1", "github"), (other, None, None),
+    ]  # fmt: skip
+
+
+def test_a_clone_that_names_secrets_gets_the_repository_without_the_captured_login() -> None:
+    captured = spec(git={"repository": "https://git.example.com/app", "credentialsSecret": "github"})
+    without = spec(secrets=[])
+    named = spec(secrets=[], git={"credentialsSecret": "github-prod"})
+
+    seen = [resolve(captured_below(captured, own), own).git for own in (without, named)]
+
+    assert [each and (each.repository, each.credentials_secret) for each in seen] == [
+        ("https://git.example.com/app", None), ("https://git.example.com/app", "github-prod"),
+    ]  # fmt: skip
+
+
 def test_what_a_clone_captures_in_turn_has_its_own_secrets_alone() -> None:
     own = spec(secrets=[{"name": "openai-prod"}])
 
@@ -100,6 +124,10 @@ def test_what_a_clone_captures_in_turn_has_its_own_secrets_alone() -> None:
             "spec.secrets: Secret a can't be mounted at /srv, since /srv/work is mounted too.",
         ),
         (
+            {"secrets": [{"name": "a", "as": "Files"}, {"name": "b", "as": "Files", "mountPath": "/run/secrets"}]},
+            "spec.secrets: Secret b can't be mounted at /run/secrets, since /run/secrets/a is mounted too.",
+        ),
+        (
             {
                 "secrets": [
                     {"name": "a", "as": "Files", "mountPath": "/srv/a"},
@@ -117,7 +145,7 @@ def test_what_a_clone_captures_in_turn_has_its_own_secrets_alone() -> None:
         ),
     ],
 )
-def test_places_that_only_layers_together_bring_into_conflict(fields: dict[str, Any], says: str) -> None:
+def test_places_that_admission_does_not_see_in_conflict(fields: dict[str, Any], says: str) -> None:
     environment = resolve(spec(**fields))
 
     assert misplaced(environment.secrets, environment.workspace.path, environment.security.writable_paths or ()) == says

@@ -69,6 +69,25 @@ class Guests:
         return self.registry.get_sample_value("sandkeeper_pack_seconds_count", {"result": result})
 
 
+def test_a_pod_counts_as_at_work_while_it_is_and_is_known_to_have_been_afterwards() -> None:
+    async def story() -> None:
+        guests = Guests()
+        packer = guests.packer()
+        packer.start(Key("team", "one"), pod(1), "uid-of-one")
+        packer.start(Key("team", "two"), pod(1), "uid-of-two")
+        await asyncio.sleep(0.5)
+        during = packer.worked_at("uid-1")
+        await asyncio.sleep(60.0)
+        after = packer.worked_at("uid-1")
+
+        assert during is not None
+        assert after is not None
+        assert 0.4 < (after - during).total_seconds() < 1.0
+        assert packer.worked_at("uid-2") is None
+
+    virtual_time.run(story())
+
+
 def test_a_pod_is_packed_once_however_often_that_is_asked_for() -> None:
     async def story() -> None:
         guests = Guests()

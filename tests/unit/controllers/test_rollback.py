@@ -8,7 +8,7 @@ import pytest
 
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
-from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, Json, Resource
+from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, VOLUME_SNAPSHOTS, Json, Resource
 from unit.controllers.test_snapshots import QUIESCED
 from unit.controllers.world import CALM, NAMESPACE, World
 from unit.fakes import virtual_time
@@ -30,8 +30,8 @@ def _no_network() -> Iterator[None]:
 class Story:
     """A world with a sandbox ``a`` that runs, a snapshot of it, and what copies volumes."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, *, waits: bool = False) -> None:
+        self.world = World(waits=waits)
         self.server = self.world.server
         self._copier = asyncio.create_task(FakeSnapshotter(self.server).run())
         self.world.replica.client.guest = QUIESCED
@@ -186,6 +186,34 @@ def test_a_rollback_tells_what_became_of_the_old_workspace_once() -> None:
     tell(story)
 
 
+def test_a_snapshot_that_was_begun_before_it_is_rolled_back_is_of_what_it_was() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.server.create(SNAPSHOTS, NAMESPACE, {"metadata": {"name": "before"}, "spec": {"sandboxRef": {"name": "a"}}})
+        await it.world.until(lambda: "startTime" in it.server.get(SNAPSHOTS, NAMESPACE, "before").get("status", {}))
+        it.change(source=GOOD)
+        await assert_settled(it, "a")
+        copy = it.server.get(VOLUME_SNAPSHOTS, NAMESPACE, "sbx-before")
+        assert copy["spec"]["source"]["persistentVolumeClaimName"] == "sbx-a"
+        assert it.on() != "sbx-a"
+
+    tell(story)
+
+
+def test_a_source_that_is_taken_away_while_its_pod_does_not_start_is_gone_back_from() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.change(source=GOOD)
+        await it.world.until(lambda: len(it.claims()) == 2 and it.on() != "sbx-a")
+        it.change(source=None)
+        await assert_settled(it, "a")
+        assert it.on() == "sbx-a"
+
+    tell(story)
+
+
 def test_rolled_back_again_and_again_it_goes_to_the_newest_alone() -> None:
     async def story() -> None:
         it = Story()
@@ -196,6 +224,36 @@ def test_rolled_back_again_and_again_it_goes_to_the_newest_alone() -> None:
         await assert_settled(it, "a")
         (claim,) = it.server.all(CLAIMS)
         assert '"revision":"19"' in claim["metadata"]["annotations"]["sandkeeper.dev/source"]
+
+    tell(story)
+
+
+def test_a_class_that_waits_for_its_first_consumer_makes_the_new_volume_while_the_old_pod_runs() -> None:
+    async def story() -> None:
+        it = Story(waits=True)
+        await it.begin()
+        before = it.server.get(PODS, NAMESPACE, "sbx-a")["metadata"]["uid"]
+        it.change(source=GOOD)
+        await it.world.until(lambda: len(it.claims()) == 2)
+        assert it.server.get(PODS, NAMESPACE, "sbx-a")["metadata"]["uid"] == before
+        await assert_settled(it, "a")
+
+    tell(story)
+
+
+def test_asleep_with_such_a_class_it_wakes_on_the_new_workspace_at_once() -> None:
+    async def story() -> None:
+        it = Story(waits=True)
+        await it.begin()
+        it.change(lifecycle={"state": "Sleeping"})
+        await asyncio.sleep(CALM)
+        it.change(source=GOOD)
+        await it.world.until(lambda: len(it.claims()) == 2)
+        number = len(it.calls())
+        it.change(lifecycle={"state": "Running"})
+        await it.world.until(it.runs)
+        assert it.calls()[number:].count(("create", "pods")) == 1
+        await assert_settled(it, "a")
 
     tell(story)
 

@@ -1,14 +1,15 @@
 """What the writes of a schedule go by, and what becomes of those that the API server does not take."""
 
-import json
 from datetime import timedelta
 
 import pytest
 
+from sandkeeper.api.names import claim_name
 from sandkeeper.controllers.children import OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.schedules import Schedules
+from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.observed import Observed
 from sandkeeper.plan.sandbox import Plan, plan_sandbox
 from sandkeeper.runtime.errors import ApiError
@@ -59,11 +60,12 @@ class Story:
         self.cluster.sandboxes.upsert(made)
         return made
 
-    def claim(self, source: str, phase: str = "Bound") -> None:
-        """Make the claim of that sandbox, with a note of what it was made from."""
-        metadata = {"annotations": {"sandkeeper.dev/source": source}, "uid": "uid-claim", "resourceVersion": "90"}
+    def claim(self, snapshot: str, revision: str, phase: str) -> None:
+        """Make the claim that sandbox has for a source."""
+        name = claim_name("b", "SandboxSnapshot", snapshot, revision)
         claim = claim_of(sandbox("b"), {"phase": phase})
-        self.cluster.store(CLAIMS).upsert({**claim, "metadata": {**claim["metadata"], **metadata}})
+        metadata = claim["metadata"] | {"name": name, "uid": "uid-claim", "resourceVersion": "90"}
+        self.cluster.store(CLAIMS).upsert({**claim, "metadata": metadata})
 
     def observe(self, minutes: int = 0) -> Observed:
         known = observe(OWNER, status=self.status, pod=pod_of(OWNER), claim=claim_of(OWNER))
@@ -89,20 +91,20 @@ def test_a_snapshot_that_a_new_sandbox_is_to_be_made_from_is_in_use(story: Story
 
 
 @pytest.mark.parametrize(
-    ("noted", "phase", "used"),
+    ("snapshot", "revision", "phase", "used"),
     [
-        ('{"snapshot": "a-20260301-1200", "uid": "x", "revision": "2"}', "Bound", False),
-        ('{"snapshot": "a-20260301-1200", "uid": "x", "revision": "2"}', "Pending", True),
-        ('{"snapshot": "a-20260301-1200", "uid": "x", "revision": "1"}', "Bound", True),
-        ('{"snapshot": "another", "uid": "x", "revision": "2"}', "Bound", True),
-        ("not JSON", "Bound", True),
-        (json.dumps(["a list"]), "Bound", True),
+        ("a-20260301-1200", "2", "Bound", False),
+        ("a-20260301-1200", "2", "Pending", True),
+        ("a-20260301-1200", "1", "Bound", True),
+        ("another", "2", "Bound", True),
     ],
 )
-def test_it_is_in_use_until_the_workspace_is_made(story: Story, noted: str, phase: str, used: bool) -> None:
+def test_it_is_in_use_until_the_workspace_is_made(
+    story: Story, snapshot: str, revision: str, phase: str, used: bool
+) -> None:
     name = story.copy(0)["metadata"]["name"]
     story.name_as_source(name)
-    story.claim(noted, phase)
+    story.claim(snapshot, revision, phase)
 
     assert (name in story.observe().snapshots_in_use) == used
 
@@ -115,6 +117,15 @@ async def test_what_is_too_many_is_deleted(story: Story) -> None:
 
     assert [each["metadata"]["name"] for each in story.server.all(SNAPSHOTS)] == [newer["metadata"]["name"]]
     assert story.cluster.copies.of(KEY) == (story.cluster.copies.snapshot(Key("team", newer["metadata"]["name"])),)
+
+
+async def test_none_is_deleted_before_it_is_known_that_the_sandbox_still_asks_for_so_few(story: Story) -> None:
+    story.copy(0)
+    assert not needs_confirmation(story.observe(), plan_sandbox(story.observe(), NOW))
+
+    story.copy(-1)
+
+    assert needs_confirmation(story.observe(), plan_sandbox(story.observe(), NOW))
 
 
 async def test_the_last_one_stays_though_nobody_told_yet_that_a_newer_one_is_gone(story: Story) -> None:

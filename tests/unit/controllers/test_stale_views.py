@@ -38,10 +38,12 @@ class Stale:
         self.children = ChildWriter(client, self.cluster)
         fences = FenceKeeper(self.cluster, self.children)
         clock = Clock()
+        packer = Packer(client, lambda _: None, PackMetrics(metrics.registry), clock, Turns())
         aides = Aides(
             fences,
             Proof(client, self.cluster, fences, OperatorSettings(), metrics, lambda _: None, lambda _: True),
-            Packer(client, lambda _: None, PackMetrics(metrics.registry), clock, Turns()),
+            packer,
+            packer,
             Usages(
                 self.cluster, None, UsageMetrics(metrics.registry), lambda _: None, lambda _: True, IdleRule(), clock
             ),

@@ -70,10 +70,10 @@ _COPIES = {"one": captured(env=[{"name": "FROM", "value": "one"}]), "two": captu
 class World:
     """One namespace, one node, and an operator that mishaps befall."""
 
-    def __init__(self, seed: int = 0, *, rate: float = 0.0, latency: float = 0.0) -> None:
+    def __init__(self, seed: int = 0, *, rate: float = 0.0, latency: float = 0.0, waits: bool = False) -> None:
         self.server = FakeApiServer(virtual_time.seconds)
         self.faults = Faults(Random(seed), rate, latency)
-        self.node = FakeNode(self.server, Random(seed))
+        self.node = FakeNode(self.server, Random(seed), waits=waits)
         self._node = asyncio.create_task(self.node.run())
         self.replica = Replica(self.server, self.faults)
 

@@ -31,12 +31,17 @@ class FakeNode:
     ----------
     pace
         Most seconds that it takes to notice something.
+    waits
+        Whether a claim gets its volume only once a pod is there to use it, or its node is known.
     """
 
-    def __init__(self, server: FakeApiServer, random: Random | None = None, pace: float = 1.0) -> None:
+    def __init__(
+        self, server: FakeApiServer, random: Random | None = None, pace: float = 1.0, *, waits: bool = False
+    ) -> None:
         self._server = server
         self._random = random or Random(0)
         self._pace = pace
+        self._waits = waits
         self.answers: dict[str, list[str] | None] = {}
         """What a part of a canary reaches, by its name; None while it is still trying."""
         self.compared: tuple[int, str] | None = (0, UNCHANGED)
@@ -46,7 +51,8 @@ class FakeNode:
         """Work until cancelled."""
         able = {"runtimeHandlers": [{"name": "", "features": {"userNamespaces": True}}], "conditions": ready("True")}
         self._server.create(NODES, "", {"metadata": {"name": NODE}, "status": able})
-        self._server.create(STORAGE_CLASSES, "", CLASS)
+        mode = {"volumeBindingMode": "WaitForFirstConsumer"} if self._waits else {}
+        self._server.create(STORAGE_CLASSES, "", {**CLASS, **mode})
         while True:
             before = self._server.version
             self._server.collect_garbage()
@@ -64,14 +70,19 @@ class FakeNode:
         if "deletionTimestamp" in claim["metadata"]:
             if not any(_uses(pod, claim) for pod in self._server.all(PODS)):
                 self._server.remove(CLAIMS, claim)
-        elif claim["status"].get("capacity") != {"storage": size} and self._has_source(claim):
+        elif claim["status"].get("capacity") != {"storage": size} and self._can_be_made(claim):
             protected = {**claim, "metadata": {**claim["metadata"], "finalizers": [_PROTECTION]}}
             self._server.replace_status(CLAIMS, protected, {"phase": "Bound", "capacity": {"storage": size}})
 
-    def _has_source(self, claim: Json) -> bool:
-        """Whether a claim begins empty, or what it is made from is there; one that has a volume needs it no more."""
+    def _can_be_made(self, claim: Json) -> bool:
+        """Whether a claim can get its volume: it is to be used, and what it is made from is there."""
         source = claim["spec"].get("dataSource")
-        if source is None or claim["status"].get("phase") == "Bound":
+        if claim["status"].get("phase") == "Bound":
+            return True
+        chosen = "volume.kubernetes.io/selected-node" in claim["metadata"].get("annotations", {})
+        if self._waits and not chosen and not any(_uses(pod, claim) for pod in self._server.all(PODS)):
+            return False
+        if source is None:
             return True
         resource = {"VolumeSnapshot": VOLUME_SNAPSHOTS, "PersistentVolumeClaim": CLAIMS}[source["kind"]]
         return self._server.find(resource, claim["metadata"]["namespace"], source["name"]) is not None

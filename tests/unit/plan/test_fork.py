@@ -74,6 +74,16 @@ def test_it_goes_on_as_a_restore_of_its_own_snapshot_even_if_the_sandbox_is_gone
     ].replace(" ", "")
 
 
+def test_what_was_taken_for_a_deleted_sandbox_of_its_name_is_not_its_own_and_does_not_stand_in_its_way() -> None:
+    (name,) = [each["metadata"]["name"] for each in made(forked()).values()]
+    former = taken("former", READY, began=CREATED - timedelta(minutes=1), by=asked_name(FORK))
+    former["metadata"]["creationTimestamp"] = written(CREATED - timedelta(minutes=1))
+    heir = sandbox("b", uid="uid-heir", source={"sandboxRef": {"name": "a"}})
+
+    assert list(made(forked(former))) == ["SandboxSnapshot"]
+    assert made(plan(heir, claims=(), source=known()))["SandboxSnapshot"]["metadata"]["name"] != name
+
+
 def test_it_shares_what_began_a_second_after_it_was_asked_for_and_nothing_earlier() -> None:
     late = taken("late", READY, began=CREATED + timedelta(seconds=1))
     early = taken("early", READY, began=CREATED + timedelta(seconds=0.9))

@@ -146,6 +146,12 @@ def test_what_a_sandbox_configures_itself_comes_first_and_stays() -> None:
     assert configuration(env=own) == [("user.name", "Agent"), ("safe.directory", "/workspace")]
 
 
+def test_a_count_that_no_admission_has_seen_beside_git_is_none() -> None:
+    own = [{"name": "GIT_CONFIG_COUNT", "value": "9" * 5000}]
+
+    assert configuration(env=own) == [("safe.directory", "/workspace")]
+
+
 def test_git_is_told_of_the_workspace_where_it_is() -> None:
     assert configuration(workspace={"path": "/srv/$(x)"}) == [("safe.directory", "/srv/$$(x)")]
 

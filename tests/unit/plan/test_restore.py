@@ -12,7 +12,7 @@ from sandkeeper.plan.observed import Settings, SourceFacts
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.writes import Create, Patch
 from unit.fakes.copies import COPYING, captured, made_claim, plain_claim, pod_on, snapshot, source, volume_snapshot
-from unit.fakes.objects import CREATED, NOW, classes, plan, sandbox, told
+from unit.fakes.objects import CREATED, NOW, classes, plan, pod_of, sandbox, told
 
 Json = dict[str, Any]
 
@@ -154,6 +154,25 @@ LACKING: list[tuple[str, SourceFacts, str, str]] = [
         "CapturedUnreadable",
         "SandboxSnapshot good can't be read",
     ),
+    *(
+        (f"no {field}", source(text=captured(**spec)), "CapturedUnreadable", f"{field} is nothing that a spec may have")
+        for field, spec in (
+            ("workspace.path", {"workspace": {"path": "/.sandkeeper/bin"}}),
+            ("security.writablePaths", {"security": {"writablePaths": ["/srv/../etc"]}}),
+            ("secrets.mountPath", {"secrets": [{"name": "a", "as": "Files", "mountPath": "/etc"}]}),
+            ("git.repository", {"git": {"repository": "https://git.example.com/a'; touch b; '"}}),
+            ("git.repository", {"git": {"repository": "https://[::/a", "credentialsSecret": "github"}}),
+            ("git.repository", {"git": {"repository": "file:///workspace/a"}}),
+            ("git.ref", {"git": {"repository": "https://git.example.com/a", "ref": "-a"}}),
+            ("env.GIT_CONFIG_COUNT", {"env": [{"name": "GIT_CONFIG_COUNT", "value": "9" * 5000}]}),
+        )
+    ),
+    (
+        "a long name in a note",
+        source(text=captured(podTemplate={"metadata": {"labels": {"sandkeeper.dev/\x1b[2J" + "x" * 40000: "a"}}})),
+        "PolicyDenied",
+        "podTemplate.metadata.labels: sandkeeper.dev/ [2Jxxx",
+    ),
     (
         "a label of ours",
         source(text=captured(podTemplate={"metadata": {"labels": {"sandkeeper.dev/role": "other"}}})),
@@ -187,6 +206,8 @@ def test_nothing_is_made_of_what_is_not_there_or_not_allowed_and_the_reason_is_t
     assert [each for each in seen.writes if isinstance(each, Create)] == []
     assert told(seen)["Ready"] == ("False", reason)
     assert sentence in seen.state.message
+    assert seen.state.message.isprintable()
+    assert len(seen.state.message) <= 1000
 
 
 def test_what_the_cluster_has_settled_holds_for_what_was_captured_too() -> None:
@@ -236,9 +257,13 @@ def test_the_class_is_the_captured_one_unless_another_is_asked_for() -> None:
 
 
 def test_an_ephemeral_workspace_is_made_from_nothing() -> None:
-    seen = plan(restored(workspace={"type": "Ephemeral"}), claims=(), source=source())
+    owner = restored(workspace={"type": "Ephemeral"})
 
-    assert told(seen)["Ready"] == ("False", "WorkspaceNotPersistent")
+    seen = plan(owner, claims=(), source=source())
+    runs = plan(owner, claims=(), pod=pod_of(owner), source=source())
+
+    assert told(seen)["Ready"] == told(runs)["Ready"] == ("False", "WorkspaceNotPersistent")
+    assert (seen.writes, runs.writes) == ((), ())
 
 
 def test_a_lifecycle_that_somebody_put_among_what_was_captured_is_not_taken() -> None:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.made_from import note_of
 from sandkeeper.plan.observed import SourceFacts
 from sandkeeper.plan.packing import PackResult
+from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.rollback import finishes
+from sandkeeper.plan.sandbox import plan_sandbox
 from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.workspace_choice import current_claim
 from sandkeeper.plan.writes import Create, Delete, Pack, Patch, Write
@@ -112,7 +115,21 @@ def test_a_class_that_waits_for_its_consumer_is_told_the_node_of_the_pod_that_ru
     assert claim["metadata"]["annotations"][NODE] == "n1"
     (chosen,) = again.writes
     assert isinstance(chosen, Patch)
-    assert chosen.patch == {"metadata": {"annotations": {NODE: "n1"}}}
+    assert chosen.patch["metadata"]["annotations"][NODE] == "n1"
+
+
+def test_a_node_that_its_provisioner_gives_up_is_chosen_again_but_not_at_once() -> None:
+    taken_away = {**COMING["metadata"]["annotations"], "sandkeeper.dev/node-chosen": written(NOW)}
+    claim = {**COMING, "metadata": {**COMING["metadata"], "annotations": taken_away}}
+    soon, later = NOW + timedelta(seconds=29), NOW + timedelta(seconds=30)
+
+    waits = rolled(BACK, OLD, claim, on=OLD, classes=LATE, now=soon)
+    asks = rolled(BACK, OLD, claim, on=OLD, classes=LATE, now=later)
+
+    assert (did(waits), told(waits)["Ready"], waits.look_again) == ([], ("False", "VolumePending"), later)
+    assert [each.patch["metadata"]["annotations"] for each in asks.writes if isinstance(each, Patch)] == [
+        {NODE: "n1", "sandkeeper.dev/node-chosen": written(later)}
+    ]
 
 
 def test_a_pod_that_no_node_has_taken_makes_way_for_the_new_volume_s_first_consumer() -> None:
@@ -185,6 +202,39 @@ def test_where_it_is_to_be_kept_it_is_packed_first_and_then_labelled() -> None:
     done = rolled(KEEPS, kept, NEW, on=NEW)
     assert did(done) == []
     assert done.status["previousClaimName"] == "sbx-a"
+
+
+def test_a_snapshot_that_was_begun_before_the_swap_is_of_the_old_workspace() -> None:
+    seen = rolled(BACK, OLD, NEW, on=OLD, uncopied={"before": ""})
+
+    assert (did(seen), told(seen)["Ready"]) == ([], ("False", "RollingBack"))
+    assert "SandboxSnapshot before" in seen.state.message
+    assert seen.look_again == NOW + timedelta(seconds=1)
+    assert did(rolled(BACK, OLD, NEW, on=OLD, uncopied={"before": "sbx-a"})) == ["Delete Pod/sbx-a"]
+
+
+def test_the_old_claim_stays_until_it_is_copied_into_what_was_asked_of_it() -> None:
+    assert did(rolled(BACK, OLD, NEW, on=NEW, uncopied={"before": "sbx-a"})) == []
+    assert did(rolled(BACK, OLD, NEW, on=NEW, uncopied={"after": name(NEW)})) == ["Delete PersistentVolumeClaim/sbx-a"]
+
+
+def test_a_workspace_is_put_aside_only_once_the_sandbox_is_known_to_be_as_it_was_seen() -> None:
+    seen = observe(KEEPS, status=RUNS, claims=(OLD, NEW), pod=pod_on(KEEPS, NEW), source=source())
+    before = observe(KEEPS, status=RUNS, claims=(OLD, COMING), pod=pod_on(KEEPS, OLD), source=source())
+
+    assert needs_confirmation(seen, plan_sandbox(seen, NOW))
+    assert not needs_confirmation(before, plan_sandbox(before, NOW))
+
+
+def test_a_workspace_that_was_itself_rolled_back_to_is_kept_as_well() -> None:
+    second = sandbox(source={**FROM, "revision": "2", "keepPrevious": True}, generation=3)
+    newest = made_claim(second, claims=(NEW,), pod=pod_on(second, NEW))
+
+    (patch,) = rolled(second, NEW, newest, on=newest).writes
+
+    assert isinstance(patch, Patch)
+    assert patch.child is NEW
+    assert patch.patch == {"metadata": {"labels": KEPT}}
 
 
 def test_a_pack_that_fails_keeps_the_old_pod() -> None:
@@ -261,6 +311,71 @@ def test_reverted_while_the_new_pod_does_not_start_it_goes_back() -> None:
 
     assert did(rolled(OWNER, OLD, NEW, pod=broken, status=status)) == ["Delete Pod/sbx-a"]
     assert did(rolled(OWNER, OLD, NEW, on=OLD, status=status)) == [f"Delete PersistentVolumeClaim/{name(NEW)}"]
+
+
+def test_reverted_it_wakes_and_starts_where_it_goes_back_to_whatever_the_status_says() -> None:
+    seen = rolled(OWNER, OLD, NEW, status={**RUNS, "workspaceClaimName": name(NEW)})
+
+    assert did(seen)[0] == "Create Pod/sbx-a"
+    (pod,) = (each.obj for each in seen.writes if isinstance(each, Create))
+    assert "sandkeeper.dev/claim" not in pod["metadata"]["annotations"]
+
+
+def test_asked_again_before_it_is_known_to_run_the_claim_that_runs_is_what_is_replaced() -> None:
+    again = sandbox(source={**FROM, "revision": "2"}, generation=3)
+    newest = made_claim(again, claims=(OLD, NEW), pod=pod_on(again, NEW, STARTING))
+    noted = {**newest["metadata"]["annotations"], "sandkeeper.dev/source": json.dumps({"replaces": name(NEW)})}
+    then = {**newest, "metadata": {**newest["metadata"], "annotations": noted}}
+
+    seen = rolled(again, OLD, NEW, newest, on=NEW)
+
+    assert did(seen) == [f"Patch PersistentVolumeClaim/{name(newest)}", "Delete PersistentVolumeClaim/sbx-a"]
+    patch = seen.writes[0]
+    assert isinstance(patch, Patch)
+    assert json.loads(patch.patch["metadata"]["annotations"]["sandkeeper.dev/source"])["replaces"] == name(NEW)
+    assert did(rolled(again, NEW, then, on=NEW)) == ["Delete Pod/sbx-a"]
+    assert did(rolled(again, NEW, then, pod=pod_on(again, then, STARTING))) == []
+    assert did(rolled(again, NEW, then, on=then)) == [f"Delete PersistentVolumeClaim/{name(NEW)}"]
+
+
+def test_gone_back_to_before_that_is_known_the_old_claim_is_what_it_was() -> None:
+    second = sandbox(source={**FROM, "revision": "2"}, generation=3)
+    newer = made_claim(second, claims=(NEW,))
+    newer["metadata"]["creationTimestamp"] = NOW.isoformat()
+
+    assert did(rolled(BACK, NEW, newer, on=newer)) == ["Delete Pod/sbx-a"]
+
+
+def test_a_ready_pod_of_a_deleted_sandbox_of_this_name_proves_nothing() -> None:
+    keeping: Json = {"workspace": {"reclaimPolicy": "Retain"}}
+    former = sandbox(uid="uid-former", source=FROM, **keeping)
+    old = plain_claim(sandbox(uid="uid-former", **keeping))
+    new = made_claim(former, claims=(old,))
+    heir = sandbox(uid="uid-heir", source=FROM, **keeping)
+
+    assert did(rolled(heir, old, new, pod=pod_on(former, old), status={})) == ["Delete Pod/sbx-a"]
+
+
+def test_what_a_former_sandbox_left_to_be_retained_is_none_of_an_ephemeral_one_s() -> None:
+    keeping: Json = {"workspace": {"reclaimPolicy": "Retain"}}
+    old = plain_claim(sandbox(**keeping), labels=KEPT)
+    new = made_claim(sandbox(source=FROM, **keeping), claims=(plain_claim(sandbox(**keeping)),))
+    heir = sandbox(workspace={"type": "Ephemeral"})
+
+    assert did(rolled(heir, old, new, on=old)) == []
+
+
+def test_with_the_newest_claim_lost_the_last_good_one_stays() -> None:
+    again = sandbox(source={**FROM, "revision": "2"}, generation=3)
+    newest = made_claim(again, claims=(NEW,))
+    stuck = pod_on(again, newest, {"phase": "Pending"}, node="")
+    other = plain_claim(OWNER, labels=KEPT)
+
+    seen = rolled(again, NEW, other, pod=stuck)
+
+    assert did(seen) == ["Patch SandboxSnapshot/good", f"Create PersistentVolumeClaim/{name(newest)}"]
+    (claim,) = (each.obj for each in seen.writes if isinstance(each, Create))
+    assert json.loads(claim["metadata"]["annotations"]["sandkeeper.dev/source"])["replaces"] == name(NEW)
 
 
 def test_rolled_back_to_and_fro_it_is_known_which_claim_is_the_newer_one() -> None:

@@ -134,12 +134,13 @@ def test_a_run_far_away_is_looked_at_before_for_the_clock_may_be_set() -> None:
     assert Story(snapshots={"schedule": "@yearly"}).look(NOW).look_again == NOW + LONGEST_WAIT
 
 
-def test_a_run_is_made_once_though_its_status_was_never_written() -> None:
+@pytest.mark.parametrize("reason", ["Ready", "Copying", ""])
+def test_a_run_is_made_once_though_its_status_was_never_written(reason: str) -> None:
     story = Story()
     story.look(NOW)
     lost = dict(story.status)
     story.look(NOW + 11 * MINUTE)
-    story.status, story.snapshots = lost, [copied(NOW + PERIOD)]
+    story.status, story.snapshots = lost, [copied(NOW + PERIOD, reason)]
 
     found = story.look(NOW + 12 * MINUTE)
 

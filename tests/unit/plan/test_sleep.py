@@ -346,6 +346,18 @@ def test_the_work_of_packing_does_not_keep_it_awake() -> None:
     assert "asleep" not in decide(AWAKE, pod=pod, usage=busy, status=told_before).status
 
 
+def test_the_work_of_quiescing_for_a_snapshot_does_not_keep_it_awake() -> None:
+    pod, before = keeping(), Usage(NOW, 9.0, NOW - timedelta(hours=1), 9.0)
+    told_before = decide(AWAKE, pod=pod, usage=before).status
+    busy = Usage(NOW, 30.0, NOW - timedelta(hours=1), 9.0, NOW, 30.0)
+    later = Usage(NOW, 30.0, NOW - timedelta(hours=1), 9.0, NOW + timedelta(minutes=5), 30.0)
+
+    assert decide(AWAKE, pod=pod, usage=busy, status=told_before, quiesced_at=NOW).writes == (Pack(pod),)
+    assert decide(AWAKE, pod=pod, usage=busy, status=told_before).writes == ()
+    long_ago = NOW - timedelta(minutes=5)
+    assert decide(AWAKE, pod=pod, usage=later, status=told_before, quiesced_at=long_ago).writes == ()
+
+
 def test_a_workspace_that_is_to_be_retained_from_now_on_is_let_go_and_not_deleted() -> None:
     keeps: Json = EXPIRING | {"workspace": {"type": "Persistent", "reclaimPolicy": "Retain"}}
     found = decide(sandbox(**keeps), claim=claim_of(AWAKE), service=None, ports_policy=None)

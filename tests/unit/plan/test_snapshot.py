@@ -350,8 +350,13 @@ def test_one_from_a_backup_is_taken_over_without_a_status_and_without_its_sandbo
     assert decide(raw(deletionPolicy="Retain"), volume_snapshot=volume).writes == ()
 
 
-def test_what_tenants_write_on_it_is_read_strictly() -> None:
-    noted = {CAPTURED_ANNOTATION: '{"image": 7}', MOMENT_ANNOTATION: '{"pauseSeconds": "long"}'}
+@pytest.mark.parametrize(
+    "moment",
+    ['{"pauseSeconds": "long"}', '{"startTime": "once"}', '{"startTime": "2026-03-01T12:00:00"}'],
+    ids=["a word", "no time", "a time without a zone"],
+)
+def test_what_tenants_write_on_it_is_read_strictly(moment: str) -> None:
+    noted = {CAPTURED_ANNOTATION: '{"image": 7}', MOMENT_ANNOTATION: moment}
     plan = decide(raw(), volume_snapshot=copy(READY, annotations=noted))
 
     assert ready(plan)[1] == "Ready"
@@ -439,3 +444,17 @@ def test_the_pause_that_a_guest_tells_is_read(answer: bytes, pause: float | None
 @pytest.mark.parametrize("said", ["-1", '"0.1"', "1e99", "NaN", "true"])
 def test_a_pause_that_is_none_is_no_answer(said: str) -> None:
     assert pack_result("u", 0, f'{{"entries": 0, "pauseSeconds": {said}}}'.encode(), NOW).reason == "Failed"
+
+
+def test_one_on_the_way_to_a_fork_is_copied_for_as_long_as_it_takes_and_then_there_to_be_read() -> None:
+    labels = {"labels": {"sandkeeper.dev/fork": "sbx-b-00000000"}}
+    later = CREATED + timedelta(hours=1)
+    done = {"type": "Ready", "status": "True", "reason": "Ready", "message": ".", "lastTransitionTime": written(later)}
+    there = {"volume_snapshot": copy(READY)}
+
+    assert decide(raw(BEGUN, labels, expiresAfter="10m"), later, volume_snapshot=copy({})).writes == ()
+    read = raw({**BEGUN, "conditions": [done]}, labels, expiresAfter="10m")
+    assert decide(read, later + timedelta(minutes=9), **there).status["expiresAt"] == written(
+        later + timedelta(minutes=10)
+    )
+    assert decide(read, later + timedelta(minutes=10), **there).writes == (Delete(read),)
