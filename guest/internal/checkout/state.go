@@ -10,7 +10,6 @@ import (
 	"github.com/go-git/go-billy/v5/osfs"
 	"github.com/go-git/go-git/v5"
 	"github.com/go-git/go-git/v5/plumbing/cache"
-	"github.com/go-git/go-git/v5/plumbing/format/gitignore"
 	"github.com/go-git/go-git/v5/storage/filesystem"
 
 	"sandkeeper.dev/guest/internal/gitstate"
@@ -77,7 +76,12 @@ func dirtyFiles(folder string) (int, error) {
 	inner := osfs.New(filepath.Join(folder, dotGit), osfs.WithBoundOS())
 	options := filesystem.Options{LargeObjectThreshold: large}
 	store := filesystem.NewStorageWithOptions(inner, cache.NewObjectLRU(cached), options)
-	repository, err := git.Open(store, tree)
+	own := excluded(folder)
+	visible, err := withoutIgnored(tree, store, own)
+	if err != nil {
+		return 0, err
+	}
+	repository, err := git.Open(store, visible)
 	if err != nil {
 		return 0, err
 	}
@@ -85,7 +89,7 @@ func dirtyFiles(folder string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	worktree.Excludes = excluded(folder)
+	worktree.Excludes = own
 	status, err := worktree.Status()
 	count := 0
 	for _, file := range status {
@@ -94,20 +98,4 @@ func dirtyFiles(folder string) (int, error) {
 		}
 	}
 	return count, err
-}
-
-// excluded are the patterns of this checkout's own file for that, which go-git reads no more since it keeps out of .git.
-func excluded(folder string) (patterns []gitignore.Pattern) {
-	repository, err := os.OpenRoot(filepath.Join(folder, dotGit))
-	if err != nil {
-		return nil
-	}
-	defer repository.Close()
-	content, _ := read(repository, "info/exclude")
-	for line := range strings.Lines(content) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			patterns = append(patterns, gitignore.ParsePattern(line, nil))
-		}
-	}
-	return patterns
 }

@@ -67,6 +67,13 @@ func TestEveryKindOfChangeIsCountedOnceAndWhatIsIgnoredIsNot(t *testing.T) {
 	put(t, filepath.Join(workspace, "built", "deep", "file"), "")
 	says(t, workspace, "sandbox/a HEAD 1")
 
+	run(t, workspace, "add", "--force", "built/deep/file")
+	commit(t, workspace, "one of the built")
+	put(t, filepath.Join(workspace, "built", "deep", "file"), "tracked though it is ignored")
+	put(t, filepath.Join(workspace, "built", "deep", "other"), "")
+	says(t, workspace, "sandbox/a HEAD 2")
+	run(t, workspace, "checkout", "-q", "built")
+
 	os.Remove(filepath.Join(workspace, "one"))
 	os.Chmod(filepath.Join(workspace, "two"), 0o755)
 	run(t, workspace, "mv", "three", "four")
