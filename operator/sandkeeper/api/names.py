@@ -7,7 +7,7 @@ GROUP: Final = "sandkeeper.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 CATEGORY: Final = "sandkeeper"
-"""No kind's own name, which kubectl would take for it: ``kubectl delete sandboxes --all`` would delete snapshots too."""
+"""No kind's own name: kubectl takes a word for a category first, and would delete snapshots with all sandboxes."""
 
 SANDBOX_KIND: Final = "Sandbox"
 SANDBOX_PLURAL: Final = "sandboxes"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -53,25 +53,23 @@ class PackLimits:
 
 
 class Turns:
-    """Whose turn it is to pack."""
+    """Whose turn it is to pack: a pod once at a time, some pods of a node, and some overall."""
 
     def __init__(self, limits: PackLimits | None = None) -> None:
         self.limits = limits or PackLimits()
         self._overall = asyncio.Semaphore(self.limits.overall)
-        self._nodes: defaultdict[str, _Node] = defaultdict(lambda: _Node(self.limits.per_node))
+        self._nodes = _Places(self.limits.per_node)
+        self._pods = _Places(1)
 
     @asynccontextmanager
-    async def take(self, name: str) -> AsyncIterator[None]:
-        """Wait for a place on the node first, so that a slow node's packs keep no place of the others."""
-        node = self._nodes[name]
-        node.users += 1
-        try:
-            async with node.places, self._overall:
-                yield
-        finally:
-            node.users -= 1
-            if not node.users:
-                del self._nodes[name]
+    async def take(self, pod: Json) -> AsyncIterator[None]:
+        """Wait for what is scarcest last, so that a slow pod or node keeps no place of the others.
+
+        However many snapshots a sandbox has asked for, and however long its guest takes, it has one place.
+        """
+        node = pod["spec"].get("nodeName", "")
+        async with self._pods.of(pod["metadata"]["uid"]), self._nodes.of(node), self._overall:
+            yield
 
 
 class Packer:
@@ -146,7 +144,7 @@ class Packer:
 
     async def _pack(self, key: Key, pod: Json, uid: str) -> None:
         try:
-            async with self._turns.take(pod["spec"].get("nodeName", "")):
+            async with self._turns.take(pod):
                 result = await self._packed(key, pod)
             self._results[uid] = self._counted(uid, result)
         except Exception as error:
@@ -189,7 +187,22 @@ class Packer:
         self._worked = {uid: moment for uid, moment in self._worked.items() if moment > oldest}
 
 
-class _Node:
-    def __init__(self, places: int) -> None:
-        self.places = asyncio.Semaphore(places)
-        self.users = 0
+class _Places:
+    """Places by name, each of which is forgotten once nobody is there or waits."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._places: dict[str, asyncio.Semaphore] = {}
+        self._users: Counter[str] = Counter()
+
+    @asynccontextmanager
+    async def of(self, name: str) -> AsyncIterator[None]:
+        places = self._places.setdefault(name, asyncio.Semaphore(self._count))
+        self._users[name] += 1
+        try:
+            async with places:
+                yield
+        finally:
+            self._users[name] -= 1
+            if not self._users[name]:
+                del self._users[name], self._places[name]
