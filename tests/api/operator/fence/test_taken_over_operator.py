@@ -122,14 +122,14 @@ def snapshot(labels: dict[str, str]) -> str:
     )
 
 
-def test_it_makes_snapshots_for_schedules_and_forks_alone(thief: Kubectl) -> None:
+def test_it_makes_snapshots_for_schedules_forks_and_diffs_alone(thief: Kubectl) -> None:
     said = sentence(thief.refused("create", "-f", "-", given=snapshot({"team": "x"})))
-    for mark in ("scheduled", "fork"):
+    for mark in ("scheduled", "fork", "diff"):
         thief("create", "--dry-run=server", "-f", "-", given=snapshot({f"sandkeeper.dev/{mark}": "true"}))
 
     assert said == (
-        "metadata.labels: SandboxSnapshot made has neither sandkeeper.dev/scheduled nor sandkeeper.dev/fork, as every "
-        "one that the operator of Sandkeeper makes does"
+        "metadata.labels: SandboxSnapshot made has none of sandkeeper.dev/scheduled, sandkeeper.dev/fork and "
+        "sandkeeper.dev/diff, as every one that the operator of Sandkeeper makes does"
     )
 
 
