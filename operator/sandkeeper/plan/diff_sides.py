@@ -139,7 +139,10 @@ def unbound(observed: ObservedDiff) -> PodState | None:
 
 
 def leftovers(observed: ObservedDiff) -> tuple[Write, ...]:
-    """End what nobody reads any more: the copies, and the snapshot that was taken on the way."""
+    """End what nobody reads any more: the copies, and the snapshot that was taken on the way.
+
+    Their protection (pvc-protection) keeps claims until the last pod that names them is gone, though it has ended.
+    """
     spent = [each for each in observed.children if each["kind"] != "Pod"]
     return tuple(
         Delete(each)

@@ -79,8 +79,16 @@ def held(team: Team) -> list[str]:
     return [each["metadata"]["name"] for each in found if IN_USE_FINALIZER in each["metadata"].get("finalizers", ())]
 
 
+def staying(team: Team) -> list[str]:
+    """Name the claims that nobody deleted: the protection of claims keeps those of a pod until that is gone."""
+    claims = team.api.list(CLAIMS, team.namespace)["items"]
+    return [each["metadata"]["name"] for each in claims if "deletionTimestamp" not in each["metadata"]]
+
+
 def await_tidy(team: Team) -> None:
-    """Wait until nothing is left of the way, and what users made is as it was."""
+    """Wait until nothing but a pod is left of the way, nothing without it, and what users made is as it was."""
+    eventually(lambda: staying(team) == ["sbx-agent"], lambda: f"end of copies, but {staying(team)}")
+    team.api.delete(PODS, team.namespace, POD)
     eventually(lambda: team.names(CLAIMS) == ["sbx-agent"], lambda: f"end of copies, but {team.names(CLAIMS)}")
     eventually(lambda: team.names(SNAPSHOTS) == ["first", "second"], lambda: f"{team.names(SNAPSHOTS)}")
     eventually(lambda: team.names(VOLUME_SNAPSHOTS) == ["sbx-first", "sbx-second"], "end of the copy on the way")
@@ -95,8 +103,8 @@ def test_two_snapshots_are_compared_and_the_pod_alone_stays(operator: OperatorPr
     status = await_reason(copied, "Ready")["status"]
     assert status["summary"]["workspace"]["added"] == 0
     assert (status["to"], status["podName"]) == ("second", POD)
-    await_tidy(copied)
     assert copied.names(PODS) == [POD, "sbx-agent"]
+    await_tidy(copied)
     written = operator.proxy.writes(copied.namespace)[earlier:]
     assert [each for each in written if each.startswith("create")] == [
         "create persistentvolumeclaims", "create persistentvolumeclaims", "create pods",
