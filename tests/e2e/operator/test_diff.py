@@ -59,7 +59,7 @@ def listed(sandboxes: Sandboxes, name: str) -> dict[str, dict[str, Any]]:
 
 
 def leftovers(sandboxes: Sandboxes) -> list[str]:
-    """Name the claims and snapshots of diffs that there still are; a pod keeps its claims for as long as it is there."""
+    """Name the claims and snapshots of diffs that are left without their pods, which keep claims as long as they are."""
     sandboxes.kubectl("delete", "pod", "--selector=sandkeeper.dev/diff", "--now")
     selector = "--selector=sandkeeper.dev/diff"
     return sandboxes.kubectl("get", "persistentvolumeclaims,sandboxsnapshots", selector, "-o", "name").split()
