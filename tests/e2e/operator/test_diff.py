@@ -59,7 +59,7 @@ def listed(sandboxes: Sandboxes, name: str) -> dict[str, dict[str, Any]]:
 
 
 def leftovers(sandboxes: Sandboxes) -> list[str]:
-    """Name the claims and snapshots of diffs that are left without their pods, which keep claims as long as they are."""
+    """Name the claims and snapshots of diffs that are left without their pods, which keep claims so long."""
     sandboxes.kubectl("delete", "pod", "--selector=sandkeeper.dev/diff", "--now")
     selector = "--selector=sandkeeper.dev/diff"
     return sandboxes.kubectl("get", "persistentvolumeclaims,sandboxsnapshots", selector, "-o", "name").split()
