@@ -195,6 +195,7 @@ def test_a_deleted_one_leaves_nothing_wherever_it_was(copied: Team, kubelet: Kub
 def test_a_snapshot_that_is_deleted_while_it_is_read_goes_after_it(
     copied: Team, kubelet: Kubelet, snapshotter: Snapshotter
 ) -> None:
+    kubelet.leave(copied.namespace)
     snapshotter.held.add(copied.namespace)
     ask_for_both(copied)
     eventually(lambda: set(COPIES) <= set(copied.names(CLAIMS)), "copies")
@@ -203,8 +204,9 @@ def test_a_snapshot_that_is_deleted_while_it_is_read_goes_after_it(
 
     snapshotter.held.discard(copied.namespace)
 
-    await_reason(copied, "Ready")
     eventually(lambda: copied.names(SNAPSHOTS) == ["second"], "end of the snapshot")
+    kubelet.resume(copied.namespace)
+    await_reason(copied, "Ready")
 
 
 def test_what_it_waits_for_is_told_and_heals(copied: Team) -> None:
