@@ -27,7 +27,7 @@ func (s *Sandbox) checkout() *gitstate.State {
 // would have it made again at the sandbox's end.
 func (s *Sandbox) packedAlone(asking int) control.Answer {
 	git := s.checkout()
-	answer := s.keeper.answer(asking)
+	answer := s.packed(asking)
 	answer.Git = git
 	return answer
 }

@@ -26,8 +26,8 @@ const tells = `echo '{"branch":"b","commit":"c"}'
 `
 
 func TestWhereTheCheckoutStandsIsToldByBothWords(t *testing.T) {
-	for _, word := range []string{control.Pack, control.Quiesce} {
-		s := keeping(t, settings.Settings{Keep: true, Git: true})
+	for at, word := range []string{control.Pack, control.Quiesce, control.Pack, control.Quiesce} {
+		s := keeping(t, settings.Settings{Keep: at < 2, Git: true})
 		s.Worktree = program(t, tells+`echo '{"branch":"b","commit":"c","dirtyFiles":'$(ls "$2" | wc -l)'}'`)
 		write(t, s.Settings.Workspace, "file", "")
 

@@ -71,7 +71,7 @@ func (s *Sandbox) answer(word string, asking int) any {
 		return failed("the sandbox is not ready yet")
 	case word == control.Quiesce:
 		return s.quiesce(asking)
-	case s.keeper == nil:
+	case s.keeper == nil && !s.Settings.Git:
 		return failed("this sandbox keeps nothing of its root file system")
 	}
 	return s.packedAlone(asking)

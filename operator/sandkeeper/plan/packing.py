@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS
+from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_KEEPS, GUEST_RUNS, WORKTREE_CONTAINER
 from sandkeeper.plan.checkout import Checkout  # noqa: TC001  (the model reads it at run time)
 from sandkeeper.plan.pod_state import PodState, is_lost, written
 from sandkeeper.plan.tenant_text import harmless
@@ -147,6 +147,13 @@ def keeps(pod: Json) -> bool:
 def worth_packing(pod: Json) -> bool:
     """Whether there is something to pack, and someone to do it: the container runs and has installed all."""
     return keeps(pod) and can_be_asked(pod)
+
+
+def only_tells(pod: Json) -> bool:
+    """Whether a pod's guest keeps nothing, but can tell where a checkout stands."""
+    before = pod.get("status", {}).get("initContainerStatuses") or ()
+    has_checkout = any(each["name"] == WORKTREE_CONTAINER for each in before)
+    return has_checkout and pod["metadata"].get("annotations", {}).get(GUEST_ANNOTATION) == GUEST_RUNS
 
 
 def can_be_asked(pod: Json) -> bool:

@@ -9,10 +9,10 @@ from sandkeeper.api.workspace import RETAIN
 from sandkeeper.plan.claim import keep_claim
 from sandkeeper.plan.lifecycle import EXPIRED, asleep_since
 from sandkeeper.plan.ownership import Ownership, ownership
-from sandkeeper.plan.packing import packed_first, worth_packing
+from sandkeeper.plan.packing import FRESH, can_be_asked, only_tells, packed_first, worth_packing
 from sandkeeper.plan.pod_state import PodState, condition, ending, is_lost, state_of
 from sandkeeper.plan.volume import must_stay
-from sandkeeper.plan.writes import Delete, Write
+from sandkeeper.plan.writes import Delete, Pack, Write
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -72,10 +72,20 @@ def _put_to_sleep(observed: Observed, pod: Json, life: Life, resting: PodState, 
         return replace(state_of(pod, observed.node), wrong=True), ()
     if asleep_since(observed.status):
         return resting, (Delete(pod),)
+    if only_tells(pod) and (can_be_asked(pod) or observed.packing):
+        return _told(observed, pod, resting, now)
     # What becomes of a pack under way is waited for, whatever became of the container.
     if not worth_packing(pod) and not observed.packing:
         return replace(_with_loss(observed, resting), look_again=now), ()
     return _packed(observed, pod, life, resting, now)
+
+
+def _told(observed: Observed, pod: Json, resting: PodState, now: datetime) -> Decision:
+    """Have one that keeps nothing tell where its checkout stands; whatever becomes of that, it sleeps then."""
+    result = observed.pack_result
+    if result is not None and now < result.finished + FRESH:
+        return replace(resting, look_again=now), ()
+    return state_of(pod, observed.node), () if observed.packing else (Pack(pod),)
 
 
 def _packed(observed: Observed, pod: Json, life: Life, resting: PodState, now: datetime) -> Decision:

@@ -11,7 +11,7 @@ from sandkeeper.plan.checkout import Checkout
 from sandkeeper.plan.packing import PackResult, pack_result
 from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.slim import slim_volume_snapshot
-from sandkeeper.plan.writes import Create
+from sandkeeper.plan.writes import Create, Pack
 from unit.fakes.objects import NOW, Json, claim_of, plan, pod_of, sandbox
 from unit.plan.test_sleep import ASLEEP, RUNS
 from unit.plan.test_snapshot import BEGUN, OK, READY, decide, raw, running
@@ -36,6 +36,17 @@ def asleep(status: Json | None = None, result: PackResult | None = None, **known
         pod["metadata"]["annotations"]["sandkeeper.dev/guest"] = "keep"
     given = {"claim": claim_of(SLEEPY)} | known
     return plan(SLEEPY, pod=pod, status={"observedGeneration": 1, **(status or {})}, pack_result=result, **given)
+
+
+def telling(result: PackResult | None = None, **known: Any) -> tuple[Plan, Json]:
+    """Decide on a sandbox that is to sleep, keeps nothing, and has a checkout."""
+    owner = sandbox(
+        workspace={"type": "Persistent", "keepPackages": False}, git=GIT["git"], lifecycle={"state": "Sleeping"}
+    )
+    pod = pod_of(owner, {**RUNS, "initContainerStatuses": [{"name": "worktree", "state": {}}]})
+    pod["metadata"]["annotations"]["sandkeeper.dev/guest"] = "run"
+    given = {"claim": claim_of(owner), "pod": pod, "pack_result": result} | known
+    return plan(owner, status={"observedGeneration": 1}, **given), pod
 
 
 def noted(**known: Any) -> Json:
@@ -89,6 +100,19 @@ def test_it_is_told_by_the_very_word_that_says_it_sleeps() -> None:
     assert seen.writes == ()
     assert (seen.status["asleep"]["cause"], seen.status["git"]) == ("Requested", STANDS)
     assert "git" not in asleep(result=replace(packed, git=None)).status
+
+
+def test_one_that_keeps_nothing_is_asked_too_and_sleeps_whatever_it_answers() -> None:
+    asked, pod = telling()
+    waits, _ = telling(packing=True)
+    told, _ = telling(PackResult("uid-child", NOW, git=FOUND))
+    silent, _ = telling(PackResult("uid-child", NOW, reason="Unreachable", message="It does not answer.", failures=1))
+
+    assert (asked.writes, waits.writes, told.writes, silent.writes) == ((Pack(pod),), (), (), ())
+    assert "asleep" not in asked.status
+    assert told.status["git"] == STANDS
+    assert "git" not in silent.status
+    assert next(each["message"] for each in silent.status["conditions"]) == "It sleeps, as its spec asks."
 
 
 def test_it_stays_told_while_it_sleeps_on_the_same_volume() -> None:
