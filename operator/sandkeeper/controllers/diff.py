@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import structlog
@@ -11,6 +12,7 @@ from sandkeeper.api.names import diff_pod_name
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diffs import DIFFS, copy_of, sides_of
+from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.plan.diff import is_over, plan_diff, stopped
 from sandkeeper.plan.diff_observed import ObservedDiff, Side
 from sandkeeper.plan.fence import fence_policy, fence_sign
@@ -95,7 +97,7 @@ class DiffController:
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
-        observed = self._observe(key, raw)
+        observed = await self._looked_up(self._observe(key, raw), key)
         plan = plan_diff(observed, now)
         if plan.expired:
             await self._expire(key, raw)
@@ -115,6 +117,13 @@ class DiffController:
             # What it is made from goes after its answer is written, whatever happens in between.
             return 0.0
         return max(0.0, (plan.look_again - now).total_seconds()) if plan.look_again else None
+
+    async def _looked_up(self, observed: ObservedDiff, key: Key) -> ObservedDiff:
+        """Look once more for a sandbox that seems to be missing."""
+        if not observed.sandbox or observed.has_sandbox:
+            return observed
+        found = await find_sandbox(self._client, self._cluster, Key(key.namespace, observed.sandbox))
+        return replace(observed, has_sandbox=found is not None)
 
     def _observe(self, key: Key, raw: Json) -> ObservedDiff:
         diff = SandboxDiff.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]})

@@ -113,10 +113,10 @@ class Operator:
             changed = store.upsert(sandbox)
         if changed:
             self._queues.sandboxes.add(key)
-            self._cluster.diffs.source_changed(key.namespace)
-        # Of what its own pass wrote too, which the store knew from the answer.
+        # Of what the store knew from an answer too, which others have not heard of.
         self._cluster.copies.sandbox_changed(key)
-        if changed and event_type != "MODIFIED":
+        if event_type != "MODIFIED":
+            self._cluster.diffs.source_changed(key.namespace)
             self._cluster.copies.sandbox_came_or_went(key)
 
     async def stop(self) -> None:

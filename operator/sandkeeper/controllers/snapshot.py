@@ -12,8 +12,8 @@ from sandkeeper.api.names import IN_USE_FINALIZER
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.api.snapshot import SandboxSnapshot
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
-from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.restores import restores_of
 from sandkeeper.plan.refusal import namespace_ends, refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
@@ -129,20 +129,9 @@ class SnapshotController:
     async def _sandbox_of(self, key: Key, raw: Json) -> Json | None:
         """Read the sandbox of a snapshot; one that Kopf has not told of yet is not taken for missing."""
         sandbox = Key(key.namespace, raw["spec"]["sandboxRef"]["name"])
-        known = self._cluster.sandboxes.get(sandbox)
-        if known is not None or self._cluster.copies.volume_snapshot(key) is not None:
-            return known
-        try:
-            found = await self._client.get(SANDBOXES, *sandbox)
-        except ApiError as error:
-            if error.not_found:
-                return None
-            raise
-        # One that ends before Kopf has listed it is never heard of again: it must not get into the store from here.
-        if "deletionTimestamp" in found["metadata"]:
-            return None
-        self._cluster.sandboxes.upsert(found)
-        return self._cluster.sandboxes.get(sandbox)
+        if self._cluster.copies.volume_snapshot(key) is not None:
+            return self._cluster.sandboxes.get(sandbox)
+        return await find_sandbox(self._client, self._cluster, sandbox)
 
     async def _readers(self, key: Key, raw: Json) -> tuple[str, ...]:
         """Name the sandboxes whose claims are being made from a snapshot; a claim may outlive its own."""
@@ -152,15 +141,7 @@ class SnapshotController:
         return tuple([name for name in names if await self._is_there(Key(key.namespace, name))])
 
     async def _is_there(self, sandbox: Key) -> bool:
-        if sandbox in self._cluster.sandboxes:
-            return True
-        try:
-            await self._client.get(SANDBOXES, *sandbox)
-        except ApiError as error:
-            if error.not_found:
-                return False
-            raise
-        return True
+        return await find_sandbox(self._client, self._cluster, sandbox) is not None
 
     def _observe(self, key: Key, raw: Json, sandbox: Json | None, readers: tuple[str, ...]) -> ObservedSnapshot:
         uid, cluster = raw["metadata"]["uid"], self._cluster

@@ -173,28 +173,17 @@ def test_it_outlives_its_sandbox(begun: Team) -> None:
     assert begun.names(VOLUME_SNAPSHOTS) == ["sbx-s"]
 
 
-def test_one_that_a_restore_reads_goes_after_it_and_says_so(begun: Team) -> None:
+def test_one_that_a_restore_reads_goes_after_it_and_says_so(snapshotter: Snapshotter, begun: Team) -> None:
     take(begun)
-    uid = await_reason(begun, "Ready")["metadata"]["uid"]
-    reading = {
-        "metadata": {
-            "name": "sbx-agent-12345678",
-            "labels": {"sandkeeper.dev/managed": "true", "sandkeeper.dev/sandbox": "agent"},
-            "annotations": {"sandkeeper.dev/source": f'{{"snapshot": "s", "uid": "{uid}"}}'},
-        },
-        "spec": {
-            "accessModes": ["ReadWriteOnce"],
-            "storageClassName": "nobody-provides",
-            "resources": {"requests": {"storage": "1Gi"}},
-        },
-    }
-    begun.api.create(CLAIMS, begun.namespace, reading)
-    begun.api.merge(SNAPSHOTS, begun.namespace, "s", {"metadata": {"finalizers": ["sandkeeper.dev/in-use"]}})
+    await_reason(begun, "Ready")
+    snapshotter.held.add(begun.namespace)
+    begun.create("reader", workspace=WORKSPACE, source={"snapshotRef": {"name": "s"}})
+    eventually(lambda: len(begun.names(CLAIMS)) == 2, "claim that is made from it")
 
     begun.api.delete(SNAPSHOTS, begun.namespace, "s")
-    await_reason(begun, "Deleting", said="is being restored by Sandbox agent")
+    await_reason(begun, "Deleting", said="is being restored by Sandbox reader")
     assert begun.names(VOLUME_SNAPSHOTS) == ["sbx-s"]
-    begun.api.delete(CLAIMS, begun.namespace, "sbx-agent-12345678")
+    snapshotter.held.discard(begun.namespace)
 
     eventually(lambda: gone(begun), "end of the snapshot and its copy")
 
