@@ -13,11 +13,12 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError, Outdated
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diffs import DIFFS, copy_of, sides_of
 from sandkeeper.controllers.lookup import find_sandbox
+from sandkeeper.controllers.passes import concluded
 from sandkeeper.plan.diff import is_over, plan_diff, stopped
 from sandkeeper.plan.diff_observed import ObservedDiff, Side
 from sandkeeper.plan.fence import fence_policy, fence_sign
 from sandkeeper.plan.pod_state import PodState
-from sandkeeper.plan.refusal import namespace_ends, refusal_state
+from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.writes import Create, Write
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import CLAIMS, PODS, Json, Key, key_of
@@ -80,20 +81,16 @@ class DiffController:
         if not self._holds(key.namespace):
             return None
         with self._fences.working_in(key.namespace):
-            try:
-                await self._fences.finish_removal(key.namespace)
-                raw = self._cluster.diffs.store.get(key)
-                if raw is None or "deletionTimestamp" in raw["metadata"]:
-                    # Its pod may have been the last one behind the fence.
-                    await self._fences.remove_unused(key.namespace)
-                    return None
-                return await self._bring_about(key, raw)
-            except OutdatedError:
-                return 0.0
-            except ApiError as error:
-                if not namespace_ends(error.status, error.message):
-                    raise
-                return None
+            return await concluded(self._pass(key))
+
+    async def _pass(self, key: Key) -> float | None:
+        await self._fences.finish_removal(key.namespace)
+        raw = self._cluster.diffs.store.get(key)
+        if raw is None or "deletionTimestamp" in raw["metadata"]:
+            # Its pod may have been the last one behind the fence.
+            await self._fences.remove_unused(key.namespace)
+            return None
+        return await self._bring_about(key, raw)
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()

@@ -14,6 +14,7 @@ from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.forks import Forks
 from sandkeeper.controllers.observer import Observer
+from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.schedules import Schedules
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
@@ -23,7 +24,7 @@ from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import owner_of
 from sandkeeper.plan.pod_state import failed, has_failed
-from sandkeeper.plan.refusal import namespace_ends, refusal_state
+from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.sandbox import Plan, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
 from sandkeeper.plan.volume import worth_asking
@@ -97,20 +98,15 @@ class SandboxController:
         if not self._holds(key.namespace):
             return None
         with self._fences.working_in(key.namespace):
-            try:
-                await self._fences.finish_removal(key.namespace)
-                raw = self._cluster.sandboxes.get(key)
-                if raw is None or "deletionTimestamp" in raw["metadata"]:
-                    await self._clean_up(key, raw)
-                    return None
-                return await self._bring_about(key, raw)
-            except OutdatedError:
-                return 0.0
-            except ApiError as error:
-                if not namespace_ends(error.status, error.message):
-                    raise
-                # The sandbox goes too, and until then asking again would only keep the API server busy.
-                return None
+            return await concluded(self._pass(key))
+
+    async def _pass(self, key: Key) -> float | None:
+        await self._fences.finish_removal(key.namespace)
+        raw = self._cluster.sandboxes.get(key)
+        if raw is None or "deletionTimestamp" in raw["metadata"]:
+            await self._clean_up(key, raw)
+            return None
+        return await self._bring_about(key, raw)
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()

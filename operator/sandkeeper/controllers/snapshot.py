@@ -14,8 +14,9 @@ from sandkeeper.api.snapshot import SandboxSnapshot
 from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.lookup import find_sandbox
+from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.restores import restores_of
-from sandkeeper.plan.refusal import namespace_ends, refusal_state
+from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
 from sandkeeper.plan.snapshot_observed import ObservedSnapshot, SnapshotPlan, SnapshotState
@@ -97,17 +98,7 @@ class SnapshotController:
             Seconds until time alone may change something.
         """
         raw = self._cluster.copies.snapshot(key) if self._holds(key.namespace) else None
-        if raw is None:
-            return None
-        try:
-            return await self._bring_about(key, raw)
-        except OutdatedError:
-            return 0.0
-        except ApiError as error:
-            if not namespace_ends(error.status, error.message):
-                raise
-            # It goes too, and until then asking again would only keep the API server busy.
-            return None
+        return await concluded(self._bring_about(key, raw)) if raw else None
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
