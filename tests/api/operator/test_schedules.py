@@ -8,12 +8,14 @@ import pytest
 
 from api.operator.kubernetes_api import QUOTAS, Api, Json
 from api.operator.operator_process import OperatorProcess
+from api.operator.snapshotter import CLASS, Snapshotter
 from api.operator.team import Team, condition
 from api.operator.test_killed import Moment, await_settled, each_point, kill_at, restart_after_kill
+from api.operator.test_snapshots import await_reason as await_snapshot
 from api.operator.waiting import eventually
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
-from sandkeeper.runtime.resource import STORAGE_CLASSES
+from sandkeeper.runtime.resource import CLAIMS
 
 YEARLY: Json = {"schedule": "@yearly"}
 RUNNING_UP = ["create sandboxsnapshots", "patch sandboxes/status"]
@@ -22,11 +24,9 @@ LONG_AGO = "2020-01-01T00:00:00Z"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def storage_class(api: Api) -> Iterator[None]:
-    """A StorageClass; nobody makes volumes of it."""
-    api.create(STORAGE_CLASSES, "", {"metadata": {"name": "copied"}, "provisioner": "disks.example.com"})
-    yield
-    api.delete(STORAGE_CLASSES, "", "copied")
+def snapshotter(api: Api) -> Iterator[Snapshotter]:
+    with Snapshotter(api) as snapshotter:
+        yield snapshotter
 
 
 def new_year() -> str:
@@ -36,7 +36,7 @@ def new_year() -> str:
 
 def running(team: Team, **snapshots: Any) -> Json:
     """Start a sandbox with a schedule; by then no run of it was due."""
-    team.create(workspace={"storageClassName": "copied"}, snapshots={**YEARLY, **snapshots})
+    team.create(workspace={"storageClassName": CLASS}, args=["serve"], snapshots={**YEARLY, **snapshots})
     (sandbox,) = team.await_running()
     return sandbox
 
@@ -58,13 +58,11 @@ def await_last(team: Team) -> Json:
 
 
 def made_ready(team: Team, name: str) -> None:
-    """Make a snapshot as a former run would have, and as if it had been taken."""
+    """Make a snapshot as a former run would have, and wait until it has been taken."""
     labels = {"managed": "true", "sandbox": "agent", "scheduled": "true"}
     metadata = {"name": name, "labels": {f"sandkeeper.dev/{key}": value for key, value in labels.items()}}
     team.api.create(SNAPSHOTS, team.namespace, {"metadata": metadata, "spec": {"sandboxRef": {"name": "agent"}}})
-    ready = {"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": LONG_AGO}
-    status = {"conditions": [ready], "startTime": LONG_AGO, "durationSeconds": 1.0}
-    team.api.merge(SNAPSHOTS, team.namespace, name, {"status": status}, sub="status")
+    await_snapshot(team, "Ready", name)
 
 
 def await_condition(team: Team, truth: str) -> Json:
@@ -96,7 +94,8 @@ def test_a_missed_run_is_made_up_for_with_two_writes(operator: OperatorProcess, 
 
     assert team.names(SNAPSHOTS) == [told["lastSnapshotName"]] == [new_year()]
     assert "ownerReferences" not in team.get(SNAPSHOTS, new_year())["metadata"]
-    assert operator.proxy.writes(team.namespace)[before:] == RUNNING_UP
+    written = operator.proxy.writes(team.namespace)[before:]
+    assert [each for each in written if each in RUNNING_UP] == RUNNING_UP
 
 
 def test_a_run_is_made_once_however_often_its_record_is_lost(operator: OperatorProcess, team: Team) -> None:
@@ -147,19 +146,22 @@ def test_killed_while_it_deletes_a_copy(
     assert team.names(SNAPSHOTS) == ["agent-3"]
 
 
-def test_a_copy_that_a_restore_reads_is_not_deleted(operator: OperatorProcess, team: Team) -> None:
+def test_a_copy_that_a_restore_reads_is_not_deleted(
+    operator: OperatorProcess, team: Team, snapshotter: Snapshotter
+) -> None:
     running(team)
     for name in ("agent-1", "agent-2", "agent-3"):
         made_ready(team, name)
-    held = {"metadata": {"finalizers": ["sandkeeper.dev/in-use"]}}
-    team.api.merge(SNAPSHOTS, team.namespace, "agent-1", held)
+    snapshotter.held.add(team.namespace)
+    team.create("reader", workspace={"storageClassName": CLASS}, source={"snapshotRef": {"name": "agent-1"}})
+    eventually(lambda: len(team.names(CLAIMS)) == 2, "claim that is made from it")
 
     team.change(snapshots={"keepLast": 1})
 
     eventually(lambda: "agent-2" not in team.names(SNAPSHOTS), "end of a copy that is not kept")
     assert "deletionTimestamp" not in team.get(SNAPSHOTS, "agent-1")["metadata"]
 
-    team.api.merge(SNAPSHOTS, team.namespace, "agent-1", {"metadata": {"finalizers": None}})
+    snapshotter.held.discard(team.namespace)
     eventually(lambda: team.names(SNAPSHOTS) == ["agent-3"], "end of a copy that is read no more")
 
 
