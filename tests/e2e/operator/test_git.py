@@ -170,6 +170,7 @@ def test_a_wrong_password_is_told_and_the_right_one_heals(
     sandboxes.reaches("locked", "Running")
 
 
+@pytest.mark.slow
 def test_a_secret_that_comes_later_and_one_that_changes(
     sandboxes: Sandboxes, git_server: GitServer, private: dict[str, str]
 ) -> None:
