@@ -48,6 +48,8 @@ class Moment(BaseModel):
         Of the image that ran; None where none did.
     git
         Where the checkout stood; None where there is none, or nobody could tell.
+    packed
+        Whether something is packed beside the workspace; None where nobody could tell.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, strict=True)
@@ -56,6 +58,7 @@ class Moment(BaseModel):
     pause_seconds: float | None = Field(default=None, alias="pauseSeconds", ge=0, le=86400)
     image_digest: str | None = Field(default=None, alias="imageDigest", max_length=256)
     git: CapturedCheckout | None = None
+    packed: bool | None = None
 
     def to_json(self) -> Json:
         """Give it as it is noted."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_CONTAINER, GUEST_KEEPS, GUEST_RUNS
-from sandkeeper.plan.made_from import is_restored
+from sandkeeper.plan.made_from import is_restored, note_of
+from sandkeeper.plan.origin import Origin, origin_of
 from sandkeeper.plan.pod_state import WAKING, condition
 from sandkeeper.plan.pod_volumes import PROGRAMS, WORKSPACE_VOLUME
 
@@ -172,7 +173,10 @@ def has_work_first(observed: Observed, environment: Environment) -> bool:
 
 def _brings_one(observed: Observed) -> bool:
     """Whether a workspace came with what may be a pack: it is made from something, or is to be."""
-    return is_restored(observed.claim) or (observed.claim is None and observed.sandbox.spec.source is not None)
+    if observed.claim is not None:
+        return is_restored(observed.claim) and note_of(observed.claim).get("packed") is not False
+    origin = origin_of(observed)
+    return isinstance(origin, Origin) and origin.note.get("packed") is not False
 
 
 def left_a_pack(status: Json) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from sandkeeper.api.names import IN_USE_FINALIZER, volume_snapshot_name
+from sandkeeper.plan.captured import moment_of
 from sandkeeper.plan.claim_state import capacity
 from sandkeeper.plan.fork import fork_snapshot, fork_step
 from sandkeeper.plan.made_from import captured_text
@@ -132,12 +133,17 @@ def _readable(observed: Observed, snapshot: Json, volume: Json, note: Json) -> O
         data_source={
             "apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": volume["metadata"]["name"],
         },
-        note={**note, "uid": snapshot["metadata"]["uid"]},
+        note={**note, "uid": snapshot["metadata"]["uid"], **_packless(volume)},
         captured=captured_text(volume) or (orjson.dumps(environment).decode() if environment else ""),
         least=str(volume["status"].get("restoreSize") or snapshot["status"].get("restoreSize") or "0"),
         driver=observed.source.drivers.get(volume["spec"].get("volumeSnapshotClassName", ""), ""),
         snapshot=snapshot,
     )  # fmt: skip
+
+
+def _packless(volume: Json) -> Json:
+    """Tell that nothing is packed on a volume, so that nobody waits for it to be unpacked; the guest looks anyway."""
+    return {"packed": False} if moment_of(volume).packed is False else {}
 
 
 def _of_claim(observed: Observed, name: str) -> Origin | Awaited:

@@ -219,8 +219,15 @@ def _copy(observed: ObservedSnapshot, sandbox: Sandbox, claim: Json, class_name:
     digest = (image_digest(pod) if pod else None) or observed.sandbox_status.get("imageDigest")
     pause = result.pause_seconds if result else None
     git = _checkout(observed, resolve(*layers_on(claim, sandbox.spec)))
-    moment = Moment(start_time=observed.status["startTime"], pause_seconds=pause, image_digest=digest, git=git)
+    start, packed = observed.status["startTime"], _is_packed(observed)
+    moment = Moment(start_time=start, pause_seconds=pause, image_digest=digest, git=git, packed=packed)
     return volume_snapshot(observed.snapshot, claim, class_name, capture(sandbox, claim), moment)
+
+
+def _is_packed(observed: ObservedSnapshot) -> bool | None:
+    if observed.quiesced is not None:
+        return observed.quiesced.entries > 0
+    return "pack" in observed.sandbox_status if "asleep" in observed.sandbox_status else None
 
 
 def _checkout(observed: ObservedSnapshot, environment: Environment) -> CapturedCheckout | None:

@@ -84,6 +84,22 @@ def test_the_pod_waits_for_what_is_unpacked() -> None:
     assert pod["spec"]["containers"][0]["startupProbe"]["exec"]["command"][1] == "ready"
 
 
+def test_nobody_waits_for_what_was_not_packed() -> None:
+    empty = volume_snapshot()
+    empty["metadata"]["annotations"]["sandkeeper.dev/moment"] = '{"packed": false}'
+    facts = replace(source(), volume_snapshots={"good": empty})
+    claim = made_claim(restored(), facts)
+
+    first = created(plan(restored(), claims=(), source=facts).writes, "Pod")
+    again = created(plan(restored(), claims=(claim,)).writes, "Pod")
+
+    for pod in (first, again):
+        container = pod["spec"]["containers"][0]
+        assert "startupProbe" not in container
+        # The guest is waited for all the same, should there be a pack after all.
+        assert container["lifecycle"]["postStart"]["exec"]["command"][1] == "await"
+
+
 def test_packages_that_are_not_trusted_are_left_out_by_a_mark_that_stays_the_same() -> None:
     owner = sandbox("b", uid="uid-b", source={**FROM, "packages": "Reinstall"})
     moved = sandbox("b", uid="uid-after-a-backup", source={**FROM, "packages": "Reinstall"})

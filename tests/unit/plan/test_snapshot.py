@@ -1,5 +1,6 @@
 """What is decided on a snapshot: quiesced, copied once, told in words that say what to do, and never taken anew."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -145,7 +146,20 @@ def test_what_was_quiesced_is_copied_with_all_that_was_captured_noted_on_it() ->
         "startTime": BEGUN["startTime"],
         "pauseSeconds": 0.02,
         "imageDigest": "sha256:5",
+        "packed": True,
     }
+
+
+def test_it_is_noted_that_nothing_is_packed_beside_the_workspace() -> None:
+    def noted(**known: Any) -> Json:
+        (made,) = decide(**known).writes
+        assert isinstance(made, Create)
+        found: Json = orjson.loads(made.obj["metadata"]["annotations"][MOMENT_ANNOTATION])
+        return found
+
+    assert noted(pod=running(), quiesced=replace(OK, entries=0))["packed"] is False
+    assert noted(pod=None, sandbox_status={"asleep": {}, "pack": {}})["packed"] is True
+    assert noted(pod=None, sandbox_status={"asleep": {}})["packed"] is False
 
 
 def test_one_that_is_to_be_retained_has_no_owner() -> None:
