@@ -49,13 +49,25 @@ def uninstall(helm: Helm, name: str = "sandkeeper") -> str:
     return done.stdout
 
 
+def is_served(kubectl: Kubectl, kind: str) -> bool:
+    """Whether objects of a kind can be listed."""
+    try:
+        kubectl("get", kind, "--all-namespaces")
+    except AssertionError:
+        return False
+    return True
+
+
 @pytest.fixture
 def installed(helm: Helm, kubectl: Kubectl) -> Iterator[None]:
     """Install the chart, and remove every trace of it after."""
     install(helm)
+    kinds = [f"{kind.plural}.{GROUP}" for kind in KINDS]
+    # One that is deleted while its storage is being set up goes minutes later.
+    wait_until(lambda: all(is_served(kubectl, kind) for kind in kinds), "storage of all kinds", seconds=30)
     yield
     uninstall(helm)
-    kubectl("delete", "crd", *(f"{kind.plural}.{GROUP}" for kind in KINDS))
+    kubectl("delete", "crd", *kinds)
 
 
 def allowed(kubectl: Kubectl, user: str, verb: str, resource: str, namespace: str = "default") -> bool:

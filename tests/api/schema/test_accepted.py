@@ -32,9 +32,9 @@ def test_a_name_that_children_can_bear_is_good(accepted: Create, name: str) -> N
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_of_the_documentation_is_good(kubectl: Any, example: Path) -> None:
-    kept = yaml.safe_load(kubectl("create", "--dry-run=server", "-o", "yaml", "-f", str(example)))
+    kept = yaml.safe_load_all(kubectl("create", "--dry-run=server", "-o", "yaml", "-f", str(example)))
 
-    assert kept["spec"] == yaml.safe_load(example.read_text())["spec"]
+    assert [each["spec"] for each in kept] == [each["spec"] for each in yaml.safe_load_all(example.read_text())]
 
 
 def test_a_generated_name_is_good(kubectl: Any) -> None:
