@@ -180,6 +180,7 @@ def test_a_quota_for_snapshots_is_told_and_harms_nothing(operator: OperatorProce
     assert eventually(lambda: team.events("QuotaExceeded"), "Event")[0]["type"] == "Warning"
 
 
+@pytest.mark.slow
 def test_a_schedule_goes_on_once_the_quota_has_room(operator: OperatorProcess, team: Team) -> None:
     hard = {"count/sandboxsnapshots.sandkeeper.dev": "0"}
     team.api.create(QUOTAS, team.namespace, {"metadata": {"name": "none"}, "spec": {"hard": hard}})
