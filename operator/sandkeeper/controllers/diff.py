@@ -9,11 +9,12 @@ import structlog
 
 from sandkeeper.api.diff import SandboxDiff
 from sandkeeper.api.names import diff_pod_name
-from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
+from sandkeeper.controllers.children import ChildWriter, InTheWayError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diffs import DIFFS, copy_of, sides_of
 from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
+from sandkeeper.controllers.status_write import write_status
 from sandkeeper.plan.diff import is_over, plan_diff, stopped
 from sandkeeper.plan.diff_observed import ObservedDiff, Side
 from sandkeeper.plan.fence import fence_policy, fence_sign
@@ -185,18 +186,10 @@ class DiffController:
     async def _write_status(self, raw: Json, plan: DiffPlan) -> None:
         if not plan.status:
             return
-        metadata = raw["metadata"]
-        patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": plan.status}
-        key = Key(metadata["namespace"], metadata["name"])
-        try:
-            answer = await self._client.patch(DIFFS, *key, patch, subresource="status")
-        except ApiError as error:
-            if not error.not_found:
-                raise
-            self._cluster.diffs.store.remove(key, metadata["uid"])
-            raise OutdatedError from error
-        self._cluster.diffs.store.upsert(answer)
-        self._log.info("status", diff=str(key), reason=plan.state.reason, why=plan.state.message)
+        store = self._cluster.diffs.store
+        answer = await write_status(self._client, DIFFS, store, raw["metadata"], plan.status)
+        store.upsert(answer)
+        self._log.info("status", diff=str(key_of(raw)), reason=plan.state.reason, why=plan.state.message)
         if plan.over and not is_over(raw.get("status", {})):
             kind: Literal["Normal", "Warning"] = "Warning" if plan.state.wrong else "Normal"
             self._events.record(DIFFS, answer, kind, plan.state.reason, "Reconcile", plan.state.message)

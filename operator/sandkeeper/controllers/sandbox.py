@@ -16,6 +16,7 @@ from sandkeeper.controllers.forks import Forks
 from sandkeeper.controllers.observer import Observer
 from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.schedules import Schedules
+from sandkeeper.controllers.status_write import write_status
 from sandkeeper.controllers.uses import Uses
 from sandkeeper.controllers.volume_news import VolumeNews
 from sandkeeper.plan.confirmation import needs_confirmation
@@ -202,16 +203,9 @@ class SandboxController:
     async def _write_status(self, observed: Observed, plan: Plan) -> None:
         if not plan.status:
             return
-        metadata = observed.sandbox.metadata
-        patch = {"metadata": {"resourceVersion": metadata.resource_version}, "status": plan.status}
-        try:
-            answer = await self._client.patch(SANDBOXES, metadata.namespace, metadata.name, patch, subresource="status")
-        except ApiError as error:
-            if not error.not_found:
-                raise
-            self._cluster.sandboxes.remove(Key(metadata.namespace, metadata.name), metadata.uid)
-            raise OutdatedError from error
-        self._cluster.sandboxes.upsert(answer)
+        store, metadata = self._cluster.sandboxes, observed.sandbox.metadata.to_json()
+        answer = await write_status(self._client, SANDBOXES, store, metadata, plan.status)
+        store.upsert(answer)
         self._announcer.status_written(observed, plan, answer)
 
     async def _clean_up(self, key: Key, raw: Json | None) -> None:

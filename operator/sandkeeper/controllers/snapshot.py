@@ -11,11 +11,12 @@ import structlog
 from sandkeeper.api.names import IN_USE_FINALIZER
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.api.snapshot import SandboxSnapshot
-from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
+from sandkeeper.controllers.children import ChildWriter, InTheWayError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.restores import restores_of
+from sandkeeper.controllers.status_write import write_status
 from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
@@ -188,15 +189,8 @@ class SnapshotController:
     async def _write_status(self, observed: ObservedSnapshot, plan: SnapshotPlan) -> None:
         if not plan.status:
             return
-        metadata = observed.snapshot.metadata
-        patch = {"metadata": {"resourceVersion": metadata.resource_version}, "status": plan.status}
-        try:
-            answer = await self._client.patch(SNAPSHOTS, metadata.namespace, metadata.name, patch, subresource="status")
-        except ApiError as error:
-            if not error.not_found:
-                raise
-            self._cluster.copies.snapshots.remove(Key(metadata.namespace, metadata.name), metadata.uid)
-            raise OutdatedError from error
+        store, metadata = self._cluster.copies.snapshots, observed.snapshot.metadata.to_json()
+        answer = await write_status(self._client, SNAPSHOTS, store, metadata, plan.status)
         self._cluster.copies.put(answer)
         self._tell(observed, plan, answer)
 
