@@ -1,5 +1,6 @@
 """What every node gets once its apiserver answers: rights of its programs, runtime classes and the cluster DNS."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from localcluster.native.node import POLICY_USER
 from localcluster.native.plan import NodePlan
 from localcluster.native.storage import objects as storage
 from localcluster.native.storage.offers import OFFERS
+from localcluster.process import wait_until
 from localcluster.progress import step
 from localcluster.tools import tool
 
@@ -44,10 +46,17 @@ def install(kubeconfig: Path, plan: NodePlan) -> None:
         run(*kubectl, "apply", "--server-side", "--force-conflicts", "-f", "-", stdin=objects)
         run(*kubectl, "wait", "--for=create", f"node/{plan.name}", TIMEOUT)
         run(*kubectl, "wait", "--for=condition=Ready", f"node/{plan.name}", TIMEOUT)
-        for offer in OFFERS:
-            registered = f'{{.spec.drivers[?(@.name=="{offer.driver}")].nodeID}}={plan.name}'
-            run(*kubectl, "wait", f"--for=jsonpath={registered}", f"csinode/{plan.name}", TIMEOUT)
+        wanted = {offer.driver for offer in OFFERS}
+        wait_until(lambda: registered_drivers(kubectl, plan.name) >= wanted, "registering the drivers", 120)
         run(*kubectl, "-n", "kube-system", "rollout", "status", "deployment/coredns", TIMEOUT)
+
+
+def registered_drivers(kubectl: list[str | Path], node: str) -> set[str]:
+    """Return the names of the CSI drivers that the node's kubelet has registered; nothing while it has none."""
+    # Not by "kubectl wait": a filter in its path fails for good on a node that has no list of drivers yet.
+    found = run(*kubectl, "get", "csinode", node, "--ignore-not-found", "-o", "json").strip()
+    spec = json.loads(found)["spec"] if found else {}
+    return {driver["name"] for driver in spec.get("drivers") or [] if driver["nodeID"] == node}
 
 
 def grant(kubeconfig: Path) -> None:
