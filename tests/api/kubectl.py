@@ -17,10 +17,15 @@ class Kubectl:
         Folder for what it caches of the cluster, so that no test reads what another cluster on the same port served.
     options
         What every command carries, such as ``--namespace=default``.
+
+    Attributes
+    ----------
+    command
+        How every command begins.
     """
 
     def __init__(self, kubeconfig: Path, cache: Path, *options: str) -> None:
-        self._command = [str(tool("kubectl")), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}", *options]
+        self.command = [str(tool("kubectl")), f"--kubeconfig={kubeconfig}", f"--cache-dir={cache}", *options]
 
     def __call__(self, *arguments: str, given: str | None = None) -> str:
         """Run a command that has to succeed, and return what it prints; ``given`` is its standard input."""
@@ -36,7 +41,7 @@ class Kubectl:
 
     def _run(self, arguments: tuple[str, ...], given: str | None) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._command, *arguments],
+            [*self.command, *arguments],
             input=given,
             stdin=subprocess.DEVNULL if given is None else None,
             capture_output=True,

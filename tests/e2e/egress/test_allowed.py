@@ -1,0 +1,107 @@
+"""What is allowed works, by every way that programs take; and is on record."""
+
+import json
+
+from e2e.egress.grounds import Grounds
+from e2e.egress.internet import ALLOWED, OTHERS
+from e2e.operator.sandboxes import eventually
+
+FETCH = """
+import hashlib, sys, urllib.request
+print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())
+"""
+UPLOAD = """
+import hashlib, os, sys, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+sent = os.urandom(5_000_000)
+back = opener.open(sys.argv[1], data=sent, timeout=30).read()
+print(hashlib.sha256(sent).hexdigest() == hashlib.sha256(back).hexdigest())
+"""
+UPGRADE = """
+import socket
+with socket.create_connection(("allowed.example", 80), 10) as connection:
+    lines = ["GET /ws HTTP/1.1", "Host: allowed.example", "Connection: Upgrade", "Upgrade: echo", "", ""]
+    connection.sendall("\\r\\n".join(lines).encode())
+    said = connection.recv(4096)
+    connection.sendall(b"hello there")
+    while b"hello there" not in said:
+        said += connection.recv(4096)
+    print(said.split()[1].decode())
+"""
+BANNER = """
+import socket, sys
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as connection:
+    print(connection.makefile().readline())
+"""
+TUNNEL = """
+from e2e.egress.inside.talk import hello, through_proxy
+print(through_proxy("allowed.example:443", hello("allowed.example"))[:8])
+"""
+
+
+def test_a_site_by_tls_whose_certificate_is_its_own(grounds: Grounds) -> None:
+    found = grounds.site("allowed.example")
+    assert (found["address"], found["sni"]) == (ALLOWED, "allowed.example")
+
+
+def test_a_name_below_a_wildcard(grounds: Grounds) -> None:
+    assert grounds.site("b.wild.example")["address"] == ALLOWED
+
+
+def test_a_request_on_port_80(grounds: Grounds) -> None:
+    found = json.loads(grounds.python("sandbox", FETCH, "http://allowed.example/"))
+    assert (found["address"], found["host"]) == (ALLOWED, "allowed.example")
+
+
+def test_a_large_body_both_ways(grounds: Grounds) -> None:
+    assert grounds.python("sandbox", UPLOAD, "http://allowed.example/echo") == "True"
+
+
+def test_an_upgraded_connection(grounds: Grounds) -> None:
+    assert grounds.python("sandbox", UPGRADE) == "101"
+
+
+def test_hosts_of_one_port_that_carries_no_name_are_told_apart(grounds: Grounds) -> None:
+    git = json.loads(grounds.python("sandbox", BANNER, "git.example", "22"))
+    other = json.loads(grounds.python("sandbox", BANNER, "other.example", "22"))
+    database = json.loads(grounds.python("sandbox", BANNER, "db.example", "5432"))
+
+    assert [each["address"] for each in (git, other, database)] == [ALLOWED, OTHERS, ALLOWED]
+
+
+def test_a_tunnel_by_the_proxy(grounds: Grounds) -> None:
+    assert grounds.python("sandbox", TUNNEL).startswith("b'\\x16")
+
+
+def test_the_public_one_of_several_addresses(grounds: Grounds) -> None:
+    assert grounds.site("mixed.example")["address"] == ALLOWED
+
+
+def test_a_name_that_changes_its_address_to_a_private_one(grounds: Grounds) -> None:
+    first = grounds.site("rebind.example")
+    assert first["address"] == ALLOWED
+    refused = "from e2e.egress.inside.talk import answer_to, hello\nprint(answer_to(hello('rebind.example')))"
+
+    def again() -> list[str]:
+        grounds.run("sandbox", "sh", "-c", f'cd /opt; python3 -c "{refused}" || true')
+        return [each["reason"] for each in grounds.audit(domain="rebind.example")]
+
+    eventually(again, lambda reasons: "forbidden-address" in reasons, 60)
+
+
+def test_everything_is_on_record(grounds: Grounds) -> None:
+    grounds.site("allowed.example")
+    grounds.python("sandbox", FETCH, "http://allowed.example/some/path?key=hidden")
+
+    def records() -> list[dict[str, object]]:
+        return [
+            *grounds.audit(kind="tls", sni="allowed.example", verdict="allowed"),
+            *grounds.audit(kind="http", path="/some/path"),
+        ]
+
+    tls, http = eventually(records, lambda found: len({each["kind"] for each in found}) == 2, 30)[0], records()[-1]
+    assert (tls["name"], tls["domain"], tls["port"], tls["address"], tls["rule"]) == (
+        "attacker", "allowed.example", 443, ALLOWED, "allowed.example",
+    )  # fmt: skip
+    assert (http["method"], http["host"], http["status"], http["verdict"]) == ("GET", "allowed.example", 200, "allowed")
+    assert "hidden" not in json.dumps(grounds.audit())
