@@ -1,7 +1,7 @@
 """The world outside of the cluster, as far as these tests go: a network namespace beside the node's, linked to it.
 
-Its addresses are those of AS112 (RFC 7534, RFC 7535): global ones, so that the gateway dials them, which nobody is
-reached by. Nothing leaves this machine: neither the node nor this namespace has a way further.
+Its addresses are of the amateur radio network's part for tests: public by their numbers, so that the gateway dials them.
+Nothing leaves this machine: neither the node nor this namespace has a way further.
 """
 
 import json
@@ -19,12 +19,12 @@ from localcluster.pki import Authority
 from localcluster.process import wait_until
 from localcluster.selection import choose
 
-NETWORK = "192.31.196.0/24"
-NODE_END = "192.31.196.1"
-RESOLVER = "192.31.196.53"
-ALLOWED = "192.31.196.10"
-FORBIDDEN = "192.31.196.20"
-OTHERS = "192.31.196.30"
+NETWORK = "44.128.0.0/24"
+NODE_END = "44.128.0.1"
+RESOLVER = "44.128.0.53"
+ALLOWED = "44.128.0.10"
+FORBIDDEN = "44.128.0.20"
+OTHERS = "44.128.0.30"
 METADATA = "169.254.169.254"
 SITES = (ALLOWED, FORBIDDEN, OTHERS, METADATA)
 INTERFACE = "outside"

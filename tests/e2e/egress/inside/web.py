@@ -25,9 +25,9 @@ def add(what: str, sent: bytes, *others: str, port: int = 80) -> None:
 add("a forbidden host", request("forbidden.example"))
 add("a neighbour's allowed host", request("neighbour-only.example"))
 add("a host below an allowed one", request("x.allowed.example"))
-add("an address for a host", request("192.31.196.20"))
-add("a host that some take for an address", request("3223307284"))
-add("an IPv6 address for a host", request("[::ffff:192.31.196.20]"))
+add("an address for a host", request("44.128.0.20"))
+add("a host that some take for an address", request("746586132"))
+add("an IPv6 address for a host", request("[::ffff:44.128.0.20]"))
 add("no host", request(""))
 add("HTTP/1.0 without a host", request("", "GET / HTTP/1.0"))
 add("HTTP/1.0 with a forbidden host", request("forbidden.example", "GET / HTTP/1.0"))
@@ -112,7 +112,7 @@ add(
 )
 for target, words in {
     "forbidden.example:443": "a forbidden host",
-    "192.31.196.20:443": "an address",
+    "44.128.0.20:443": "an address",
     "[::1]:443": "an IPv6 address",
     "127.0.0.1:8080": "the gateway itself",
     "allowed.example:22": "a port that the rule does not give",
