@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from typing import TYPE_CHECKING
 
 import kopf
 import typer
 
 from sandkeeper import handlers
 from sandkeeper.runtime.connection import NoCredentialsError, connect
-from sandkeeper.settings import OperatorSettings
+
+if TYPE_CHECKING:
+    from sandkeeper.settings import OperatorSettings
 
 _OTHER_CALLS = 10
 """Connections beside the workers': watches, leases, events. Each costs 100 KiB of TLS buffers."""

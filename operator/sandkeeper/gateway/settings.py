@@ -14,7 +14,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 
 
 class GatewaySettings(BaseSettings):
-    """Variables with the prefix ``SANDKEEPER_GATEWAY_``; a wrong value ends the process with a sentence that names it."""
+    """Variables with the prefix ``SANDKEEPER_GATEWAY_``; a wrong value ends the process with a sentence about it."""
 
     model_config = SettingsConfigDict(env_prefix="SANDKEEPER_GATEWAY_", frozen=True)
 
@@ -24,7 +24,7 @@ class GatewaySettings(BaseSettings):
     pod_name: str = Field(default="gateway", min_length=1, description="Identity of this replica; the pod's name.")
     ports: tuple[Port, ...] = Field(
         default=(22, 5432, 3306, 6379, 8443, 9418), max_length=MOST_OFFERED,
-        description="Ports beside those of the web that sandboxes can be allowed, in the chart's order, as a JSON list.",
+        description="Ports beside those of the web that sandboxes can be allowed, in the chart's order, as JSON.",
     )  # fmt: skip
     workers: int = Field(default=0, ge=0, le=64, description="Processes that share the ports; 0: one a core.")
     metrics_port: int = Field(default=8080, ge=0, le=65535, description="Port of /metrics.")
