@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from sandkeeper.gateway import reasons
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from sandkeeper.gateway.caller import Caller
     from sandkeeper.gateway.context import Callers, Limits
@@ -34,11 +34,18 @@ class Live(Protocol):
         What it reaches, or is about to; an empty host while it reaches nothing.
     address
         That was dialled; empty before.
+    caller
+        Whose it is; None before it was let in.
     """
 
     host: str
     port: int
     address: str
+    caller: Caller | None
+
+    @property
+    def moved(self) -> int:
+        """Bytes that it has carried so far, both ways."""
 
     def follow(self, caller: Caller) -> None:
         """Take the caller as it is from now on: the same pod with other rules."""
@@ -88,6 +95,9 @@ class Connections:
 
     def __len__(self) -> int:
         return self._total
+
+    def __iter__(self) -> Iterator[Live]:
+        return iter(self._all())
 
     @property
     def draining(self) -> bool:

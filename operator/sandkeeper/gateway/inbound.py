@@ -113,6 +113,11 @@ class Inbound(asyncio.Protocol):
 
     # As `connections.Live`.
 
+    @property
+    def moved(self) -> int:
+        """Bytes that it has carried so far, both ways."""
+        return self.splice.up + self.splice.down if self.splice is not None else 0
+
     def follow(self, caller: Caller) -> None:
         """Take the caller as it is from now on."""
         self.caller = caller

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from sandkeeper.gateway.caller import Caller
+    from sandkeeper.gateway.connections import Live
     from sandkeeper.gateway.record import Record
-
-
-class Flowing(Protocol):
-    """A connection, as far as it is looked at here."""
-
-    @property
-    def caller(self) -> Caller:
-        """Whose it is."""
-
-    @property
-    def moved(self) -> int:
-        """Bytes that it has carried so far, both ways."""
 
 
 class Traffic:
@@ -36,7 +24,7 @@ class Traffic:
             uid, at = record.caller.pod_uid, record.started + record.seconds
             self._last[uid] = max(at, self._last.get(uid, 0.0))
 
-    def look(self, live: Iterable[Flowing], now: float) -> None:
+    def look(self, live: Iterable[Live], now: float) -> None:
         """Note which of the connections that live have carried something since the last look.
 
         Parameters
@@ -47,7 +35,7 @@ class Traffic:
         before, self._moved = self._moved, {}
         for each in live:
             moved = self._moved[id(each)] = each.moved
-            if moved != before.get(id(each), 0):
+            if each.caller is not None and moved != before.get(id(each), 0):
                 self._last[each.caller.pod_uid] = now
 
     def take(self) -> dict[str, float]:
