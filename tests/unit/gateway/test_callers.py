@@ -1,12 +1,17 @@
 """The table that workers judge by: complete or empty, and waited for only briefly."""
 
+from __future__ import annotations
+
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
-from sandkeeper.gateway.caller import Caller
 from sandkeeper.gateway.callers import KnownCallers
 from sandkeeper.gateway.wire import Change, Entry
 from unit.gateway.pods import grant
+
+if TYPE_CHECKING:
+    from sandkeeper.gateway.caller import Caller
 
 ADDRESS = "10.0.0.1"
 
