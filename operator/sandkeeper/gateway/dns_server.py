@@ -6,6 +6,7 @@ Nothing is asked of anybody for an answer, so no question of a sandbox leaves th
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
@@ -125,7 +126,7 @@ class DnsServer:
 
     def _may_ask(self, source: str) -> bool:
         """Count a question against what its source may ask, so that one sandbox's flood is not its neighbours'."""
-        now = asyncio.get_running_loop().time()
+        now = time.monotonic()
         budget = self._budgets.get(source)
         if budget is None:
             budget = self._budgets[source] = _Budget(QUESTIONS_AT_ONCE, now)
