@@ -129,19 +129,22 @@ class HttpInbound(Stream):
         self.context.audit.tell(record)
 
     async def refuse(self, refusal: RefusalError) -> None:
-        """Record a refusal, and say it, unless something was said already."""
-        record = self.begin()
-        record.reason = refusal.reason
-        said = self.sent > self._before or self.lost
-        if not said:
-            record.status = refusal.status
-            words = answer(refusal, record.domain, record.port, with_body=record.method != "HEAD")
+        """Record a refusal, say it as far as that can be said now, and close."""
+        self.begin().reason = refusal.reason
+        if words := self.farewell(refusal):
             await self.send(words, PARTING_SECONDS)
-        self.tell()
-        if said:
-            self.transport.abort()
-        else:
+            self.tell()
             await self.finish(PARTING_SECONDS)
+        else:
+            self.transport.abort()
+
+    def farewell(self, refusal: RefusalError) -> bytes:
+        """Last words to a client that is refused; none in the middle of a response."""
+        record = self.begin()
+        if self.sent > self._before:
+            return b""
+        record.status = refusal.status
+        return answer(refusal, record.domain, record.port, with_body=record.method != "HEAD")
 
     async def join(self, half: Half, first: bytes) -> None:
         """Pass everything from here on between the client and a host, until both have ended.

@@ -123,12 +123,15 @@ def check_head(head: bytes) -> None:
     for name, value in _DECISIVE.findall(head):
         values.setdefault(name.lower(), []).append(value)
     lengths, codings = values.get(b"content-length", ()), values.get(b"transfer-encoding", ())
+    old = head.partition(b"\r")[0].endswith(b"1.0")
     if len(values.get(b"host", ())) > 1:
         raise RefusalError(reasons.TWO_HOSTS)
+    if b"host" not in values and not old:
+        raise RefusalError(reasons.NO_HOST)
     if lengths and codings:
         raise RefusalError(reasons.LENGTH_WITH_CHUNKS)
     # In HTTP/1.0 there are no chunks (RFC 9112, 6.1): who sends them wants to be read in two ways.
-    if len(lengths) + len(codings) > 1 or (codings and head.partition(b"\r")[0].endswith(b"1.0")):
+    if len(lengths) + len(codings) > 1 or (codings and old):
         raise RefusalError(reasons.BAD_REQUEST)
     if lengths and not _LENGTH.fullmatch(lengths[0]):
         raise RefusalError(reasons.BAD_REQUEST)
@@ -187,7 +190,7 @@ def web_target(request: h11.Request) -> Target:
 
 
 def proxy_target(request: h11.Request) -> Target:
-    """Tell what a request to the proxy is for: its target says so, and Host, if there is one, the same.
+    """Tell what a request to the proxy is for: its target says so, and Host, which HTTP/1.0 may lack, the same.
 
     Raises
     ------
@@ -195,7 +198,7 @@ def proxy_target(request: h11.Request) -> Target:
         If its target is not the URL of an ``http`` resource.
     """
     said = host_of(request)
-    if not said and (said is not None or request.http_version != b"1.0"):
+    if said is not None and not said:
         raise RefusalError(reasons.NO_HOST)
     text = request.target.decode("ascii")
     target = _absolute(request, text, authority(said, WEB_PORT) if said else None)
@@ -229,7 +232,8 @@ def tunnel_target(request: h11.Request) -> tuple[str, int]:
         If that is not plainly a host and a port, if Host says otherwise, or if the request has a body.
     """
     text, said = request.target.decode("ascii"), host_of(request)
-    if any(name in {b"content-length", b"transfer-encoding"} and value != b"0" for name, value in request.headers):
+    framed = any(name in {b"content-length", b"transfer-encoding"} and value != b"0" for name, value in request.headers)
+    if framed or "/" in text:
         raise RefusalError(reasons.BAD_REQUEST)
     host, port = authority(text, 0)
     if not port:
