@@ -179,6 +179,24 @@ async def test_a_private_address_goes_with_the_range_that_granted_it() -> None:
     await with_echo(story, asked)
 
 
+async def test_a_private_address_that_is_dialled_while_its_range_goes_is_not_joined() -> None:
+    asked = caller(ONE, cidrs=[{"cidr": "127.0.0.0/8"}])
+
+    async def story(served: Gateway) -> None:
+        served.dialer.gate = asyncio.Event()
+        reader, writer = await served.connect()
+        writer.write(client_hello(ONE))
+        while not served.dialer.dialled:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        served.callers.put(caller(ONE, pod_uid=asked.pod_uid))
+        served.dialer.gate.set()
+        assert (await reader.read())[:1] == b"\x15"
+        (record,) = await served.records()
+        assert (record.reason, record.allowed) == (reasons.FORBIDDEN_ADDRESS, False)
+
+    await with_echo(story, asked)
+
+
 async def test_what_only_setup_needs_is_cut_when_setup_is_over() -> None:
     clock = [datetime(2026, 3, 1, tzinfo=UTC)]
 
