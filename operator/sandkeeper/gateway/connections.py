@@ -225,17 +225,20 @@ class Connections:
     def _judge(self, held: _Held, earlier: Caller) -> None:
         rules, now = held.caller.rules, self._now()
         for live in tuple(held.lives):
-            if live.host and not (rules.verdict(live.host, live.port, now).allowed and _reaches(live, earlier, rules)):
+            if live.host and not (
+                rules.verdict(live.host, live.port, now).allowed
+                and still_grants(live.address, live.port, earlier, held.caller)
+            ):
                 live.cut(reasons.POLICY_CHANGED)
 
 
-def _reaches(live: Live, earlier: Caller, rules: Rules) -> bool:
-    """Whether the address of a connection is still one that may be dialled.
+def still_grants(address: str, port: int, earlier: Caller, caller: Caller) -> bool:
+    """Whether an address that could be dialled by a caller's earlier rules still may be.
 
-    A private one was granted by a CIDR of the caller's, and goes with it.
+    A private one was granted by a CIDR, and goes with it; for all others it is enough that the host may be reached.
     """
-    if not live.address or earlier.rules is rules:
+    if not address or earlier.rules is caller.rules:
         return True
-    address = ip_address(live.address)
-    granted = earlier.rules.grants_address(address, live.port) and not address.is_global
-    return not granted or rules.grants_address(address, live.port)
+    literal = ip_address(address)
+    granted = not literal.is_global and earlier.rules.grants_address(literal, port)
+    return not granted or caller.rules.grants_address(literal, port)
