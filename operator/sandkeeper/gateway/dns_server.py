@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.context import Context
     from sandkeeper.gateway.dns_packets import Question
 
-QUESTIONS_PER_SECOND: Final = 1000.0
+QUESTIONS_PER_SECOND: Final = 500.0
 QUESTIONS_AT_ONCE: Final = 2000.0
 """Of one source to one process; a question beyond is dropped, and asked again."""
 MOST_SOURCES: Final = 10_000
