@@ -97,7 +97,9 @@ class DnsServer:
     async def _wait(self, wire: bytes, source: tuple[str, int], transport: asyncio.DatagramTransport) -> None:
         address = _plain(source)
         try:
-            self._reply(wire, source, await self._context.callers.caller(address), transport)
+            await self._context.callers.caller(address)
+            # It may have gone again since that answer was given.
+            self._reply(wire, source, self._context.callers.known(address), transport)
         finally:
             self._waiting[address] -= 1
             if not self._waiting[address]:

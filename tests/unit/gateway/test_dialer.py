@@ -95,6 +95,14 @@ async def test_an_address_that_is_silent_does_not_hold_up_the_next() -> None:
         assert time.monotonic() - began < 2.0
 
 
+async def test_one_family_that_leads_nowhere_does_not_hold_up_the_other() -> None:
+    async with nameserver() as served, upstreams(PUBLIC) as (port, _):
+        served.addresses[HOST] = ["2606:4700::1", OTHER, "2606:4700::2", PUBLIC]
+        began = time.monotonic()
+        assert await dialled(dialer(served, ipv6=True), caller(HOST), port) == PUBLIC
+        assert time.monotonic() - began < 2.0
+
+
 @pytest.mark.parametrize(
     "addresses",
     [
