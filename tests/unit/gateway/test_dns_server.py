@@ -286,7 +286,7 @@ async def test_unknown_sources_take_up_a_bounded_number_of_places(monkeypatch: p
     async with serving() as served:
         served.gateway.callers.patience = 0.1
         wire = dns.message.make_query(HOST, "A").to_wire()
-        answers = await asyncio.gather(*(served.send(wire, 0.3) for _ in range(10)))
+        answers = await asyncio.gather(*(served.send(wire, 1.0) for _ in range(10)))
         assert sum(each is not None for each in answers) == 3
         assert await served.found(HOST) == "REFUSED"
 
@@ -315,8 +315,8 @@ async def test_a_flood_of_one_source_is_dropped_beyond_a_bound(monkeypatch: pyte
     monkeypatch.setattr(module, "QUESTIONS_PER_SECOND", 0.001)
     async with serving(caller(HOST)) as served:
         wire = dns.message.make_query(HOST, "A").to_wire()
-        answers = [await served.send(wire, 0.05) for _ in range(8)]
-        assert [each is not None for each in answers] == [True] * 5 + [False] * 3
+        assert all([await served.send(wire) for _ in range(5)])
+        assert not any([await served.send(wire, 0.1) for _ in range(3)])
 
 
 async def test_an_address_of_ipv4_is_known_by_a_socket_of_both_families() -> None:
