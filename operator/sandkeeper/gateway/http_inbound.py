@@ -83,6 +83,12 @@ class HttpInbound(Stream):
 
     # As connections.Live.
 
+    @property
+    def moved(self) -> int:
+        """Bytes that it has carried so far, both ways; of a request under way too."""
+        spliced = self._splice.up + self._splice.down if self._splice is not None else 0
+        return self.sent + spliced + (self.exchange.up if self.exchange is not None else 0)
+
     def follow(self, caller: Caller) -> None:
         """Take the caller as it is from now on."""
         self.caller = caller
