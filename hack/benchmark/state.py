@@ -1,4 +1,4 @@
-"""The runs that have reports of their own: life, packs and copies of real pods, and idleness of simulated ones."""
+"""The runs that have reports of their own: life, packs and copies of real pods, idleness of simulated ones, egress."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,12 +6,13 @@ from pathlib import Path
 import uvloop
 
 from benchmark import copies, life, packs, state_report
+from benchmark.egress.report import ROUNDS, egress_table, measure_egress
 from benchmark.idling import measure_idling
 from benchmark.machine import environment
 from benchmark.real import real_cluster
 
-NAMES = ("life", "packs", "snapshots", "idle")
-_ON_REAL_NODES = frozenset(NAMES) - {"idle"}
+NAMES = ("life", "packs", "snapshots", "idle", "egress")
+_ON_REAL_NODES = frozenset(NAMES) - {"idle", "egress"}
 IDLE_MINUTES = 5
 
 
@@ -33,6 +34,8 @@ def measured(names: Sequence[str], folder: Path, nodes: int, rounds: int | None)
     if "idle" in names:
         idling = uvloop.run(measure_idling(folder, nodes, rounds or IDLE_MINUTES))
         yield f"\n{state_report.idle_table(idling)}\n"
+    if "egress" in names:
+        yield f"\n{egress_table(measure_egress(rounds or ROUNDS))}\n"
 
 
 def _on_real_nodes(names: Sequence[str], rounds: int | None) -> Iterator[str]:
