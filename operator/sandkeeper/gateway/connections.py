@@ -116,6 +116,7 @@ class Connections:
         held = self._held.get(caller.pod_uid)
         if held is None:
             held = self._held[caller.pod_uid] = _Held(caller, float(limits.burst), at)
+        held.caller = caller
         held.tokens = min(float(limits.burst), held.tokens + (at - held.filled) * limits.rate)
         held.filled = at
         crowded = self._total >= limits.total * _CROWDED

@@ -100,6 +100,9 @@ class Half(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def _unsent(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     def _over(self) -> None:
         """One side is gone."""
         if self._other is not None:
@@ -160,8 +163,10 @@ class Splice(Half):
         idle, linger
             Seconds, while both sides are there, and when one is gone and the other has not taken all yet.
         """
-        gone = self._lost or self._upstream._lost
-        seen = self.moved + self._upstream.moved + gone
+        upstream = self._upstream
+        gone = self._lost or upstream._lost or (self._ended and upstream._ended)
+        # Nothing more is read once one is gone: what the other takes shows in what is left for it.
+        seen = self.moved + upstream.moved - (1 + self._unsent() + upstream._unsent() if gone else 0)
         if seen != self._seen:
             self._seen = seen
             self._quiet_since = now
