@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sandkeeper.gateway import reasons
@@ -50,7 +51,7 @@ class Live(Protocol):
         """End as soon as nothing is under way."""
 
     def sweep(self, now: float) -> None:
-        """Look whether it has been quiet for too long; ``now`` is the loop's time."""
+        """Look whether it has been quiet for too long; ``now`` is of ``time.monotonic``."""
 
 
 @dataclass(slots=True)
@@ -111,7 +112,7 @@ class Connections:
         str
             Empty, or why it is not taken: ``TOO_MANY`` or ``TOO_FAST`` of `reasons`.
         """
-        limits, at = self._limits, asyncio.get_running_loop().time()
+        limits, at = self._limits, monotonic()
         held = self._held.get(caller.pod_uid)
         if held is None:
             held = self._held[caller.pod_uid] = _Held(caller, float(limits.burst), at)
@@ -152,7 +153,7 @@ class Connections:
 
     def expect(self, live: Live, seconds: float) -> None:
         """Cut a connection with ``TIMEOUT`` unless, within so many seconds, it expects something else or nothing."""
-        self._due[live] = asyncio.get_running_loop().time() + seconds
+        self._due[live] = monotonic() + seconds
 
     def expect_nothing(self, live: Live) -> None:
         """Let a connection live on as long as it is not idle."""
@@ -185,7 +186,7 @@ class Connections:
                     live.cut(reasons.DRAINED)
 
     def sweep(self, at: float) -> None:
-        """Cut what is overdue, and what setup domains allowed that have ended; ``at`` is the loop's time."""
+        """Cut what is overdue, and what setup domains allowed that have ended; ``at`` is of ``time.monotonic``."""
         for live in [live for live, due in self._due.items() if due <= at]:
             live.cut(reasons.TIMEOUT)
         if at - self._swept_all >= min(30.0, self._limits.linger_seconds, self._limits.idle_seconds) / 4:
@@ -199,9 +200,8 @@ class Connections:
         return [live for held in self._held.values() for live in held.lives]
 
     def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(SWEEP_SECONDS, self._tick)
-        self.sweep(loop.time())
+        self.start()
+        self.sweep(monotonic())
 
     def _settle(self, held: _Held, at: float) -> None:
         """Judge again where time has changed the rules, and forget who holds nothing and may open all."""

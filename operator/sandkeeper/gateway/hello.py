@@ -209,10 +209,10 @@ def _server_name(extensions: dict[int, bytes]) -> str:
         raise HelloError(reasons.ENCRYPTED_HELLO)
     if _SERVER_NAME not in extensions:
         raise HelloError(reasons.NO_SNI)
-    content = _Fields(extensions[_SERVER_NAME])
-    names = _Fields(content.vector(2))
-    kind, name = names.number(1), names.vector(2)
-    if kind != 0 or names.left or content.left:
+    # A list of exactly one entry, of exactly one kind, that fills the extension: nothing else is in use.
+    content = extensions[_SERVER_NAME]
+    head, name = content[:5], content[5:]
+    if head != (len(name) + 3).to_bytes(2) + b"\x00" + len(name).to_bytes(2):
         raise HelloError(reasons.BAD_HELLO)
     try:
         # Latin 1 maps every byte; whatever is not ASCII is refused by the name's form.

@@ -54,10 +54,11 @@ class Half(asyncio.Protocol):
         """Pass on the end; the other direction goes on until it ends as well."""
         self._ended = True
         if self._other is not None:
-            self._other._end()
             if self._other._ended:
                 self._close()
                 self._other._close()
+            else:
+                self._other._end()
         return True
 
     def pause_writing(self) -> None:

@@ -208,10 +208,10 @@ async def test_what_only_setup_needs_is_cut_when_setup_is_over() -> None:
         places: dict[tuple[str, int], int | str] = {(host, 443): port for host in (ONE, TWO)}
         async with gateway(TlsFront, asked, places=places, now=now) as served:
             installs, works = await join(served, ONE), await join(served, TWO)
-            served.context.connections.sweep(asyncio.get_running_loop().time())
+            served.context.connections.sweep(time.monotonic())
             assert len(served.context.connections) == 2
             clock[0] += timedelta(minutes=5)
-            served.context.connections.sweep(asyncio.get_running_loop().time())
+            served.context.connections.sweep(time.monotonic())
             assert await is_cut(installs)
             assert await refused(served)
             works[1].close()
@@ -321,7 +321,7 @@ async def test_a_caller_that_holds_nothing_is_forgotten_once_it_may_open_all_aga
             writer.close()
         await served.records(held + 1)
         connections = served.context.connections
-        connections.sweep(asyncio.get_running_loop().time() + 60)
+        connections.sweep(time.monotonic() + 60)
         assert connections._held == {}
 
     await with_echo(story, caller(ONE))
