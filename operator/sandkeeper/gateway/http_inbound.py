@@ -65,7 +65,8 @@ class HttpInbound(Stream):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
-        self.source = transport.get_extra_info("peername")[0].removeprefix("::ffff:")
+        # A client that was gone before it was accepted has no address any more, and is nobody.
+        self.source = (transport.get_extra_info("peername") or ("",))[0].removeprefix("::ffff:")
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
     def eof_received(self) -> bool:
@@ -161,14 +162,19 @@ class HttpInbound(Stream):
             What the client sent that the host has not got yet.
         """
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._splice = splice = Splice(self.transport, half, first, ended.set_result)
+        self._splice = splice = Splice(
+            self.transport, half, first, lambda reason: None if ended.done() else ended.set_result(reason)
+        )
         if self.ended:
             splice.client_ended()
-        reason = await ended
-        if self.record is not None:
-            self.record.up += splice.up
-            self.record.down += splice.down
-            self.record.reason = self.record.reason or reason
+        record = self.begin()
+        try:
+            record.reason = await ended
+        finally:
+            # Of what has ended this does nothing.
+            splice.cut(self._cut)
+            record.up += splice.up
+            record.down += splice.down
 
     # What it does.
 

@@ -66,8 +66,11 @@ class ProxyConnection(HttpConnection):
             await self._tunnel_tls(host)
         else:
             half = await self.dial(host, port, Half)
-            await self._establish()
-            await self.join(half, self.take())
+            try:
+                await self._establish()
+                await self.join(half, self.take())
+            finally:
+                half.abort()
         return False
 
     async def _establish(self) -> None:

@@ -67,11 +67,12 @@ class HeadReader:
         All bytes so far.
     """
 
-    __slots__ = ("_looked", "_most_bytes", "seen")
+    __slots__ = ("_lined", "_looked", "_most_bytes", "seen")
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._looked = 0
+        self._lined = False
         self.seen = bytearray()
 
     def feed(self, data: bytes) -> bytes | None:
@@ -102,9 +103,10 @@ class HeadReader:
             raise RefusalError(reasons.BAD_REQUEST)
         if self.seen.startswith(_PREFACE):
             raise RefusalError(reasons.HTTP2)
-        first = self.seen.find(b"\n", 0, stop)
-        if first >= 0 and not _LINE.match(self.seen):
-            raise RefusalError(reasons.BAD_REQUEST)
+        if not self._lined and self.seen.find(b"\n", start, stop) >= 0:
+            self._lined = True
+            if not _LINE.match(self.seen):
+                raise RefusalError(reasons.BAD_REQUEST)
         if stop > self._most_bytes:
             raise RefusalError(reasons.BAD_REQUEST, 431, f"the request's head has more than {self._most_bytes} bytes")
 
