@@ -1,0 +1,112 @@
+"""A real worker process, told by its parent who is who: it judges by that, reports, and ends as it is told."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import dns.asyncquery
+import dns.message
+import dns.rcode
+import pytest
+
+from sandkeeper.gateway.fleet import Fleet
+from sandkeeper.gateway.places import DNS_PORT, HTTP_PORT
+from sandkeeper.gateway.wire import Change, Entry, Report, Slots
+from unit.gateway.pods import grant
+
+OPERATOR = Path(__file__).parents[3] / "operator"
+OFFSET = 3_000
+ONE, STRANGER = "127.0.4.1", "127.0.4.9"
+
+
+class Lab:
+    """One worker, and the parent's end."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.entries: dict[str, Entry] = {}
+        self.fleet = Fleet(1, self.known, self.reports.append)
+
+    def known(self) -> list[object]:
+        return [Slots({0: ("10.96.0.1",)}), Change(entries=tuple(self.entries.values()))]
+
+    def allow(self, *domains: str) -> None:
+        entry = Entry(ONE, "team", "one", "uid-one", "pod-one", grant(*domains))
+        self.entries[ONE] = entry
+        self.fleet.tell(Change(asyncio.get_running_loop().time(), (entry,)))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(60):
+            while not condition():  # noqa: ASYNC110 - what changes is in another process
+                await asyncio.sleep(0.02)
+
+    async def resolve(self, name: str, source: str = ONE) -> str:
+        question = dns.message.make_query(name, "A")
+        answer = await dns.asyncquery.udp(question, "127.0.0.1", 30, DNS_PORT + OFFSET, source=source)
+        return dns.rcode.to_text(answer.rcode())
+
+    async def ask(self, host: str, source: str = ONE) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", HTTP_PORT + OFFSET, local_addr=(source, 0))
+        writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        return answer.partition(b"\r\n")[0]
+
+
+@asynccontextmanager
+async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
+    for name, value in {
+        "PORT_OFFSET": OFFSET,
+        "PORTS": "[22]",
+        "RESOLVERS": '["127.0.0.1"]',
+        "RESOLVERS_PORT": 9,
+    }.items():
+        monkeypatch.setenv(f"SANDKEEPER_GATEWAY_{name}", str(value))
+    monkeypatch.setenv("PYTHONPATH", str(OPERATOR))
+    lab = Lab()
+    task = asyncio.create_task(lab.fleet.run())
+    try:
+        await lab.until(lambda: lab.fleet.listening == 1)
+        yield lab
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_worker_judges_by_what_it_was_told_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as lab:
+        assert await lab.resolve("allowed.test") == "REFUSED"
+
+        lab.allow("allowed.test")
+
+        await lab.until(
+            lambda: any(spread.name.endswith("lag_seconds") for each in lab.reports for spread in each.spreads)
+        )
+        assert await lab.resolve("allowed.test") == "NOERROR"
+        assert await lab.resolve("other.test") == "NXDOMAIN"
+        assert await lab.resolve("allowed.test", STRANGER) == "REFUSED"
+
+
+async def test_a_worker_reports_what_it_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as lab:
+        lab.allow("allowed.test")
+        await lab.until(lambda: any(each.spreads for each in lab.reports))
+
+        assert await lab.ask("other.test") == b"HTTP/1.1 403 Forbidden"
+
+        await lab.until(lambda: any(each.denials for each in lab.reports))
+        (denial,) = next(each.denials for each in lab.reports if each.denials)
+        assert (denial.namespace, denial.name, denial.target, denial.count) == ("team", "one", "other.test:80", 1)
+
+
+async def test_a_worker_that_is_drained_takes_nothing_more_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as lab:
+        draining = asyncio.create_task(lab.fleet.drain(5.0))
+
+        await lab.until(lambda: lab.fleet.listening == 0)
+
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", HTTP_PORT + OFFSET), timeout=5).close()
+        draining.cancel()
