@@ -329,6 +329,7 @@ def test_once_it_is_ready_the_status_has_all_that_there_is_to_know() -> None:
     assert (status["durationSeconds"], status["pauseSeconds"]) == (0.5, 0.02)
     assert status["captured"]["imageDigest"] == "sha256:5"
     assert status["captured"]["environment"]["workspace"]["storageClassName"] == "standard"
+    assert "egressHash" not in status["captured"]
     later = decide(raw({**BEGUN, **status}), NOW + timedelta(hours=1), volume_snapshot=volume)
     assert (later.writes, later.status, later.look_again) == ((), {}, None)
 
