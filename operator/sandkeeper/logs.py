@@ -9,12 +9,13 @@ import orjson
 import structlog
 
 if TYPE_CHECKING:
+    from sandkeeper.gateway.settings import GatewaySettings
     from sandkeeper.settings import OperatorSettings
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-def configure_logs(settings: OperatorSettings) -> None:
+def configure_logs(settings: OperatorSettings | GatewaySettings) -> None:
     """Send our own lines and those of libraries to stdout in the same format."""
     level = _LEVELS[settings.log_level]
     shared: list[structlog.typing.Processor] = [

@@ -97,6 +97,12 @@ class OperatorSettings(BaseSettings):
         default="", description="File with the authorities of the kubelets' certificates; empty: the API server's own."
     )
     idle_kubelet_verify: bool = Field(default=True, description="Believe kubelets only behind such a certificate.")
+    gateway_selector: str = Field(
+        default="", description="Labels of the gateway's pods, in the operator's namespace; empty where there is none."
+    )
+    gateway_activity_port: int = Field(
+        default=8082, ge=1, le=65535, description="Where each of them tells of which sandboxes it had traffic."
+    )
     log_format: Literal["json", "console"] = Field(default="json", description="One JSON object a line, or for people.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least that is logged.")
 

@@ -1,0 +1,83 @@
+"""How a record becomes a line: one JSON object below the size that a pipe takes whole, whatever a client sent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+if TYPE_CHECKING:
+    from sandkeeper.gateway.record import Record
+
+LONGEST: Final = 4095
+"""Bytes of a line; a pipe takes 4096 at once or none of them (POSIX, PIPE_BUF on Linux)."""
+_TEXT: Final = 256
+_PATH: Final = 1024
+_SHORT_PATH: Final = 128
+
+
+def fields(record: Record, *, count: int = 1, path: int = _PATH) -> dict[str, Any]:
+    """Give what is told of a record, by the names that it has in a line.
+
+    Text that a client sent is shortened, and what is not printable ASCII in it becomes ``?``.
+
+    Parameters
+    ----------
+    count
+        How many of its kind it stands for.
+    path
+        Characters that a path may have.
+    """
+    caller = record.caller
+    return {
+        "time": _time(record.started),
+        "event": "egress",
+        "namespace": caller.namespace if caller else "",
+        "name": caller.name if caller else "",
+        "uid": caller.uid if caller else "",
+        "source": record.source,
+        "kind": record.kind,
+        "domain": _clean(record.domain),
+        "port": record.port,
+        "address": record.address,
+        "sni": _clean(record.sni),
+        "host": _clean(record.host),
+        "method": _clean(record.method, 32),
+        "path": _clean(record.path, path),
+        "status": record.status,
+        "bytesUp": record.up,
+        "bytesDown": record.down,
+        "seconds": round(record.seconds, 6),
+        "verdict": "allowed" if record.allowed else "denied",
+        "rule": record.rule,
+        "reason": record.reason,
+        **({"count": count} if count > 1 else {}),
+    }
+
+
+def line(record: Record, *, count: int = 1, dropped: int = 0) -> bytes:
+    r"""Give a record's line, with its ``\n``.
+
+    Parameters
+    ----------
+    dropped
+        How many records were lost before it.
+    """
+    lost = {"dropped": dropped} if dropped else {}
+    text = orjson.dumps(fields(record, count=count) | lost, option=orjson.OPT_APPEND_NEWLINE)
+    if len(text) > LONGEST:
+        told = fields(record, count=count, path=_SHORT_PATH) | lost
+        text = orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
+    return text
+
+
+def _clean(text: str, longest: int = _TEXT) -> str:
+    text = text[:longest]
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(each if each.isascii() and each.isprintable() else "?" for each in text)
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
