@@ -250,6 +250,9 @@ class SandboxStatus(Model):
     snapshots: SnapshotsStatus | None = Field(
         default=None, description="What the schedule of copies did, and does next; absent without one."
     )
+    setup_environment: str | None = Field(
+        default=None, description="Hash of what was installed last, for which the setup domains are not opened again."
+    )
     startup_seconds: float | None = Field(default=None, description="Seconds from creation to Running.")
     effective: EffectiveStatus | None = Field(
         default=None, description="Main fields of the environment that all layers resolve to."

@@ -15,6 +15,8 @@ from sandkeeper.canary.attempts import LISTENER_PORT, Attempt, encoded
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from sandkeeper.plan.observed import GatewaySettings
+
 Json = dict[str, Any]
 Part = Literal["target", "neighbour", "control", "fenced"]
 
@@ -58,6 +60,8 @@ class CanarySettings:
         Put on sandbox pods, and so on these: they keep service meshes away.
     extra_targets
         Further addresses that no sandbox may reach.
+    gateway
+        The egress gateway, which the fence leaves open; None where there is none.
     """
 
     image: str = ""
@@ -66,6 +70,7 @@ class CanarySettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     extra_targets: tuple[Attempt, ...] = ()
+    gateway: GatewaySettings | None = None
 
 
 @dataclass(frozen=True)

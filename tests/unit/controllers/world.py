@@ -230,7 +230,7 @@ class World:
             wanted += [self._expected_claim(sandbox, environment, each) for each in claims]
             wanted.append(None if sleeps else pod)
             wanted += [sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
-            wanted += [fence_policy(NAMESPACE), fence_sign(NAMESPACE)]
+            wanted += [fence_policy(NAMESPACE, None), fence_sign(NAMESPACE)]
         return {(each["kind"], each["metadata"]["name"]): _essence(each) for each in wanted if each}
 
     def _claims(self, sandbox: str) -> list[str]:
