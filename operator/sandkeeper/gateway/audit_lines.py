@@ -20,8 +20,6 @@ _SHORT_PATH: Final = 128
 def fields(record: Record, *, count: int = 1, path: int = _PATH) -> dict[str, Any]:
     """Give what is told of a record, by the names that it has in a line.
 
-    Text that a client sent is shortened, and what is not printable ASCII in it becomes ``?``.
-
     Parameters
     ----------
     count
@@ -38,13 +36,13 @@ def fields(record: Record, *, count: int = 1, path: int = _PATH) -> dict[str, An
         "uid": caller.uid if caller else "",
         "source": record.source,
         "kind": record.kind,
-        "domain": _clean(record.domain),
+        "domain": clean(record.domain),
         "port": record.port,
         "address": record.address,
-        "sni": _clean(record.sni),
-        "host": _clean(record.host),
-        "method": _clean(record.method, 32),
-        "path": _clean(record.path, path),
+        "sni": clean(record.sni),
+        "host": clean(record.host),
+        "method": clean(record.method, 32),
+        "path": clean(record.path, path),
         "status": record.status,
         "bytesUp": record.up,
         "bytesDown": record.down,
@@ -72,7 +70,8 @@ def line(record: Record, *, count: int = 1, dropped: int = 0) -> bytes:
     return text
 
 
-def _clean(text: str, longest: int = _TEXT) -> str:
+def clean(text: str, longest: int = _TEXT) -> str:
+    """Shorten text that a client sent, and make what is not printable ASCII in it ``?``."""
     text = text[:longest]
     if text.isascii() and text.isprintable():
         return text

@@ -134,6 +134,10 @@ class Rules:
             return min(found, self._setup.verdict(host, port), key=lambda each: bool(each.reason))
         return found
 
+    def setup_ended(self, now: float) -> bool:
+        """Whether there were setup domains whose time is over: what only they allowed is allowed no more."""
+        return 0.0 < self._setup_until <= now
+
     def resolves(self, host: str, now: float) -> bool:
         """Whether a name is answered at all: some port of it may be reached."""
         setup = self._setup.find(host) if now < self._setup_until else ()

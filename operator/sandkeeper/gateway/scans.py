@@ -34,7 +34,7 @@ class Scans:
 
     def __init__(self, tell: Callable[[Record, int], None]) -> None:
         self._tell = tell
-        self._sources: dict[str, dict[tuple[str, str, str], tuple[Record, int]]] = {}
+        self._sources: dict[tuple[str, str], dict[tuple[str, str, str], tuple[Record, int]]] = {}
 
     def take(self, record: Record) -> bool:
         """Take a record in, if it is such a refusal.
@@ -46,14 +46,15 @@ class Scans:
         """
         if record.allowed or not (record.kind == "dns" or record.reason in _CHEAP):
             return False
-        source = record.source if record.source in self._sources or len(self._sources) < MOST_SOURCES else ""
+        # Whoever has the address next is another source.
+        source = (record.source, record.caller.pod_uid if record.caller else "")
+        if source not in self._sources and len(self._sources) >= MOST_SOURCES:
+            source, record = ("", ""), replace(record, caller=None, source="")
         seen = self._sources.setdefault(source, {})
         key = (record.kind, record.domain, record.reason)
         if key not in seen and len(seen) >= MOST_NAMES:
             key = (record.kind, OTHER_NAMES, record.reason)
             record = replace(record, domain=OTHER_NAMES, sni="", host="", path="")
-        if not source:
-            record = replace(record, caller=None, source="")
         first, count = seen.get(key, (record, 0))
         seen[key] = (first, count + 1)
         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, IPvAnyAddress, IPvAnyNetwork
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from sandkeeper.gateway.places import MOST_OFFERED
@@ -33,8 +33,12 @@ class GatewaySettings(BaseSettings):
     port_offset: int = Field(
         default=0, ge=0, le=40000, description="Added to every port that sandboxes reach; for several on one machine."
     )
-    resolvers: tuple[str, ...] = Field(
+    resolvers_port: Port = Field(default=53, description="Port of those that are given.")
+    resolvers: tuple[IPvAnyAddress, ...] = Field(
         default=(), description="Addresses of the name servers to ask, as a JSON list; empty: those of the pod."
+    )
+    cluster_networks: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description="Networks of pods, Services and nodes, which no name may lead to, as a JSON list."
     )
     wait_seconds: float = Field(default=1.0, ge=0.0, le=10.0, description="Most that an unknown source is waited for.")
     drain_delay_seconds: float = Field(

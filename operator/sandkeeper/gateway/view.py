@@ -29,7 +29,7 @@ from sandkeeper.gateway.rules import SLOTS, Rules
 from sandkeeper.gateway.wire import Change, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 Json = dict[str, Any]
 
@@ -67,7 +67,7 @@ class View:
         gone = tuple(sorted(address for address, owner in has.items() if owner is None))
         return Change(at, tuple(owner for owner in has.values() if owner), gone)
 
-    def __iter__(self) -> Iterable[Entry]:  # type: ignore[misc]
+    def __iter__(self) -> Iterator[Entry]:
         return (owner for address in self._claims if (owner := self._owner(address)))
 
     def __contains__(self, pod_uid: object) -> bool:

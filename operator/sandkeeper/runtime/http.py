@@ -1,14 +1,15 @@
-"""The operator's own HTTP endpoints: metrics on one port, probes on another that no policy need expose."""
+"""A process's own HTTP endpoints: metrics on one port, probes on another that no policy need expose."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from prometheus_client import CollectorRegistry
 
@@ -45,6 +46,24 @@ async def serve_probes(alive: Callable[[], str], ready: Callable[[], str], port:
         return answer
 
     return await _serve({"/healthz": endpoint(alive), "/readyz": endpoint(ready)}, port)
+
+
+async def serve_json(documents: Mapping[str, Callable[[], object]], port: int) -> web.AppRunner:
+    """Serve JSON documents, each made when it is asked for.
+
+    Parameters
+    ----------
+    documents
+        By path.
+    """
+
+    def endpoint(document: Callable[[], object]) -> Callable[[web.Request], object]:
+        async def answer(_: web.Request) -> web.Response:
+            return web.Response(body=orjson.dumps(document()), content_type="application/json")
+
+        return answer
+
+    return await _serve({path: endpoint(document) for path, document in documents.items()}, port)
 
 
 async def _serve(routes: dict[str, Callable[[web.Request], object]], port: int) -> web.AppRunner:

@@ -1,0 +1,211 @@
+"""Reads the server's name out of a TLS ClientHello, strictly: what is not plainly one name is refused.
+
+The gateway judges the name and then passes on the very bytes that it read, so a hello that two programs could read in
+two ways must not pass: no length may disagree with another, no extension may come twice (RFC 8446, 4.2; RFC 6066, 3).
+An encrypted_client_hello extension is refused even where a browser sends it as grease (RFC 9849, 6.2): from outside
+the two look alike, which is what grease is for, so what carries one may carry another name than it shows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from sandkeeper.gateway import reasons
+from sandkeeper.gateway.rules import normal_name
+
+MOST_BYTES: Final = 65_536
+"""Of a hello with its record headers; post-quantum key shares and tickets together stay below 8 KiB."""
+MOST_RECORDS: Final = 16
+
+_HANDSHAKE: Final = 22
+_CLIENT_HELLO: Final = 1
+_RECORD_HEADER: Final = 5
+_MOST_FRAGMENT: Final = 16_384
+_SERVER_NAME: Final = 0
+_ENCRYPTED: Final = frozenset({*range(0xFE08, 0xFE0E), 0xFD00, 0xFFCE})
+"""Extensions that hide a name: of RFC 9849, of its drafts, and of what was before them."""
+
+
+class HelloError(Exception):
+    """A hello that is refused.
+
+    Attributes
+    ----------
+    reason
+        ``BAD_HELLO``, ``NO_SNI``, ``ENCRYPTED_HELLO``, ``IP_LITERAL`` or ``BAD_NAME`` of `reasons`.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What is told of a hello.
+
+    Attributes
+    ----------
+    server_name
+        In the form of `rules.normal_name`.
+    """
+
+    server_name: str
+
+
+class HelloReader:
+    """Takes a hello as it arrives; each byte is looked at a bounded number of times, however it is cut up.
+
+    Attributes
+    ----------
+    seen
+        All bytes so far, which are to be passed on.
+    """
+
+    __slots__ = ("_most_bytes", "_worth", "seen")
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._worth = 1
+        self.seen: bytes | bytearray = b""
+
+    def feed(self, data: bytes) -> Hello | None:
+        """Take what arrived; None while more is needed.
+
+        Raises
+        ------
+        HelloError
+            If it is no hello, or none that may pass.
+        """
+        if not self.seen:
+            self.seen = data
+        else:
+            # Most hellos come in one piece, which need not be copied; of many pieces not each may cost a copy of all.
+            if not isinstance(self.seen, bytearray):
+                self.seen = bytearray(self.seen)
+            self.seen += data
+        if len(self.seen) < self._worth:
+            return None
+        found = _message(self.seen, self._most_bytes)
+        if isinstance(found, int):
+            self._worth = found
+            return None
+        return Hello(_server_name(_extensions(found)))
+
+
+def parse(data: bytes) -> Hello | None:
+    """Read a hello from the first bytes of a connection; None while more are needed.
+
+    Raises
+    ------
+    HelloError
+        If it is no hello, or none that may pass.
+    """
+    return HelloReader().feed(data)
+
+
+def _message(data: bytes | bytearray, most_bytes: int) -> bytes | int:
+    """Put the hello together from its records.
+
+    Returns
+    -------
+    bytes or int
+        The message without its header, or how many bytes are needed before it is worth to look again.
+    """
+    message = b""
+    at = 0
+    for _ in range(MOST_RECORDS):
+        header = data[at : at + _RECORD_HEADER]
+        # Of what is no TLS the first byte tells; it need not be waited for the others.
+        if header[:1] not in (b"", b"\x16") or header[1:2] not in (b"", b"\x03"):
+            raise HelloError(reasons.BAD_HELLO)
+        if len(header) < _RECORD_HEADER:
+            return at + _RECORD_HEADER
+        end = at + _RECORD_HEADER + int.from_bytes(header[3:])
+        if not at + _RECORD_HEADER < end <= min(at + _RECORD_HEADER + _MOST_FRAGMENT, most_bytes):
+            raise HelloError(reasons.BAD_HELLO)
+        if len(data) < end:
+            return end
+        message += data[at + _RECORD_HEADER : end]
+        if _complete(message, most_bytes):
+            return message[4:]
+        at = end
+    raise HelloError(reasons.BAD_HELLO)
+
+
+def _complete(message: bytes, most_bytes: int) -> bool:
+    """Whether a handshake message is whole; what follows it in the same record is refused."""
+    expected = 4 + int.from_bytes(message[1:4])
+    if message[0] != _CLIENT_HELLO or (len(message) >= 4 and not len(message) <= expected <= most_bytes):
+        raise HelloError(reasons.BAD_HELLO)
+    return len(message) >= 4 and len(message) == expected
+
+
+class _Fields:
+    """Reads fields one after the other, each of which has to be there."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def take(self, length: int) -> bytes:
+        """Take so many bytes."""
+        start, self._at = self._at, self._at + length
+        if self._at > len(self._data):
+            raise HelloError(reasons.BAD_HELLO)
+        return self._data[start : self._at]
+
+    def number(self, width: int) -> int:
+        """Take a number of so many bytes."""
+        return int.from_bytes(self.take(width))
+
+    def vector(self, width: int) -> bytes:
+        """Take what a length of so many bytes stands before."""
+        return self.take(self.number(width))
+
+    @property
+    def left(self) -> bool:
+        """Whether there is more."""
+        return self._at < len(self._data)
+
+
+def _extensions(message: bytes) -> dict[int, bytes]:
+    """Extensions of a hello by type (RFC 8446, 4.1.2)."""
+    fields = _Fields(message)
+    version, _random = fields.number(2), fields.take(32)
+    session, suites, compressions = fields.vector(1), fields.vector(2), fields.vector(1)
+    if version >> 8 != 3 or len(session) > 32 or not suites or len(suites) % 2 or not compressions:
+        raise HelloError(reasons.BAD_HELLO)
+    if not fields.left:
+        return {}
+    entries = _Fields(fields.vector(2))
+    extensions: dict[int, bytes] = {}
+    while entries.left:
+        kind, content = entries.number(2), entries.vector(2)
+        if kind in extensions:
+            raise HelloError(reasons.BAD_HELLO)
+        extensions[kind] = content
+    if fields.left:
+        raise HelloError(reasons.BAD_HELLO)
+    return extensions
+
+
+def _server_name(extensions: dict[int, bytes]) -> str:
+    """Find the one name that is asked for (RFC 6066, 3)."""
+    if not _ENCRYPTED.isdisjoint(extensions):
+        raise HelloError(reasons.ENCRYPTED_HELLO)
+    if _SERVER_NAME not in extensions:
+        raise HelloError(reasons.NO_SNI)
+    content = _Fields(extensions[_SERVER_NAME])
+    names = _Fields(content.vector(2))
+    kind, name = names.number(1), names.vector(2)
+    if kind != 0 or names.left or content.left:
+        raise HelloError(reasons.BAD_HELLO)
+    try:
+        # Latin 1 maps every byte; whatever is not ASCII is refused by the name's form.
+        return normal_name(name.decode("latin-1"))
+    except ValueError as error:
+        raise HelloError(str(error)) from None

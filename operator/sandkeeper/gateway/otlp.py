@@ -1,0 +1,65 @@
+"""Sends audit records as logs of OpenTelemetry, by HTTP, in batches and in the background.
+
+Imported only where it is switched on: it costs a worker some twenty megabytes. What waits is bounded, and what is more
+than a collector takes is lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.resources import Resource
+
+from sandkeeper.gateway.audit_lines import fields
+
+if TYPE_CHECKING:
+    from sandkeeper.gateway.record import Record
+
+_DELAY_MILLISECONDS: Final = 1000
+_MOST_WAITING: Final = 8192
+_NANOSECONDS: Final = 1_000_000_000
+
+
+class OtlpExport:
+    """Records to a collector.
+
+    Parameters
+    ----------
+    endpoint
+        URL, with its path.
+    instance
+        This replica.
+    """
+
+    def __init__(self, endpoint: str, instance: str) -> None:
+        about = Resource.create({"service.name": "sandkeeper-gateway", "service.instance.id": instance})
+        self._provider = LoggerProvider(about)
+        self._provider.add_log_record_processor(
+            BatchLogRecordProcessor(
+                OTLPLogExporter(endpoint), schedule_delay_millis=_DELAY_MILLISECONDS, max_queue_size=_MOST_WAITING
+            )
+        )
+        self._logger = self._provider.get_logger("sandkeeper.gateway")
+
+    def __call__(self, record: Record, count: int) -> None:
+        """Take a record, and how many it stands for; does not wait."""
+        told = fields(record, count=count)
+        severity = SeverityNumber.INFO if record.allowed else SeverityNumber.WARN
+        self._logger.emit(
+            LogRecord(
+                timestamp=int(record.started * _NANOSECONDS),
+                severity_number=severity,
+                severity_text=severity.name,
+                body="egress",
+                event_name="sandkeeper.egress",
+                attributes={name: value for name, value in told.items() if name not in ("time", "event")},
+            )
+        )
+
+    def close(self) -> None:
+        """Send what waits, and end; blocks."""
+        self._provider.shutdown()

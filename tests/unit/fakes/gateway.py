@@ -1,0 +1,145 @@
+"""What stands around the gateway's fronts in tests: callers by address, servers on loopback by name, records."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+
+from sandkeeper.api.egress import EgressGrant
+from sandkeeper.gateway.caller import Caller
+from sandkeeper.gateway.connections import Connections
+from sandkeeper.gateway.context import Context, DialError, Limits
+from sandkeeper.gateway.reasons import UNRESOLVABLE
+from sandkeeper.gateway.record import Record
+from sandkeeper.gateway.rules import Rules
+
+LOOPBACK = "127.0.0.1"
+_pods = count(1)
+
+
+def caller(*domains: str, address: str = LOOPBACK, pod_uid: str = "", **grant: object) -> Caller:
+    """Make a sandbox that may reach these domains; each has a pod of its own unless it is named."""
+    rules = Rules(EgressGrant.model_validate({"domains": domains, **grant}))
+    return Caller("agents", "worker", "uid-1", pod_uid or f"pod-{next(_pods)}", address, rules)
+
+
+class FakeCallers:
+    """Knows the callers that it is told of; who is not known is waited for until `patience` has passed."""
+
+    def __init__(self, *callers: Caller) -> None:
+        self._known = {each.address: each for each in callers}
+        self._changed: list[Callable[[Caller | None, Caller | None], None]] = []
+        self.slots: dict[int, tuple[str, ...]] = {}
+        self.patience = 0.05
+        self._news = asyncio.Event()
+
+    def known(self, address: str) -> Caller | None:
+        return self._known.get(address)
+
+    async def caller(self, address: str) -> Caller | None:
+        try:
+            async with asyncio.timeout(self.patience):
+                while address not in self._known:
+                    await self._news.wait()
+        except TimeoutError:
+            return None
+        return self._known[address]
+
+    def subscribe(self, changed: Callable[[Caller | None, Caller | None], None]) -> None:
+        self._changed.append(changed)
+
+    def slot_addresses(self, slot: int) -> tuple[str, ...]:
+        return self.slots.get(slot, ())
+
+    def put(self, after: Caller) -> None:
+        """Make a caller known, in place of who had its address before."""
+        before = self._known.get(after.address)
+        self._known[after.address] = after
+        self._tell(before, after)
+
+    def remove(self, address: str) -> None:
+        """Forget who had an address."""
+        self._tell(self._known.pop(address), None)
+
+    def _tell(self, before: Caller | None, after: Caller | None) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+        for changed in self._changed:
+            changed(before, after)
+
+
+@dataclass
+class FakeDialer:
+    """Dials the loopback ports that stand for hosts; fails with a reason where that stands instead.
+
+    `gate`, while it is not set, keeps every dial waiting.
+    """
+
+    places: dict[tuple[str, int], int | str] = field(default_factory=dict)
+    gate: asyncio.Event | None = None
+    dialled: list[tuple[str, int]] = field(default_factory=list)
+
+    async def dial(
+        self, caller: Caller, host: str, port: int, factory: Callable[[], asyncio.Protocol]
+    ) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
+        del caller
+        self.dialled.append((host, port))
+        if self.gate is not None:
+            await self.gate.wait()
+        place = self.places.get((host, port), UNRESOLVABLE)
+        if isinstance(place, str):
+            raise DialError(place)
+        transport, protocol = await asyncio.get_running_loop().create_connection(factory, LOOPBACK, place)
+        return transport, protocol, LOOPBACK
+
+
+class FakeAudit:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def tell(self, record: Record) -> None:
+        self.records.append(record)
+
+
+@dataclass
+class Gateway:
+    """A front on a loopback port, and all that stands around it."""
+
+    callers: FakeCallers
+    dialer: FakeDialer
+    audit: FakeAudit
+    context: Context
+    port: int = 0
+
+    async def records(self, number: int = 1) -> list[Record]:
+        """Give the records once there are so many; there must not be more."""
+        async with asyncio.timeout(5):
+            while len(self.audit.records) < number or len(self.context.connections):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert len(self.audit.records) == number
+        return self.audit.records
+
+
+@asynccontextmanager
+async def gateway(
+    front: Callable[[Context], Callable[[], asyncio.Protocol]],
+    *callers: Caller,
+    limits: Limits | None = None,
+    places: dict[tuple[str, int], int | str] | None = None,
+    now: Callable[[], float] = time.time,
+) -> AsyncIterator[Gateway]:
+    """Serve a front, such as ``TlsFront``, for some callers, with hosts that lead to ports of loopback."""
+    known, dialer, audit, chosen = FakeCallers(*callers), FakeDialer(places or {}), FakeAudit(), limits or Limits()
+    connections = Connections(known, chosen, now)
+    context = Context(known, dialer, audit, connections, chosen, now)
+    server = await asyncio.get_running_loop().create_server(front(context), LOOPBACK, 0)
+    connections.start()
+    try:
+        yield Gateway(known, dialer, audit, context, server.sockets[0].getsockname()[1])
+    finally:
+        connections.stop()
+        server.close()
