@@ -16,6 +16,8 @@ METADATA: Final = (
     "fe80::/10",
     "fd00:ec2::/32",
     "fd20:ce::/32",
+    "fd00:42::/32",
+    "100.96.0.96/32",
     "100.100.100.200/32",
     "168.63.129.16/32",
     "192.0.0.192/32",
@@ -23,7 +25,7 @@ METADATA: Final = (
     "64:ff9b::a9fe:0/112",
     "2002:a9fe::/32",
 )
-"""Where AWS, Google, Azure, Alibaba and Oracle tell a machine its credentials, all link-local addresses included."""
+"""Where clouds tell a machine its credentials, all link-local addresses included."""
 
 _MOST_DOMAINS: Final = 128
 _MOST_CIDRS: Final = 32

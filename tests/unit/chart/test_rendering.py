@@ -70,7 +70,7 @@ def test_a_slip_in_a_template_is_noticed(helm: Helm, kind: str, right: str, wron
 
     verdict = conform(rendered.replace(right, wrong))
 
-    assert [resource["kind"] for resource in verdict["resources"]] == [kind]
+    assert {resource["kind"] for resource in verdict["resources"]} == {kind}
 
 
 def test_the_definitions_stay_as_they_are(helm: Helm) -> None:
