@@ -139,3 +139,18 @@ class UsageMetrics:
         self._pods.set(pods)
         self._nodes.labels("yes").set(nodes - troubled)
         self._nodes.labels("no").set(troubled)
+
+
+class TrafficMetrics:
+    """Tells of the gateways that are asked which sandboxes have traffic."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._asked = Gauge(
+            "sandkeeper_usage_gateways", "Pods of the egress gateway, by whether they told of their traffic.",
+            ("answered",), registry=registry,
+        )  # fmt: skip
+
+    def asked(self, answered: int, silent: int) -> None:
+        """Record a round."""
+        self._asked.labels("yes").set(answered)
+        self._asked.labels("no").set(silent)

@@ -12,11 +12,12 @@ from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diff import DiffController
 from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.controllers.fence import FenceKeeper
-from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, UsageMetrics
+from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, TrafficMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer, Turns
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.controllers.snapshot import Guests, SnapshotController
+from sandkeeper.controllers.traffic import traffic_of
 from sandkeeper.controllers.usage import Usages, kubelets_of
 from sandkeeper.plan.guest import QUIESCE_COMMAND
 from sandkeeper.runtime.queue import WorkQueue
@@ -88,7 +89,7 @@ class Parts:
         kubelets = kubelets_of(settings, around.connection, client)
         self.usages = Usages(
             self.cluster, kubelets, UsageMetrics(registry), self.queues.sandboxes.add, around.holds,
-            settings.idle_rule, around.clock,
+            settings.idle_rule, around.clock, traffic_of(settings, client, TrafficMetrics(registry)),
         )  # fmt: skip
         self.sandboxes = self._sandbox_controller(fences)
         self._snapshots = self._snapshot_controller()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.metrics import UsageMetrics
+    from sandkeeper.controllers.traffic import Traffic
     from sandkeeper.plan.volume_usage import VolumeUsage
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
@@ -64,6 +65,8 @@ class Usages:
         Whether this replica is to work on a namespace.
     rule
         How often a node is looked at, and what counts as idle.
+    traffic
+        What the gateways say; None where there are none. While they say nothing, what kubelets say is not enough.
     """
 
     def __init__(
@@ -75,8 +78,10 @@ class Usages:
         holds: Callable[[str], bool],
         rule: IdleRule,
         clock: Clock,
+        traffic: Traffic | None = None,
     ) -> None:
         self._cluster = cluster
+        self._traffic = traffic
         self._kubelets = kubelets
         self._metrics = metrics
         self._wake = wake
@@ -102,7 +107,8 @@ class Usages:
 
     def trouble(self, node: str) -> str:
         """Tell why a node's sandboxes are not measured, in one sentence; empty where they are."""
-        return self._troubles.get(node, "") if self.runs else _OFF
+        unknown = self._traffic.trouble if self._traffic else ""
+        return (self._troubles.get(node, "") or unknown) if self.runs else _OFF
 
     @property
     def runs(self) -> bool:
@@ -115,6 +121,8 @@ class Usages:
             return
         before = time.monotonic()
         async with asyncio.TaskGroup() as asked:
+            if self._traffic:
+                asked.create_task(self._traffic.run())
             while True:
                 await asyncio.sleep(self._interval / _LOOKS)
                 now, nodes = time.monotonic(), self._by_node()
@@ -150,6 +158,8 @@ class Usages:
     def _forget(self, nodes: dict[str, list[_Pod]]) -> None:
         live = {pod.uid: pod.key for pods in nodes.values() for pod in pods}
         self._tracks = {uid: track for uid, track in self._tracks.items() if uid in live}
+        if self._traffic:
+            self._traffic.forget(live)
         self._users = {pod.claim: pod.key for pods in nodes.values() for pod in pods}
         self._volumes.retain(self._users.keys(), nodes)
         self._troubles = {node: trouble for node, trouble in self._troubles.items() if node in nodes}
@@ -177,6 +187,8 @@ class Usages:
         return self._cluster.store(NODES).get(Key("", name)) or {}
 
     def _take(self, pods: Iterable[_Pod], samples: Iterable[KubeletSample]) -> None:
+        if self._traffic and self._traffic.trouble:
+            return
         heard = time.monotonic()
         by_name = {Key(each.labels.get("namespace", ""), each.labels.get("pod", "")): each for each in samples}
         for pod in pods:
@@ -184,7 +196,8 @@ class Usages:
             if said is None or said.timestamp is None or not math.isfinite(said.value):
                 continue
             before = self._tracks.get(pod.uid)
-            after = follow(before, Sample(float(said.timestamp), said.value), heard, self._rule)
+            traffic = self._traffic.of(pod.uid) if self._traffic else None
+            after = follow(before, Sample(float(said.timestamp), said.value), heard, self._rule, traffic)
             self._tracks[pod.uid] = after
             if before is None or before.idle != after.idle:
                 self._wake_sandbox(pod.key)
@@ -220,6 +233,7 @@ class Usages:
             first_cpu_seconds=track.first_cpu_seconds,
             busy_at=None if track.busy is None else at(track.busy),
             busy_cpu_seconds=track.busy_cpu_seconds,
+            traffic_at=None if track.traffic is None else at(track.traffic),
         )
 
 

@@ -52,13 +52,17 @@ class Worker:
         """Start one."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        channel = await Channel.over(ours, FROM_WORKER)
         try:
             process = await asyncio.create_subprocess_exec(
                 *command, str(theirs.fileno()), pass_fds=(theirs.fileno(),), stdin=asyncio.subprocess.DEVNULL
             )
+        except BaseException:
+            channel.abort()
+            raise
         finally:
             theirs.close()
-        return cls(process, await Channel.over(ours, FROM_WORKER))
+        return cls(process, channel)
 
     @property
     def hangs(self) -> bool:
@@ -71,6 +75,17 @@ class Worker:
             self.listening, self._heard = True, time.monotonic()
         self._heard = time.monotonic()
         return message
+
+    async def end(self) -> int:
+        """Wait until it has ended, which is helped along where that is cancelled, and give its exit status."""
+        self.channel.abort()
+        ending = asyncio.ensure_future(self.process.wait())
+        try:
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            self.kill()
+            await ending
+            raise
 
     def kill(self) -> None:
         """End it at once."""
@@ -121,16 +136,12 @@ class Fleet:
 
     async def run(self) -> None:
         """Keep all of them running until they have been drained; cancelled, end them at once."""
-        try:
-            async with asyncio.TaskGroup() as kept:
-                watching = kept.create_task(self._watch())
-                async with asyncio.TaskGroup() as workers:
-                    for index in range(self._size):
-                        workers.create_task(self._keep(index))
-                watching.cancel()
-        finally:
-            for worker in self._workers.values():
-                worker.kill()
+        async with asyncio.TaskGroup() as kept:
+            watching = kept.create_task(self._watch())
+            async with asyncio.TaskGroup() as workers:
+                for index in range(self._size):
+                    workers.create_task(self._keep(index))
+            watching.cancel()
 
     async def drain(self, seconds: float) -> None:
         """Let what is open end, and what has not after so many seconds be cut; `run` ends with the last one."""
@@ -164,12 +175,16 @@ class Fleet:
                 self._heard(report)
         except ValidationError:
             self._log.exception("a worker said what can't be understood", worker=index)
+            worker.kill()
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
         finally:
             del self._workers[index]
             if not self._draining:
                 worker.kill()
-            await worker.channel.close()
-        return await worker.process.wait()
+            status = await worker.end()
+        return status
 
     async def _watch(self) -> None:
         while True:

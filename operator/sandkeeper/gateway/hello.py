@@ -181,15 +181,25 @@ def _extensions(message: bytes) -> dict[int, bytes]:
         raise HelloError(reasons.BAD_HELLO)
     if not fields.left:
         return {}
-    entries = _Fields(fields.vector(2))
-    extensions: dict[int, bytes] = {}
-    while entries.left:
-        kind, content = entries.number(2), entries.vector(2)
-        if kind in extensions:
-            raise HelloError(reasons.BAD_HELLO)
-        extensions[kind] = content
+    block = fields.vector(2)
     if fields.left:
         raise HelloError(reasons.BAD_HELLO)
+    return _entries(block)
+
+
+def _entries(block: bytes) -> dict[int, bytes]:
+    """Read the list of extensions, by indices: calls for each field were a third of all work for a connection."""
+    extensions: dict[int, bytes] = {}
+    at, end = 0, len(block)
+    while at < end:
+        start = at + 4
+        if start > end:
+            raise HelloError(reasons.BAD_HELLO)
+        kind = block[at] << 8 | block[at + 1]
+        at = start + (block[at + 2] << 8 | block[at + 3])
+        if at > end or kind in extensions:
+            raise HelloError(reasons.BAD_HELLO)
+        extensions[kind] = block[start:at]
     return extensions
 
 

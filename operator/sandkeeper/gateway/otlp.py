@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _DELAY_MILLISECONDS: Final = 1000
 _MOST_WAITING: Final = 8192
+_TIMEOUT_SECONDS: Final = 5.0
+"""For a batch with all its retries, and so for the last one, on which the end of a worker waits."""
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -40,7 +42,9 @@ class OtlpExport:
         self._provider = LoggerProvider(about)
         self._provider.add_log_record_processor(
             BatchLogRecordProcessor(
-                OTLPLogExporter(endpoint), schedule_delay_millis=_DELAY_MILLISECONDS, max_queue_size=_MOST_WAITING
+                OTLPLogExporter(endpoint, timeout=_TIMEOUT_SECONDS),
+                schedule_delay_millis=_DELAY_MILLISECONDS,
+                max_queue_size=_MOST_WAITING,
             )
         )
         self._logger = self._provider.get_logger("sandkeeper.gateway")

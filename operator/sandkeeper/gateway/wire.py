@@ -199,6 +199,10 @@ class Channel(Generic[M]):
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
 
+    def abort(self) -> None:
+        """Close this end at once."""
+        self._writer.transport.abort()
+
     async def close(self) -> None:
         """Close this end, once the other one has taken what was sent or is gone."""
         self._writer.close()

@@ -1,8 +1,8 @@
-"""Since when a sandbox is idle, from the CPU time of its pod. What was not measured is not idle.
+"""Since when a sandbox is idle, from its pod's CPU time and traffic. What was not measured is not idle.
 
-Between two measurements a pod was at work where it used more than a threshold, as an average. All times of one process
-come from its monotonic clock, so that no step of the wall clock makes a sandbox idle; what a process before it found is
-known by the record in the status alone.
+Between two measurements a pod was at work where it used more than a threshold, as an average, or had traffic. All times
+of one process come from its monotonic clock, so that no step of the wall clock makes a sandbox idle; what a process
+before it found is known by the record in the status alone.
 """
 
 from __future__ import annotations
@@ -69,6 +69,8 @@ class Track:
         Since when there is no gap in the measurements, and the total then.
     busy, busy_cpu_seconds
         When it was last seen to work, and the total then; None where it never was.
+    traffic
+        When it last had traffic, as far as that was known with the last sample; None for never.
     """
 
     sample: Sample
@@ -77,6 +79,7 @@ class Track:
     first_cpu_seconds: float
     busy: float | None = None
     busy_cpu_seconds: float = 0.0
+    traffic: float | None = None
 
     @property
     def idle(self) -> bool:
@@ -84,7 +87,7 @@ class Track:
         return self.heard > self.first and self.heard != self.busy
 
 
-def follow(track: Track | None, sample: Sample, heard: float, rule: IdleRule) -> Track:
+def follow(track: Track | None, sample: Sample, heard: float, rule: IdleRule, traffic: float | None = None) -> Track:
     """Take a further sample.
 
     Parameters
@@ -93,6 +96,8 @@ def follow(track: Track | None, sample: Sample, heard: float, rule: IdleRule) ->
         What is known so far; None for the first sample.
     heard
         When it came, in seconds of this process's monotonic clock.
+    traffic
+        When the pod last had traffic, by the same clock; None for never.
 
     Returns
     -------
@@ -100,16 +105,18 @@ def follow(track: Track | None, sample: Sample, heard: float, rule: IdleRule) ->
         One that begins anew where the counter or the node's clock went back, or where too much time is missing.
     """
     if track is None:
-        return Track(sample, heard, heard, sample.cpu_seconds)
+        return Track(sample, heard, heard, sample.cpu_seconds, traffic=traffic)
     if sample == track.sample:
         return track
+    talked = traffic is not None and (track.traffic is None or traffic > track.traffic)
+    track = replace(track, traffic=traffic) if talked else track
     spent = sample.cpu_seconds - track.sample.cpu_seconds
     waited = heard - track.heard
     # A node's clock that jumps ahead must not make little of what was spent.
     elapsed = min(sample.at - track.sample.at, waited + _CACHED)
     if not (elapsed > 0 and spent >= 0 and waited <= rule.fresh.total_seconds()):
         return replace(track, sample=sample, heard=heard, first=heard, first_cpu_seconds=sample.cpu_seconds)
-    if spent <= rule.threshold * elapsed:
+    if spent <= rule.threshold * elapsed and not talked:
         return replace(track, sample=sample, heard=heard)
     return replace(track, sample=sample, heard=heard, busy=heard, busy_cpu_seconds=sample.cpu_seconds)
 
@@ -126,6 +133,8 @@ class Usage:
         Since when this process has measured it without a gap, and the total then.
     busy_at, busy_cpu_seconds
         When it was last seen to work, and the total then; None where it never was.
+    traffic_at
+        When it last had traffic, whoever measured it then; None where none is known.
     """
 
     measured_at: datetime
@@ -134,6 +143,7 @@ class Usage:
     first_cpu_seconds: float
     busy_at: datetime | None = None
     busy_cpu_seconds: float = 0.0
+    traffic_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -190,7 +200,7 @@ def _still(usage: Usage, recorded: Recorded, rule: IdleRule, timeout: timedelta)
     An average over hours in which nobody measured would hide work: the pod may have used no more than idleness of one
     timeout explains.
     """
-    if usage.busy_at is not None and recorded.since < usage.busy_at:
+    if any(at is not None and recorded.since < at for at in (usage.busy_at, usage.traffic_at)):
         return False
     elapsed = min(usage.first_at - recorded.since, timeout).total_seconds()
     return 0 <= usage.first_cpu_seconds - recorded.cpu_seconds <= rule.threshold * elapsed

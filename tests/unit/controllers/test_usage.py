@@ -65,16 +65,33 @@ class FakeKubelets:
         return [(when, url.removesuffix(path)) for when, url in self.asked if url.endswith(path)]
 
 
+class FakeTraffic:
+    """What the gateways say."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self.last: dict[str, float] = {}
+
+    def of(self, pod_uid: str) -> float | None:
+        return self.last.get(pod_uid)
+
+    def forget(self, live: dict[str, Key]) -> None:
+        self.last = {uid: at for uid, at in self.last.items() if uid in live}
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+
 class Lab:
     """Nodes and sandbox pods that are measured, in virtual time."""
 
-    def __init__(self) -> None:
+    def __init__(self, traffic: FakeTraffic | None = None) -> None:
         self.cluster = Cluster(FakeClient(FakeApiServer()), lambda _: None, lambda _: None)
         self.kubelets = FakeKubelets()
         self.woken: list[Key] = []
         self.registry = CollectorRegistry()
         told = UsageMetrics(self.registry)
-        self.usages = Usages(self.cluster, self.kubelets, told, self.woken.append, self.holds, RULE, Clock())  # type: ignore[arg-type]
+        self.usages = Usages(self.cluster, self.kubelets, told, self.woken.append, self.holds, RULE, Clock(), traffic)  # type: ignore[arg-type]
 
     def holds(self, namespace: str) -> bool:
         return namespace == "team"
@@ -254,6 +271,46 @@ def test_a_pod_that_is_gone_is_forgotten() -> None:
         await lab.minutes(0.2)
 
         assert lab.usages.of("uid-sbx-one") is None
+
+    story(tell())
+
+
+def test_a_sandbox_that_talks_is_busy_and_its_sandbox_is_woken() -> None:
+    async def tell() -> None:
+        traffic = FakeTraffic()
+        lab = Lab(traffic)
+        lab.add_node("a")
+        lab.add_pod()
+        await lab.minutes(3)
+        assert lab.measured().busy_at is None
+
+        traffic.last["uid-sbx-one"] = time.monotonic()
+        await lab.minutes(1.1)
+
+        assert lab.measured().busy_at == lab.measured().measured_at
+        assert lab.measured().traffic_at is not None
+        # Of pods that are gone nothing is kept.
+        traffic.last["gone"] = 1.0
+        await lab.minutes(1.1)
+        assert list(traffic.last) == ["uid-sbx-one"]
+
+    story(tell())
+
+
+def test_while_gateways_say_nothing_kubelets_do_not_make_a_sandbox_idle() -> None:
+    async def tell() -> None:
+        traffic = FakeTraffic()
+        lab = Lab(traffic)
+        lab.add_node("a")
+        lab.add_pod()
+        await lab.minutes(3)
+        measured = lab.measured().measured_at
+
+        traffic.trouble = "No pod of the egress gateway runs."
+        await lab.minutes(7)
+
+        assert lab.measured().measured_at == measured
+        assert lab.usages.trouble("a") == traffic.trouble
 
     story(tell())
 

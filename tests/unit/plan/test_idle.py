@@ -68,6 +68,33 @@ def test_one_minute_of_work_makes_idleness_begin_anew() -> None:
     assert track.busy_cpu_seconds == 5.0 + 0.501 * PERIOD
 
 
+def test_traffic_is_work_even_where_it_costs_no_cpu() -> None:
+    quiet = followed(0.001)
+    sample = Sample(quiet.sample.at + PERIOD, quiet.sample.cpu_seconds)
+
+    talked = follow(quiet, sample, quiet.heard + PERIOD, RULE, traffic=quiet.heard + 10)
+
+    assert not talked.idle
+    assert talked.busy == talked.heard
+    # The same traffic is no work twice.
+    later = Sample(sample.at + PERIOD, sample.cpu_seconds)
+    assert follow(talked, later, talked.heard + PERIOD, RULE, traffic=quiet.heard + 10).idle
+
+
+def test_traffic_that_the_first_measurement_finds_is_no_work_after_it() -> None:
+    first = follow(None, Sample(NODE_AHEAD, 5.0), 100.0, RULE, traffic=50.0)
+
+    assert follow(first, Sample(NODE_AHEAD + PERIOD, 5.0), 160.0, RULE, traffic=50.0).idle
+
+
+def test_traffic_while_nobody_measured_ends_the_idleness_that_was_recorded() -> None:
+    recorded = Recorded(at(-30), 10.0)
+
+    assert since(usage(), recorded) == -30.0
+    assert since(replace(usage(), traffic_at=at(-40)), recorded) == -30.0
+    assert since(replace(usage(), traffic_at=at(-20)), recorded) == 0.0
+
+
 def test_a_kubelet_that_has_not_looked_again_says_nothing_new() -> None:
     track = followed(0.001)
 
