@@ -23,7 +23,7 @@ from sandkeeper.plan.pod_state import PodState
 from sandkeeper.plan.secrets import whole_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from sandkeeper.api.egress import EgressGrant
     from sandkeeper.api.environment import Environment
@@ -34,8 +34,7 @@ Json = dict[str, Any]
 EGRESS_UNAVAILABLE: Final = "EgressUnavailable"
 _PROXIED: Final = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 _DIRECT: Final = ("NO_PROXY", "no_proxy")
-# What egress.cidrs opens has an address instead of a name, and the gateway takes names alone.
-_NOT_PROXIED: Final = "localhost,127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
+_NOT_PROXIED: Final = "localhost,127.0.0.1,::1"
 
 
 def egress_annotation(grant: EgressGrant) -> dict[str, str]:
@@ -44,39 +43,36 @@ def egress_annotation(grant: EgressGrant) -> dict[str, str]:
     return {EGRESS_ANNOTATION: orjson.dumps(noted, option=orjson.OPT_SORT_KEYS).decode()} if noted else {}
 
 
-def lead_to_gateway(spec: Json, environment: Environment, addresses: Sequence[str]) -> None:
-    """Make the gateway a pod's only name server, and tell its tools where the proxy is; nothing where there is none.
+def name_service(addresses: Sequence[str]) -> Json:
+    """Part of a pod's spec that makes the gateway its only name server; empty while it has no address.
+
+    Without search domains a name is asked for as it is written, once.
+    """
+    if not addresses:
+        return {}
+    options = [{"name": "ndots", "value": "1"}, {"name": "timeout", "value": "3"}, {"name": "attempts", "value": "3"}]
+    return {"dnsPolicy": "None", "dnsConfig": {"nameservers": list(addresses), "options": options}}
+
+
+def name_proxy(spec: Json, environment: Environment, addresses: Sequence[str]) -> None:
+    """Add to a pod the variables that lead tools to the gateway's proxy, where they are of use and in nobody's way.
+
+    The proxy takes names alone, so they would break what goes to the addresses of ``cidrs``; and a sandbox that sets
+    any of them itself, or may by a Secret that is taken whole, has those alone.
 
     Parameters
     ----------
     spec
         Of the pod, with the sandbox's container in it.
-    addresses
-        Of the gateway's Service.
     """
-    if not addresses:
-        return
-    spec.update(_name_service(addresses))
-    container = spec["containers"][0]
+    container, egress = spec["containers"][0], environment.egress
     env = container.get("env", [])
-    if added := _proxy_variables(environment, env, addresses[0]):
-        container["env"] = [*added, *env]
-
-
-def _name_service(addresses: Sequence[str]) -> Json:
-    """Without search domains a name is asked for as it is written, once."""
-    options = [{"name": "ndots", "value": "1"}, {"name": "timeout", "value": "3"}, {"name": "attempts", "value": "3"}]
-    return {"dnsPolicy": "None", "dnsConfig": {"nameservers": list(addresses), "options": options}}
-
-
-def _proxy_variables(environment: Environment, env: Iterable[Json], address: str) -> list[Json]:
-    """Variables that lead tools to the gateway; none where the sandbox sets, or may set, any of them itself."""
-    # What a whole Secret holds is not known, and would not count beside a variable of ours.
-    if whole_secrets(environment) or {each["name"] for each in env} & {*_PROXIED, *_DIRECT}:
-        return []
-    host = f"[{address}]" if ":" in address else address
+    taken = whole_secrets(environment) or {each["name"] for each in env} & {*_PROXIED, *_DIRECT}
+    if not addresses or not egress.domains or egress.cidrs or taken:
+        return
+    host = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]
     proxies = [{"name": name, "value": f"http://{host}:{PROXY_PORT}"} for name in _PROXIED]
-    return [*proxies, *({"name": name, "value": _NOT_PROXIED} for name in _DIRECT)]
+    container["env"] = [*proxies, *({"name": name, "value": _NOT_PROXIED} for name in _DIRECT), *env]
 
 
 def gateway_egress(gateway: GatewaySettings) -> Json:

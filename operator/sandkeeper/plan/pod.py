@@ -18,7 +18,7 @@ from sandkeeper.api.names import (
     claim_name,
     pod_name,
 )
-from sandkeeper.plan.gateway import egress_annotation, lead_to_gateway
+from sandkeeper.plan.gateway import egress_annotation, name_proxy, name_service
 from sandkeeper.plan.git import add_repository, give_room
 from sandkeeper.plan.guest import (
     bring_guest,
@@ -111,13 +111,14 @@ def sandbox_pod(
     name = sandbox.metadata.name
     volume = workspace or Volume(claim_name(name))
     spec = _pod_spec(name, environment, settings, volume)
-    lead_to_gateway(spec, environment, gateway)
+    spec.update(name_service(gateway))
     rendering = _rendering(spec, environment, settings)
     notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
     notes |= egress_annotation(grant) if grant else {}
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
-    # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
-    # guest has work is what it found there: none of them is rendering.
+    name_proxy(spec, environment, gateway)
+    # Resources and egress change in place; user namespace and image volume are what nodes allowed at the start, and
+    # whether the guest has work is what it found there: none of them is rendering.
     _set_resources(spec, environment)
     _place(spec, avoided, user_namespace=user_namespace)
     return {

@@ -56,17 +56,23 @@ def regrants(decision: Plan) -> list[Json]:
 
 
 def test_a_new_pod_says_what_it_may_reach_and_asks_the_gateway_for_names() -> None:
-    pod = made(
-        sandbox(egress={"domains": ["a.example", "git.example:22"], "cidrs": [{"cidr": "10.1.0.0/16", "ports": [1]}]})
-    )
+    cidrs = [{"cidr": "10.1.0.0/16", "ports": [1]}]
+
+    pod = made(sandbox(egress={"domains": ["a.example", "git.example:22"], "cidrs": cidrs}))
 
     assert grant(pod) == {"domains": ["a.example", "git.example:22"], "cidrs": [{"cidr": "10.1.0.0/16", "ports": [1]}]}
     assert pod["spec"]["dnsPolicy"] == "None"
     assert pod["spec"]["dnsConfig"]["nameservers"] == ["10.96.0.53"]
     assert "searches" not in pod["spec"]["dnsConfig"]
+
+
+def test_tools_that_want_a_proxy_are_told_of_one() -> None:
+    pod = made(sandbox(egress={"domains": ["a.example"]}))
+
     env = {each["name"]: each["value"] for each in pod["spec"]["containers"][0]["env"]}
     assert env["HTTPS_PROXY"] == env["http_proxy"] == "http://10.96.0.53:3128"
     assert "localhost" in env["NO_PROXY"]
+    assert told(decided(sandbox(), pod=lives(pod)))["UpToDate"] == ("True", "UpToDate"), "it is no rendering"
 
 
 def test_a_pod_that_may_reach_nothing_says_nothing() -> None:
@@ -75,17 +81,24 @@ def test_a_pod_that_may_reach_nothing_says_nothing() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    [{"env": [{"name": "https_proxy", "value": "http://proxy.example"}]}, {"secrets": [{"name": "all"}]}],
-    ids=["set", "perhaps set by a Secret"],
+    [
+        {"env": [{"name": "https_proxy", "value": "http://proxy.example"}]},
+        {"secrets": [{"name": "all"}]},
+        {"egress": {"domains": ["a.example"], "cidrs": [{"cidr": "10.1.0.0/16"}]}},
+        {"egress": {}},
+    ],
+    ids=["set", "perhaps set by a Secret", "needed to go past it", "of no use"],
 )
-def test_proxies_of_the_sandboxs_own_are_left_to_it(spec: Json) -> None:
-    container = made(sandbox(**spec))["spec"]["containers"][0]
+def test_nothing_is_said_of_a_proxy_that_would_be_in_the_way(spec: Json) -> None:
+    given: Json = {"egress": {"domains": ["a.example"]}} | spec
+
+    container = made(sandbox(**given))["spec"]["containers"][0]
 
     assert "HTTP_PROXY" not in {each["name"] for each in container.get("env", ())}
 
 
 def test_a_proxy_by_ipv6_is_written_as_an_address() -> None:
-    owner = sandbox()
+    owner = sandbox(egress={"domains": ["a.example"]})
 
     pod = sandbox_pod(owner, resolve(owner.spec), SETTINGS, user_namespace=False, gateway=("fd00::53",))
 
