@@ -41,6 +41,7 @@ VALUE_SETS: dict[str, Values] = {
             "setupDomains": ["pip.packages.example"],
             "tolerations": [{"key": "system", "operator": "Exists"}],
             "priorityClassName": "system-cluster-critical",
+            "cilium": {"enabled": True},
         },
     },
     "one replica": {"replicaCount": 1, "topologySpreadConstraints": []},

@@ -62,6 +62,8 @@ def test_the_apiserver_knows_every_field(helm: Helm, values: Values) -> None:
         ("ServiceMonitor", "endpoints:", "endpoint:"),
         ("CustomResourceDefinition", "plural: sandboxes", "plural: [sandboxes]"),
         ("ValidatingAdmissionPolicyBinding", "policyName: sandkeeper-marks", "policy: sandkeeper-marks"),
+        ("CiliumClusterwideNetworkPolicy", "egressDeny:", "egressDenied:"),
+        ("CiliumClusterwideNetworkPolicy", "toEntities: [host", "toEntities: [hosts"),
     ],
 )
 def test_a_slip_in_a_template_is_noticed(helm: Helm, kind: str, right: str, wrong: str) -> None:
