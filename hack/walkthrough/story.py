@@ -45,7 +45,8 @@ CONNECT = """\
 try() {{ timeout 3 bash -c "exec 3<>/dev/tcp/$2" 2>/dev/null && echo "$1: reached" || echo "$1: no answer"; }}
 try neighbour {neighbour}/8080
 try API $KUBERNETES_SERVICE_HOST/$KUBERNETES_SERVICE_PORT
-try DNS $(sed -n "s/^nameserver //p" /etc/resolv.conf)/53
+try DNS {dns}/53
+getent hosts example.com || echo "example.com: no such name"
 """
 BY_HAND = """\
 The cluster goes on running. To go on by hand:
@@ -127,7 +128,11 @@ def _agent(stage: Stage) -> None:
 def _closed(stage: Stage) -> None:
     stage.chapter("A closed network", "Root inside, and nobody outside answers: no neighbour, no API, no names.")
     address = ("get", "sandbox", "leads-agent", "-o", "jsonpath={.status.podIP}")
-    script = CONNECT.format(neighbour=stage.kubectl("-n", NAMESPACE, *address, show=False))
+    service = ("get", "service", "kube-dns", "-o", "jsonpath={.spec.clusterIP}")
+    script = CONNECT.format(
+        neighbour=stage.kubectl("-n", NAMESPACE, *address, show=False),
+        dns=stage.kubectl("-n", "kube-system", *service, show=False),
+    )
     stage.kubectl("-n", NAMESPACE, "exec", "sbx-hello", "--", "bash", "-c", script)
     stage.say("Network policies add up, so one more could open it. Whoever may write them is refused:")
     stage.refused("-n", NAMESPACE, "apply", "-f", "-", given=OPENING)

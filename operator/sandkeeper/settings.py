@@ -9,12 +9,14 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from sandkeeper.api.domains import WEB_PORTS, domain
 from sandkeeper.api.quantities import parsed
 from sandkeeper.canary.attempts import Attempt
 from sandkeeper.controllers.packing import PackLimits
+from sandkeeper.gateway.places import MOST_OFFERED
 from sandkeeper.plan.canary import CanarySettings
 from sandkeeper.plan.idle import IdleRule
-from sandkeeper.plan.observed import GuestSettings, Settings
+from sandkeeper.plan.observed import GatewaySettings, GuestSettings, Settings
 from sandkeeper.runtime.connection import own_namespace
 
 
@@ -34,6 +36,14 @@ def _whole_bytes(text: str) -> str:
     return text
 
 
+def _setup_domain(text: str) -> str:
+    asked = domain(text)
+    if asked.port is not None and asked.port not in WEB_PORTS:
+        raise ValueError(f'"{text}" must have the port 80 or 443, or none for both')
+    return text
+
+
+SetupDomain = Annotated[str, AfterValidator(_setup_domain)]
 Quantity = Annotated[str, AfterValidator(_whole_bytes)]
 
 
@@ -98,7 +108,14 @@ class OperatorSettings(BaseSettings):
     )
     idle_kubelet_verify: bool = Field(default=True, description="Believe kubelets only behind such a certificate.")
     gateway_selector: str = Field(
-        default="", description="Labels of the gateway's pods, in the operator's namespace; empty where there is none."
+        default="", pattern="^([^=,]+=[^=,]*(,[^=,]+=[^=,]*)*)?$",
+        description="Labels of the gateway's pods, in the operator's namespace; empty where there is none.",
+    )  # fmt: skip
+    gateway_ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(
+        default=(), max_length=MOST_OFFERED, description="Ports that it offers beside 80 and 443, as a JSON list."
+    )
+    gateway_setup_domains: tuple[SetupDomain, ...] = Field(
+        default=(), max_length=128, description="Domains that sandboxes may reach while they install, as a JSON list."
     )
     gateway_activity_port: int = Field(
         default=8082, ge=1, le=65535, description="Where each of them tells of which sandboxes it had traffic."
@@ -124,6 +141,19 @@ class OperatorSettings(BaseSettings):
             ),
             idle=self.idle_rule,
             secrets_watched=self.restart_on_secret_change,
+            gateway=self.gateway,
+        )
+
+    @property
+    def gateway(self) -> GatewaySettings | None:
+        """The egress gateway; None where there is none."""
+        if not self.gateway_selector:
+            return None
+        return GatewaySettings(
+            namespace=self.namespace,
+            labels=dict(each.split("=", 1) for each in self.gateway_selector.split(",")),
+            ports=self.gateway_ports,
+            setup_domains=self.gateway_setup_domains,
         )
 
     def for_packs(self) -> PackLimits:
@@ -144,4 +174,5 @@ class OperatorSettings(BaseSettings):
             labels=self.pod_labels,
             annotations=self.pod_annotations,
             extra_targets=tuple(Attempt(each.name, "tcp", each.host, each.port) for each in self.canary_extra_targets),
+            gateway=self.gateway,
         )

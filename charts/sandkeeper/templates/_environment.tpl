@@ -66,10 +66,71 @@
   value: {{ ternary "" (printf "%s/%s" (include "sandkeeper.kubeletAuthority" .) .Values.idle.kubeletCA.key) (empty .Values.idle.kubeletCA.configMap) | quote }}
 - name: SANDKEEPER_IDLE_KUBELET_VERIFY
   value: {{ not .Values.idle.insecureSkipVerify | quote }}
+- name: SANDKEEPER_GATEWAY_SELECTOR
+  value: {{ ternary (include "sandkeeper.gatewaySelector" .) "" .Values.gateway.enabled | quote }}
+- name: SANDKEEPER_GATEWAY_PORTS
+  value: {{ .Values.gateway.ports | toJson | quote }}
+- name: SANDKEEPER_GATEWAY_SETUP_DOMAINS
+  value: {{ .Values.gateway.setupDomains | toJson | quote }}
+- name: SANDKEEPER_GATEWAY_ACTIVITY_PORT
+  value: {{ .Values.gateway.activityPort | quote }}
 - name: SANDKEEPER_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
 - name: SANDKEEPER_LOG_LEVEL
   value: {{ .Values.log.level | quote }}
+{{- end }}
+
+{{/* The gateway's settings. */}}
+{{- define "sandkeeper.gatewayEnvironment" -}}
+- name: SANDKEEPER_GATEWAY_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: SANDKEEPER_GATEWAY_POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: SANDKEEPER_GATEWAY_PORTS
+  value: {{ .Values.gateway.ports | toJson | quote }}
+- name: SANDKEEPER_GATEWAY_WORKERS
+  value: {{ .Values.gateway.workers | quote }}
+- name: SANDKEEPER_GATEWAY_METRICS_PORT
+  value: {{ .Values.metrics.port | quote }}
+- name: SANDKEEPER_GATEWAY_PROBES_PORT
+  value: {{ .Values.probes.port | quote }}
+- name: SANDKEEPER_GATEWAY_ACTIVITY_PORT
+  value: {{ .Values.gateway.activityPort | quote }}
+- name: SANDKEEPER_GATEWAY_RESOLVERS
+  value: {{ .Values.gateway.resolvers | toJson | quote }}
+- name: SANDKEEPER_GATEWAY_RESOLVERS_PORT
+  value: {{ .Values.gateway.resolversPort | quote }}
+- name: SANDKEEPER_GATEWAY_CLUSTER_NETWORKS
+  value: {{ .Values.gateway.clusterCIDRs | toJson | quote }}
+- name: SANDKEEPER_GATEWAY_WAIT_SECONDS
+  value: {{ .Values.gateway.unknownSourceSeconds | quote }}
+- name: SANDKEEPER_GATEWAY_DRAIN_DELAY_SECONDS
+  value: {{ .Values.gateway.drain.delaySeconds | quote }}
+- name: SANDKEEPER_GATEWAY_DRAIN_SECONDS
+  value: {{ .Values.gateway.drain.seconds | quote }}
+- name: SANDKEEPER_GATEWAY_AUDIT_STDOUT
+  value: {{ .Values.gateway.audit.stdout | quote }}
+- name: SANDKEEPER_GATEWAY_AUDIT_OTLP_ENDPOINT
+  value: {{ .Values.gateway.audit.otlpEndpoint | quote }}
+- name: SANDKEEPER_GATEWAY_EVENTS
+  value: {{ .Values.gateway.events | quote }}
+- name: SANDKEEPER_GATEWAY_LOG_FORMAT
+  value: {{ .Values.log.format | quote }}
+- name: SANDKEEPER_GATEWAY_LOG_LEVEL
+  value: {{ .Values.log.level | quote }}
+{{- end }}
+
+{{/* Labels of the gateway's pods as a selector of the API. */}}
+{{- define "sandkeeper.gatewaySelector" -}}
+{{- $parts := list }}
+{{- range $name, $value := include "sandkeeper.gatewaySelectorLabels" . | fromYaml }}
+{{- $parts = append $parts (printf "%s=%s" $name $value) }}
+{{- end }}
+{{- join "," $parts }}
 {{- end }}
 
 {{/* Names of pull secrets, as JSON. */}}

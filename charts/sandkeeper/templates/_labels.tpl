@@ -5,6 +5,23 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: operator
 {{- end }}
 
+{{/* What selectors of the gateway match; never changes either. */}}
+{{- define "sandkeeper.gatewaySelectorLabels" -}}
+app.kubernetes.io/name: {{ include "sandkeeper.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: gateway
+{{- end }}
+
+{{/* Labels of what belongs to the gateway. */}}
+{{- define "sandkeeper.gatewayLabels" -}}
+{{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) (include "sandkeeper.labels" . | fromYaml) | toYaml }}
+{{- end }}
+
+{{/* Labels of the gateway's pods. */}}
+{{- define "sandkeeper.gatewayPodLabels" -}}
+{{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) .Values.gateway.podLabels .Values.commonLabels | toYaml }}
+{{- end }}
+
 {{/* Labels of every object. The chart's own win over commonLabels. */}}
 {{- define "sandkeeper.labels" -}}
 {{- $chart := printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}

@@ -20,6 +20,11 @@
 {{- include "sandkeeper.fullname" . }}-usage
 {{- end }}
 
+{{/* Name of what belongs to the egress gateway. */}}
+{{- define "sandkeeper.gateway" -}}
+{{- include "sandkeeper.fullname" . }}-gateway
+{{- end }}
+
 {{- define "sandkeeper.serviceAccountName" -}}
 {{- $own := ternary (include "sandkeeper.operator" .) "default" .Values.serviceAccount.create }}
 {{- .Values.serviceAccount.name | default $own }}

@@ -19,4 +19,18 @@
 {{- if eq (int .Values.metrics.port) (int .Values.probes.port) }}
 {{- fail (printf "metrics.port and probes.port are both %d: give each a port of its own" (int .Values.probes.port)) }}
 {{- end }}
+{{- if .Values.gateway.enabled }}
+{{- $own := dict "metrics.port" .Values.metrics.port "probes.port" .Values.probes.port "gateway.activityPort" .Values.gateway.activityPort }}
+{{- range $name, $port := $own }}
+{{- if or (has (int $port) (list 3128 10053 10080 10443)) (and (ge (int $port) 11000) (lt (int $port) 11900)) }}
+{{- fail (printf "%s is %d, a port on which the gateway listens for sandboxes (3128, 10053, 10080, 10443, 11000 to 11899): use another" $name (int $port)) }}
+{{- end }}
+{{- end }}
+{{- if has (int .Values.gateway.activityPort) (list (int .Values.metrics.port) (int .Values.probes.port)) }}
+{{- fail (printf "gateway.activityPort is %d, as is metrics.port or probes.port: give each a port of its own" (int .Values.gateway.activityPort)) }}
+{{- end }}
+{{- if and .Values.gateway.autoscaling.enabled (gt (int .Values.gateway.autoscaling.minReplicas) (int .Values.gateway.autoscaling.maxReplicas)) }}
+{{- fail "gateway.autoscaling.minReplicas is more than gateway.autoscaling.maxReplicas" }}
+{{- end }}
+{{- end }}
 {{- end }}

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from .compute import EffectiveResources
 from .containers import EnvVar, Port
+from .egress import EffectiveEgress
 from .git import EffectiveGit
 from .model import Model
 from .packages import EffectivePackages
@@ -49,6 +50,7 @@ class Environment(Model):
     env: tuple[EnvVar, ...] = ()
     secrets: tuple[EffectiveSecret, ...] = ()
     ports: tuple[Port, ...] = ()
+    egress: EffectiveEgress = EffectiveEgress()
     resources: EffectiveResources
     packages: EffectivePackages = EffectivePackages()
     setup: str = ""
@@ -58,11 +60,11 @@ class Environment(Model):
     pod_template: EffectivePodTemplate = EffectivePodTemplate()
 
     def digest(self) -> str:
-        """Hash what changes the pod: everything but resources, ports, labels, annotations, and a volume's own.
+        """Hash what changes the pod: all but resources, ports, egress, labels, annotations, and a volume's own.
 
         Those change in place; all else recreates the pod. Stable across processes and versions: 16 hexadecimal digits.
         """
-        parts = self.model_dump(exclude={"resources", "ports", "pod_template"}, exclude_defaults=True)
+        parts = self.model_dump(exclude={"resources", "ports", "egress", "pod_template"}, exclude_defaults=True)
         if self.workspace.persistent:
             parts["workspace"] = {
                 name: value for name, value in parts["workspace"].items() if name in {"path", "type", "keep_packages"}

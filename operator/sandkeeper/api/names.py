@@ -48,8 +48,11 @@ EGRESS_ANNOTATION: Final = f"{GROUP}/egress"
 """On a sandbox pod: an EgressGrant as JSON, by which the gateway knows what it may reach; absent for nothing."""
 ENVIRONMENT_ANNOTATION: Final = f"{GROUP}/environment"
 """On the pod: the digest of the environment that it was made from."""
-GATEWAY_SLOT_LABEL: Final = f"{GROUP}/gateway-slot"
-"""On the Services of an egress gateway: which of its addresses each is, by the number of its slot."""
+GATEWAY_SLOT_LABEL: Final = f"gateway.{GROUP}/slot"
+"""On the Services of an egress gateway: which of its addresses each is, by the number of its slot.
+
+Its prefix is another one: what begins with ours is given by the operator alone, and these come with the chart.
+"""
 GUEST_ANNOTATION: Final = f"{GROUP}/guest"
 GUEST_KEEPS: Final = "keep"
 GUEST_RUNS: Final = "run"

@@ -5,10 +5,12 @@ A layer is a SandboxSpec in which None means "not written". That is why nothing 
 
 from decimal import ROUND_CEILING
 from functools import reduce
+from itertools import chain
 from typing import Final, TypeVar
 
 from .compute import NATIVE, EffectiveResources, Resources
 from .containers import EnvVar, Port
+from .egress import EffectiveEgress, Egress
 from .environment import EffectivePodMetadata, EffectivePodTemplate, Environment
 from .git import EffectiveGit, Git
 from .lifecycle import DELETE, RUNNING, EffectiveLifecycle, Lifecycle, seconds
@@ -58,6 +60,7 @@ def resolve(*layers: SandboxSpec) -> Environment:
         env=spec.env or (),
         secrets=tuple(map(effective, spec.secrets or ())),
         ports=spec.ports or (),
+        egress=EffectiveEgress(**(spec.egress or Egress()).model_dump(exclude_none=True)),
         resources=_resolved_resources(spec.resources or Resources()),
         packages=EffectivePackages(**(spec.packages or Packages()).model_dump(exclude_none=True)),
         setup=spec.setup or "",
@@ -125,7 +128,8 @@ def captured_below(captured: SandboxSpec, own: SandboxSpec) -> SandboxSpec:
 def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
     """Lay one layer over another; associative, so that layers can be merged in any grouping.
 
-    Objects are merged field by field, ``env``, ``secrets`` and ``ports`` by name, limits and requests by resource.
+    Objects are merged field by field, ``env``, ``secrets`` and ``ports`` by name, limits and requests by resource, and
+    the domains of ``egress`` add up.
     Everything else, plain lists and maps of labels too, is replaced as a whole, so that a layer can take something
     away.
     """
@@ -133,6 +137,7 @@ def merge(lower: SandboxSpec, upper: SandboxSpec) -> SandboxSpec:
         "env": _by_name(lower.env, upper.env),
         "secrets": _by_name(lower.secrets, upper.secrets),
         "ports": _by_name(lower.ports, upper.ports),
+        "egress": _added(lower.egress, upper.egress),
         "resources": _merged_resources(lower.resources, upper.resources),
     }
     return lower.model_copy(update=_written(lower, upper) | by_rule)
@@ -160,6 +165,14 @@ def _by_name(lower: tuple[_Named, ...] | None, upper: tuple[_Named, ...] | None)
         return lower if upper is None else upper
     # A dict keeps the place of the first with a name and the value of the last.
     return tuple({item.name: item for item in lower + upper}.values())
+
+
+def _added(lower: Egress | None, upper: Egress | None) -> Egress | None:
+    if lower is None or upper is None:
+        return lower if upper is None else upper
+    written = (each for each in (lower.domains, upper.domains) if each is not None)
+    domains = tuple(dict.fromkeys(chain.from_iterable(written)))
+    return Egress(domains=domains or None, cidrs=lower.cidrs if upper.cidrs is None else upper.cidrs)
 
 
 def _merged_resources(lower: Resources | None, upper: Resources | None) -> Resources | None:

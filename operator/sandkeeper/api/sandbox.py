@@ -7,6 +7,7 @@ from pydantic import ConfigDict, Field
 from .compute import EffectiveResources, Resources
 from .conditions import Condition
 from .containers import IMAGE, PORTS, EnvVar, Port
+from .egress import Egress
 from .exclusions import EXCLUSIONS
 from .git import Git, GitStatus
 from .lifecycle import Lifecycle
@@ -76,6 +77,10 @@ class SandboxSpec(Model):
         description="Ports that the namespace may reach, by a Service named like the sandbox; merged by name. Default: "
         "none, and no Service.",
         json_schema_extra=PORTS,
+    )
+    egress: Egress | None = Field(
+        default=None,
+        description="What the sandbox may reach, by name through the gateway; changed while it runs. Default: nothing.",
     )
     resources: Resources | None = Field(
         default=None,
@@ -244,6 +249,9 @@ class SandboxStatus(Model):
     )
     snapshots: SnapshotsStatus | None = Field(
         default=None, description="What the schedule of copies did, and does next; absent without one."
+    )
+    setup_environment: str | None = Field(
+        default=None, description="Hash of what was installed last, for which the setup domains are not opened again."
     )
     startup_seconds: float | None = Field(default=None, description="Seconds from creation to Running.")
     effective: EffectiveStatus | None = Field(

@@ -65,6 +65,9 @@ class Captured(Model):
         json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
     )
     image_digest: str | None = Field(default=None, description="Digest of the image that ran.")
+    egress_hash: str | None = Field(
+        default=None, description="Hash of what could be reached: the same for the same domains and networks."
+    )
     git: CapturedGit | None = Field(default=None, description="The checkout in the workspace; absent for none.")
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import ssl
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +27,8 @@ _PAUSE_SECONDS: Final = 0.1
 _QUESTION: Final = "kubernetes.default.svc.cluster.local"
 """Whatever the answer is, even that there is no such name, it shows that the server was reached."""
 _ECHO_REQUEST: Final = 8
+_HANDSHAKE: Final = b"\x16"
+"""Type of a TLS record (RFC 8446, 5.1); an alert has another one."""
 
 
 async def probe(attempts: Sequence[Attempt], seconds: float = SECONDS) -> list[str]:
@@ -35,8 +39,13 @@ async def probe(attempts: Sequence[Attempt], seconds: float = SECONDS) -> list[s
     list of str
         Names of those that reached something, in the order given.
     """
-    outcomes = await asyncio.gather(*(_insist(each, seconds) for each in attempts))
-    return [each.name for each, reached in zip(attempts, outcomes, strict=True) if reached]
+    meant = [each for each in attempts if each.patience]
+    others = [each for each in attempts if not each.patience]
+    # What is refused tells nothing before what refuses it is there.
+    reached = {each for each in meant if await _insist(each, each.patience)}
+    outcomes = await asyncio.gather(*(_insist(each, seconds) for each in others))
+    reached |= {each for each, arrived in zip(others, outcomes, strict=True) if arrived}
+    return [each.name for each in attempts if each in reached]
 
 
 async def _insist(attempt: Attempt, seconds: float) -> bool:
@@ -45,12 +54,19 @@ async def _insist(attempt: Attempt, seconds: float) -> bool:
     while loop.time() < until:
         try:
             async with asyncio.timeout(_TRY_SECONDS):
-                await _MEANS[attempt.means](attempt.host, attempt.port)
+                await _attempt(attempt)
         except (OSError, EOFError):  # a timeout is an OSError
             await asyncio.sleep(_PAUSE_SECONDS)
         else:
             return True
     return False
+
+
+async def _attempt(attempt: Attempt) -> None:
+    if attempt.domain:
+        await _BY_NAME[attempt.means](attempt.host, attempt.port, attempt.domain)
+    else:
+        await _MEANS[attempt.means](attempt.host, attempt.port)
 
 
 async def _tcp(host: str, port: int) -> None:
@@ -119,7 +135,7 @@ def _address(family: int, host: str, port: int) -> tuple[str, int] | tuple[str, 
 async def _dns_udp(host: str, port: int) -> None:
     server = host or resolver()
     family = socket.AF_INET6 if ":" in server else socket.AF_INET
-    question = _question()
+    question = _question(_QUESTION)
     answer = await _exchange(family, server, port, question)
     if answer[:2] != question[:2]:
         raise OSError("an answer to another question")
@@ -128,16 +144,40 @@ async def _dns_udp(host: str, port: int) -> None:
 async def _dns_tcp(host: str, port: int) -> None:
     reader, writer = await asyncio.open_connection(host or resolver(), port)
     try:
-        question = _question()
+        question = _question(_QUESTION)
         writer.write(struct.pack("!H", len(question)) + question)
         await reader.readexactly(2)
     finally:
         writer.close()
 
 
-def _question() -> bytes:
+async def _name(host: str, port: int, domain: str) -> None:
+    """Resolve a domain: an answer counts that has no error and some record (RFC 1035, 4.1.1)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    question = _question(domain)
+    answer = await _exchange(family, host, port, question)
+    if answer[:2] != question[:2] or answer[3] & 0xF or answer[6:8] == b"\0\0":
+        raise OSError("the name is not there")
+
+
+async def _tls(host: str, port: int, domain: str) -> None:
+    """Greet as a TLS client does; a server that takes the domain for its own answers with a handshake."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=domain)
+    with suppress(ssl.SSLWantReadError):
+        client.do_handshake()
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(outgoing.read())
+        if await reader.readexactly(1) != _HANDSHAKE:
+            raise OSError("the server does not go by that name")
+    finally:
+        writer.close()
+
+
+def _question(domain: str) -> bytes:
     """Build a query for an A record (RFC 1035, 4.1)."""
-    name = b"".join(bytes([len(label)]) + label.encode() for label in _QUESTION.split("."))
+    name = b"".join(bytes([len(label)]) + label.encode() for label in domain.split("."))
     return os.urandom(2) + struct.pack("!HHHHH", 0x0100, 1, 0, 0, 0) + name + b"\0" + struct.pack("!HH", 1, 1)
 
 
@@ -165,3 +205,4 @@ _MEANS: dict[str, Callable[[str, int], Awaitable[None]]] = {
     "dns-udp": _dns_udp,
     "dns-tcp": _dns_tcp,
 }
+_BY_NAME: dict[str, Callable[[str, int, str], Awaitable[None]]] = {"name": _name, "tls": _tls}

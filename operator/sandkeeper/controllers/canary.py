@@ -155,7 +155,7 @@ class CanaryController:
     async def _try(self, namespace: str) -> Verdict:
         try:
             await self._fences.finish_removal(namespace)
-            for each in (fence_sign(namespace), fence_policy(namespace)):
+            for each in (fence_sign(namespace), fence_policy(namespace, self._settings.gateway)):
                 await self._fences.make(Create(each))
         except InTheWayError as error:
             return broken(f"{error} in namespace {namespace}")
@@ -164,7 +164,10 @@ class CanaryController:
         if on_purpose or by_chance:
             opening, way_out = policies_named((*on_purpose, *by_chance)), exclusion().removesuffix(".")
             return broken(f"in namespace {namespace} it is let out by {opening}. {way_out}")
-        return await CanaryRun(self._client, self._home, namespace, self._settings).verdict()
+        gateway = next(iter(self._cluster.gateway.addresses), "")
+        if self._settings.gateway and not gateway:
+            return broken("the Service of the egress gateway has no address")
+        return await CanaryRun(self._client, self._home, namespace, self._settings, gateway=gateway).verdict()
 
     async def _tell_cluster(self, verdict: Verdict) -> None:
         """Write the verdict down; one that proves nothing is only noted beside a proof that still counts."""

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, TypeVar
 import orjson
 
 from sandkeeper.api.names import CANARY_LABEL
-from sandkeeper.plan.canary import DEADLINE_SECONDS, Surroundings, attempts, canary_pod, with_attempts
+from sandkeeper.plan.canary import (
+    DEADLINE_SECONDS,
+    Surroundings,
+    attempts,
+    canary_pod,
+    gateway_attempts,
+    with_attempts,
+)
 from sandkeeper.plan.enforcement import Verdict, broken, judge
 from sandkeeper.plan.pod_state import PodState, parse_time, state_of
 from sandkeeper.runtime.errors import ApiError
@@ -43,13 +50,18 @@ class CanaryRun:
         The operator's namespace, where the unfenced half runs.
     tried
         The namespace whose fence is tried; it has to be there.
+    gateway
+        Address of the egress gateway's Service; empty where there is none.
     """
 
-    def __init__(self, client: ApiClient, home: str, tried: str, settings: CanarySettings) -> None:
+    def __init__(
+        self, client: ApiClient, home: str, tried: str, settings: CanarySettings, *, gateway: str = ""
+    ) -> None:
         self._client = client
         self._home = home
         self._tried = tried
         self._settings = settings
+        self._gateway = gateway
         self._run = secrets.token_hex(4)
 
     async def verdict(self) -> Verdict:
@@ -78,10 +90,11 @@ class CanaryRun:
     async def _judge(self) -> Verdict:
         target, neighbour = await _both(self._listening("target"), self._listening("neighbour"))
         around = Surroundings(
-            target, neighbour, await self._api(), await self._api_endpoints(), await self._node_port()
+            target, neighbour, await self._api(), await self._api_endpoints(), await self._node_port(), self._gateway
         )
-        tried = attempts(around, self._settings.extra_targets)
-        pods = [with_attempts(self._pod(part), tried) for part in ("control", "fenced")]
+        by_both = attempts(around, self._settings.extra_targets)
+        tried = (*by_both, *gateway_attempts(around))
+        pods = (with_attempts(self._pod("control"), by_both), with_attempts(self._pod("fenced"), tried))
         control, fenced = await _both(*map(self._reached, pods))
         return judge(tried, control, fenced)
 

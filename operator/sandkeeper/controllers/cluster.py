@@ -23,6 +23,7 @@ from sandkeeper.api.names import (
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.controllers.diffs import Diffs
+from sandkeeper.controllers.gateway import GatewayWatch
 from sandkeeper.controllers.references import claim_refers, sandbox_of, source_of
 from sandkeeper.controllers.secrets import SecretWatch
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
@@ -62,6 +63,7 @@ from sandkeeper.runtime.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sandkeeper.plan.observed import GatewaySettings
     from sandkeeper.runtime.client import ApiClient
 
 SANDBOXES = Resource(GROUP, VERSION, SANDBOX_PLURAL, SANDBOX_KIND)
@@ -90,11 +92,13 @@ class Cluster:
         Called with the key of a Sandbox, a SandboxSnapshot or a SandboxDiff that a change concerns.
     secrets_watched
         Whether the operator may see that a Secret changed.
+    gateway
+        The egress gateway; None where there is none.
 
     Attributes
     ----------
-    copies, diffs, secrets
-        What it knows of snapshots, of diffs and of Secrets.
+    copies, diffs, secrets, gateway
+        What it knows of snapshots, of diffs, of Secrets, and of where the gateway is.
     """
 
     def __init__(
@@ -105,6 +109,7 @@ class Cluster:
         wake_diff: Callable[[Key], None] = lambda _: None,
         *,
         secrets_watched: bool = False,
+        gateway: GatewaySettings | None = None,
     ) -> None:
         self._client = client
         self._wake = wake
@@ -119,7 +124,9 @@ class Cluster:
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
         self.secrets = SecretWatch(client, self._stores[PODS], wake, watched=secrets_watched)
-        beside = (*self.copies.informers, *self.diffs.informers, *self.secrets.informers)
+        self.gateway = GatewayWatch(client, gateway, self._wake_all)
+        watches = (self.copies, self.diffs, self.secrets, self.gateway)
+        beside = [informer for watch in watches for informer in watch.informers]
         self.informers = [*self._new_informers(), *beside]
 
     def _new_informers(self) -> list[Informer]:
@@ -273,6 +280,9 @@ class Cluster:
 
     def _class_changed(self, _: Key, __: Json | None, ___: Json | None) -> None:
         # Seldom enough to ask them all: some wait for a class, others for one whose volumes grow.
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         for sandbox in self.sandboxes:
             self._wake(sandbox)
 

@@ -153,7 +153,7 @@ class DiffController:
     async def _apply(self, write: Write, key: Key) -> None:
         child = write.obj if isinstance(write, Create) else write.child
         if isinstance(write, Create) and child["kind"] == PODS.kind:
-            for each in (fence_sign(key.namespace), fence_policy(key.namespace)):
+            for each in (fence_sign(key.namespace), fence_policy(key.namespace, self._settings.gateway)):
                 await self._fences.make(Create(each))
         await self._children.apply(write, None)
         if child["kind"] == SNAPSHOTS.kind:

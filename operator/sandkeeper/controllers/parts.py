@@ -81,7 +81,7 @@ class Parts:
         self.queues = Queues(WorkQueue(), WorkQueue(), WorkQueue())
         self.cluster = Cluster(
             client, self.queues.sandboxes.add, self.queues.snapshots.add, self.queues.diffs.add,
-            secrets_watched=settings.restart_on_secret_change,
+            secrets_watched=settings.restart_on_secret_change, gateway=settings.gateway,
         )  # fmt: skip
         fences = FenceKeeper(self.cluster, ChildWriter(client, self.cluster))
         self.proof = Proof(client, self.cluster, fences, settings, around.metrics, self._verdict_changed, around.holds)

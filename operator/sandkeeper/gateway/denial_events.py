@@ -89,7 +89,8 @@ class DenialEvents:
 
     def add(self, denials: Iterable[Denial]) -> None:
         """Take a worker's counts."""
-        for each in denials:
+        # A canary has no uid, for it is no sandbox's; what it is refused is no news.
+        for each in (each for each in denials if each.uid):
             sandbox = Sandbox(each.namespace, each.name, each.uid)
             targets = self._sandboxes.setdefault(sandbox, {})
             self._sandboxes.move_to_end(sandbox)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.api.names import (
+    CANARY_LABEL,
     EGRESS_ANNOTATION,
     GATEWAY_SLOT_LABEL,
     MANAGED_LABEL,
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-SELECTOR: Final = f"{MANAGED_LABEL}={MANAGED_VALUE},{ROLE_LABEL}={SANDBOX_ROLE}"
-"""Labels of the pods that can be callers; nobody but the operator can set them."""
+SELECTOR: Final = f"{ROLE_LABEL}={SANDBOX_ROLE}"
+"""Label of the pods that can be callers, sandboxes' and canaries'; nobody but the operator can set it."""
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -101,12 +102,14 @@ def slim_pod(pod: Json) -> Json:
     addresses = {status.get("podIP", ""), *(each.get("ip", "") for each in status.get("podIPs") or ())} - {""}
     owner = next((each["uid"] for each in metadata.get("ownerReferences") or () if each["kind"] == SANDBOX_KIND), "")
     kept = {name: metadata[name] for name in ("name", "namespace", "uid", "resourceVersion")}
-    ours = labels.get(MANAGED_LABEL) == MANAGED_VALUE and labels.get(ROLE_LABEL) == SANDBOX_ROLE
+    # A canary is no sandbox's, and tells its own name.
+    canary = CANARY_LABEL in labels
+    ours = labels.get(ROLE_LABEL) == SANDBOX_ROLE and (canary or labels.get(MANAGED_LABEL) == MANAGED_VALUE)
     return {
         "metadata": kept,
-        "caller": ours and bool(owner),
+        "caller": ours and (canary or bool(owner)),
         "lives": status.get("phase") not in _ENDED and not metadata.get("deletionTimestamp"),
-        "sandbox": labels.get(SANDBOX_LABEL, ""),
+        "sandbox": labels.get(SANDBOX_LABEL, metadata["name"] if canary else ""),
         "sandbox_uid": owner,
         "addresses": sorted(str(ip_address(each)) for each in addresses),
         "grant": _interned(annotations.get(EGRESS_ANNOTATION, "")),

@@ -9,11 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from sandkeeper.api.egress import EgressGrant
 from sandkeeper.api.names import CANARY_LABEL, CANARY_PREFIX, ROLE_LABEL, SANDBOX_ROLE
 from sandkeeper.canary.attempts import LISTENER_PORT, Attempt, encoded
+from sandkeeper.plan.gateway import egress_annotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from sandkeeper.plan.observed import GatewaySettings
 
 Json = dict[str, Any]
 Part = Literal["target", "neighbour", "control", "fenced"]
@@ -22,6 +26,12 @@ NEIGHBOUR: Final = "another sandbox"
 POD: Final = "a pod's address"
 API: Final = "the apiserver's Service"
 DNS: Final = ("the cluster's DNS by UDP", "the cluster's DNS by TCP")
+ALLOWED: Final = "a domain that is allowed"
+"""The one thing that a fenced canary is meant to reach, where there is a gateway."""
+FORBIDDEN: Final = "a domain that is not allowed"
+_ALLOWED_DOMAIN: Final = "allowed.canary.sandkeeper.dev"
+_FORBIDDEN_DOMAIN: Final = "forbidden.canary.sandkeeper.dev"
+_PATIENCE: Final = 20.0
 DEADLINE_SECONDS: Final = 60
 """After which the kubelet ends a canary pod that nobody deleted."""
 _METADATA: Final = "169.254.169.254"
@@ -58,6 +68,8 @@ class CanarySettings:
         Put on sandbox pods, and so on these: they keep service meshes away.
     extra_targets
         Further addresses that no sandbox may reach.
+    gateway
+        The egress gateway, which the fence leaves open; None where there is none.
     """
 
     image: str = ""
@@ -66,6 +78,7 @@ class CanarySettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     extra_targets: tuple[Attempt, ...] = ()
+    gateway: GatewaySettings | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +95,8 @@ class Surroundings:
         Addresses and ports that stand behind it.
     node_port
         Port on every node that leads to some Service; 0 where there is none.
+    gateway
+        Address of the egress gateway's Service; empty where there is none.
     """
 
     target: Json
@@ -89,6 +104,7 @@ class Surroundings:
     api: tuple[str, int]
     api_endpoints: tuple[tuple[str, int], ...] = ()
     node_port: int = 0
+    gateway: str = ""
 
 
 def attempts(around: Surroundings, extra: Iterable[Attempt] = ()) -> tuple[Attempt, ...]:
@@ -118,6 +134,17 @@ def attempts(around: Surroundings, extra: Iterable[Attempt] = ()) -> tuple[Attem
     return (*found, *extra)
 
 
+def gateway_attempts(around: Surroundings) -> tuple[Attempt, ...]:
+    """List what only a fenced canary tries, for no other pod may ask the gateway: what it is allowed, and what not."""
+    if not around.gateway:
+        return ()
+    return (
+        Attempt(ALLOWED, "name", around.gateway, 53, _ALLOWED_DOMAIN, _PATIENCE),
+        Attempt(FORBIDDEN, "name", around.gateway, 53, _FORBIDDEN_DOMAIN),
+        Attempt(FORBIDDEN, "tls", around.gateway, 443, _FORBIDDEN_DOMAIN),
+    )
+
+
 def canary_pod(part: Part, namespace: str, tried: str, run: str, settings: CanarySettings) -> Json:
     """Render the pod of one part; those that try get their attempts by `with_attempts`.
 
@@ -129,6 +156,9 @@ def canary_pod(part: Part, namespace: str, tried: str, run: str, settings: Canar
         Distinguishes this run's pods from those of runs elsewhere and of former ones.
     """
     role = {ROLE_LABEL: SANDBOX_ROLE} if part in {"neighbour", "fenced"} else {}
+    granted = (
+        egress_annotation(EgressGrant(domains=(_ALLOWED_DOMAIN,))) if part == "fenced" and settings.gateway else {}
+    )
     secrets = settings.pull_secrets if part in {"target", "control"} else ()
     return {
         "apiVersion": "v1",
@@ -137,7 +167,7 @@ def canary_pod(part: Part, namespace: str, tried: str, run: str, settings: Canar
             "name": f"{CANARY_PREFIX}{part}-{run}",
             "namespace": namespace,
             "labels": {**settings.labels, **role, CANARY_LABEL: tried},
-            "annotations": dict(settings.annotations),
+            "annotations": {**settings.annotations, **granted},
         },
         "spec": {
             **_SPEC,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from sandkeeper.api.directories import hides_system
+from sandkeeper.api.egress import fault
 from sandkeeper.api.git import misnamed
 
 if TYPE_CHECKING:
@@ -34,5 +35,7 @@ def _faults(layer: SandboxSpec) -> Iterator[str]:
         yield "secrets.mountPath"
     if layer.git and misnamed(layer.git):
         yield misnamed(layer.git)
+    if layer.egress and fault(layer.egress):
+        yield fault(layer.egress)
     if any(each.name == _COUNT and len(each.value or "") > 3 for each in layer.env or ()):
         yield f"env.{_COUNT}"

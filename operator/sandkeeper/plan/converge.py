@@ -20,7 +20,7 @@ def raise_fence(observed: Observed) -> tuple[Write, ...]:
     """Make the fence and, before it, the sign by which admission keeps others from opening it."""
     namespace = observed.sandbox.metadata.namespace
     sign = () if observed.fence_sign else (Create(fence_sign(namespace)),)
-    return (*sign, *_converge(observed, observed.fence, fence_policy(namespace)))
+    return (*sign, *_converge(observed, observed.fence, fence_policy(namespace, observed.settings.gateway)))
 
 
 def _converge(observed: Observed, present: Json | None, desired: Json | None) -> tuple[Write, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from sandkeeper.api.names import CHECK_FENCE_ANNOTATION, ROLE_LABEL, WIDENS_ANNOTATION
-from sandkeeper.plan.canary import API, DNS, NEIGHBOUR, POD
+from sandkeeper.plan.canary import ALLOWED, API, DNS, NEIGHBOUR, POD
 from sandkeeper.plan.fence import widening
 from sandkeeper.plan.pod_state import PodState, parse_time
 
@@ -55,7 +55,7 @@ def judge(tried: Sequence[Attempt], control: Collection[str], fenced: Collection
     control, fenced
         Names of those that reached something without the fence and behind it.
     """
-    got_out = list(dict.fromkeys(each.name for each in tried if each.name in fenced))
+    got_out = list(dict.fromkeys(each.name for each in tried if each.name in fenced and each.name != ALLOWED))
     if NEIGHBOUR in control:
         got_out.append("a sandbox from outside")
     if got_out:
@@ -68,7 +68,14 @@ def judge(tried: Sequence[Attempt], control: Collection[str], fenced: Collection
             f"its half without a fence could not reach {_listed(unreached)} either. Look for NetworkPolicies in the "
             "operator's namespace and for trouble with the network"
         )
-    return Verdict("Verified", "A canary behind the fence reached nothing; one without it did.")
+    if all(each.name != ALLOWED for each in tried):
+        return Verdict("Verified", "A canary behind the fence reached nothing; one without it did.")
+    if ALLOWED not in fenced:
+        return broken(
+            f"the egress gateway has no address for {ALLOWED} either. Look at the gateway's pods, and for "
+            "NetworkPolicies in their namespace"
+        )
+    return Verdict("Verified", f"A canary behind the fence reached nothing but {ALLOWED}; one without it did.")
 
 
 def broken(why: str) -> Verdict:

@@ -1,4 +1,4 @@
-"""The network fence: one policy per namespace denies every sandbox everything; a sandbox's own adds its ports.
+"""The network fence: one policy per namespace leaves every sandbox the gateway alone; a sandbox's own adds to it.
 
 Beside it stands its sign, a Fence of the same name, which tells an admission policy that a namespace has one. The
 NetworkPolicy itself would tell as well, but kube-apiserver reads parameters of its own kinds from a cache that it can't
@@ -22,6 +22,7 @@ from sandkeeper.api.names import (
     child_labels,
     ports_policy_name,
 )
+from sandkeeper.plan.gateway import gateway_egress
 from sandkeeper.plan.ownership import is_managed, owner_of, owner_reference
 
 if TYPE_CHECKING:
@@ -29,20 +30,25 @@ if TYPE_CHECKING:
 
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.observed import GatewaySettings
 
 Json = dict[str, Any]
 
 
-def fence_policy(namespace: str) -> Json:
-    """NetworkPolicy that closes every sandbox of a namespace in both directions.
+def fence_policy(namespace: str, gateway: GatewaySettings | None) -> Json:
+    """NetworkPolicy that closes every sandbox of a namespace in both directions, but for the way to the gateway.
 
     It is the namespace's, owned by no sandbox, and made before the first pod.
+
+    Parameters
+    ----------
+    gateway
+        None where there is none.
     """
-    return _policy(
-        _metadata(namespace),
-        {ROLE_LABEL: SANDBOX_ROLE},
-        ["Ingress", "Egress"],
-    )
+    policy = _policy(_metadata(namespace), {ROLE_LABEL: SANDBOX_ROLE}, ["Ingress", "Egress"])
+    if gateway is not None:
+        policy["spec"]["egress"] = [gateway_egress(gateway)]
+    return policy
 
 
 def fence_sign(namespace: str) -> Json:
@@ -56,8 +62,12 @@ def is_fence(child: Json) -> bool:
 
 
 def ports_policy(sandbox: Sandbox, environment: Environment) -> Json | None:
-    """NetworkPolicy that lets pods of the same namespace reach the sandbox's ports; None where it has none."""
-    if not environment.ports:
+    """NetworkPolicy of a sandbox's own; None where it needs none.
+
+    It lets pods of the same namespace reach the sandbox's ports, and the sandbox the networks of its egress.
+    """
+    opened = {"ingress": _to_ports(environment), "egress": _to_networks(environment)}
+    if not any(opened.values()):
         return None
     name = sandbox.metadata.name
     policy = _policy(
@@ -68,11 +78,23 @@ def ports_policy(sandbox: Sandbox, environment: Environment) -> Json | None:
             "ownerReferences": [owner_reference(sandbox)],
         },
         {ROLE_LABEL: SANDBOX_ROLE, SANDBOX_LABEL: name},
-        ["Ingress"],
+        [kind.capitalize() for kind, rules in opened.items() if rules],
     )
-    ports = [{"port": port.port, "protocol": "TCP"} for port in environment.ports]
-    policy["spec"]["ingress"] = [{"from": [{"podSelector": {}}], "ports": ports}]
+    policy["spec"] |= {kind: rules for kind, rules in opened.items() if rules}
     return policy
+
+
+def _to_ports(environment: Environment) -> list[Json]:
+    ports = [{"port": port.port, "protocol": "TCP"} for port in environment.ports]
+    return [{"from": [{"podSelector": {}}], "ports": ports}] if ports else []
+
+
+def _to_networks(environment: Environment) -> list[Json]:
+    rules = []
+    for each in environment.egress.cidrs:
+        ports = [{"port": port, "protocol": protocol} for port in each.ports for protocol in ("TCP", "UDP")]
+        rules.append({"to": [{"ipBlock": {"cidr": each.cidr}}], **({"ports": ports} if ports else {})})
+    return rules
 
 
 def is_foreign(policy: Json) -> bool:

@@ -50,6 +50,26 @@ class GuestSettings:
 
 
 @dataclass(frozen=True)
+class GatewaySettings:
+    """The egress gateway of an installation.
+
+    Attributes
+    ----------
+    namespace, labels
+        Where its pods are, and what they are selected by.
+    ports
+        Ports beside those of the web that it offers.
+    setup_domains
+        Patterns of domains that sandboxes may reach while they install.
+    """
+
+    namespace: str
+    labels: Mapping[str, str]
+    ports: tuple[int, ...] = ()
+    setup_domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the platform team sets for all sandboxes of an installation.
 
@@ -69,6 +89,8 @@ class Settings:
         What counts as idle.
     secrets_watched
         Whether the operator may see that a Secret changed.
+    gateway
+        The egress gateway; None where there is none.
     """
 
     priority_class: str = ""
@@ -79,6 +101,7 @@ class Settings:
     guest: GuestSettings = GuestSettings()
     idle: IdleRule = field(default_factory=IdleRule)
     secrets_watched: bool = False
+    gateway: GatewaySettings | None = None
 
 
 @dataclass(frozen=True)
@@ -174,6 +197,8 @@ class Observed:
         How full the workspace's volume is; None where nobody measured it.
     secrets
         Versions of the namespace's Secrets, by name; empty where none are watched.
+    gateway
+        Addresses of the egress gateway's Service; empty while there are none.
     used_at
         When a client last used the sandbox, as its annotation says; at most when that was first seen.
     snapshots
@@ -217,3 +242,4 @@ class Observed:
     uncopied: Mapping[str, str] = field(default_factory=dict)
     snapshot_refusal: PodState | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    gateway: tuple[str, ...] = ()

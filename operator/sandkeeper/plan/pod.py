@@ -18,6 +18,7 @@ from sandkeeper.api.names import (
     claim_name,
     pod_name,
 )
+from sandkeeper.plan.gateway import egress_annotation, name_proxy, name_service
 from sandkeeper.plan.git import add_repository, give_room
 from sandkeeper.plan.guest import (
     bring_guest,
@@ -42,6 +43,7 @@ from sandkeeper.plan.secrets import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sandkeeper.api.egress import EgressGrant
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.observed import Settings
@@ -82,6 +84,8 @@ def sandbox_pod(
     work_first: bool = False,
     workspace: Volume | None = None,
     secrets: Mapping[str, str] | None = None,
+    grant: EgressGrant | None = None,
+    gateway: tuple[str, ...] = (),
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
@@ -99,15 +103,22 @@ def sandbox_pod(
         Where a Persistent workspace is; None for the claim that begins empty.
     secrets
         Versions of the Secrets that are there, by name.
+    grant
+        What it may reach; None for nothing.
+    gateway
+        Addresses of the egress gateway's Service.
     """
     name = sandbox.metadata.name
     volume = workspace or Volume(claim_name(name))
     spec = _pod_spec(name, environment, settings, volume)
+    spec.update(name_service(gateway))
     rendering = _rendering(spec, environment, settings)
     notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
+    notes |= egress_annotation(grant) if grant else {}
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
-    # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
-    # guest has work is what it found there: none of them is rendering.
+    name_proxy(spec, environment, gateway)
+    # Resources and egress change in place; user namespace and image volume are what nodes allowed at the start, and
+    # whether the guest has work is what it found there: none of them is rendering.
     _set_resources(spec, environment)
     _place(spec, avoided, user_namespace=user_namespace)
     return {

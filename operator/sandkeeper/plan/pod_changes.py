@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sandkeeper.api.names import ENVIRONMENT_ANNOTATION
+from sandkeeper.api.names import EGRESS_ANNOTATION, ENVIRONMENT_ANNOTATION
 from sandkeeper.api.quantities import parsed
 from sandkeeper.plan.pod import RENDERING_ANNOTATION, TEMPLATE_KEYS_ANNOTATION, template_keys, template_metadata
 from sandkeeper.plan.pod_state import condition
@@ -66,6 +66,12 @@ def relabel(pod: Json, desired: Json, environment: Environment) -> Patch | None:
         return None
     metadata["annotations"] |= {TEMPLATE_KEYS_ANNOTATION: None, **template_keys(environment)}
     return Patch(pod, {"metadata": metadata})
+
+
+def regrant(pod: Json, desired: Json) -> Patch | None:
+    """Patch that tells the gateway what the pod may reach now; None where that is what it knows."""
+    before, after = _annotation(pod, EGRESS_ANNOTATION), _annotation(desired, EGRESS_ANNOTATION)
+    return Patch(pod, {"metadata": {"annotations": {EGRESS_ANNOTATION: after or None}}}) if before != after else None
 
 
 def outdated(pod: Json, desired: Json) -> tuple[str, str] | None:

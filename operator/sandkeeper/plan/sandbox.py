@@ -12,7 +12,9 @@ from sandkeeper.plan.claim import keep_claim
 from sandkeeper.plan.conflict import conflict, conflict_state, not_captured
 from sandkeeper.plan.converge import offer, raise_fence
 from sandkeeper.plan.denial import denial
+from sandkeeper.plan.egress import grant_of, unavailable
 from sandkeeper.plan.enforcement import gate, opened_by_labels
+from sandkeeper.plan.gateway import EGRESS_UNAVAILABLE, without_gateway
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state
 from sandkeeper.plan.layers import layers_of
@@ -22,13 +24,14 @@ from sandkeeper.plan.new_claim import create_claim, remake_claim
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import Volume, sandbox_pod
-from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
+from sandkeeper.plan.pod_changes import outdated, regrant, relabel, replacement_cause, resize
 from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
 from sandkeeper.plan.rollback import Rollback, beside, rollback_of, runs, settle, swap
 from sandkeeper.plan.schedule import plan_copies
 from sandkeeper.plan.sleep import end, fall_asleep
 from sandkeeper.plan.start import postponed, worded
 from sandkeeper.plan.status import status_of
+from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.volume import must_stay, outdated_volume, volume_state
 from sandkeeper.plan.workspace_choice import workspace_name
@@ -42,6 +45,7 @@ Json = dict[str, Any]
 
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
+_LONGEST: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,36 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         work_first=has_work_first(observed, environment),
         workspace=_volume(observed),
         secrets=observed.secrets,
+        grant=grant_of(observed, environment, now),
+        gateway=observed.gateway,
     )
-    state, writes = _decide(observed, environment, desired, life, now)
+    state, writes = _granted(observed, desired, *_decide(observed, environment, desired, life, now), now)
+    state = _as_far_as_reachable(observed, environment, state)
     late = _late(observed, environment, desired) if observed.pod and state.running else None
     return finish(observed, environment, life, state, writes, now, late=late)
+
+
+def _granted(
+    observed: Observed, desired: Json, state: PodState, writes: tuple[Write, ...], now: datetime
+) -> tuple[PodState, tuple[Write, ...]]:
+    """Let nothing else come before what a pod may reach; whatever is the matter with it, and unless it ends."""
+    pod = observed.pod
+    if pod is None or "deletionTimestamp" in pod["metadata"] or ownership(pod, observed.sandbox) is not Ownership.OURS:
+        return state, writes
+    changed = regrant(pod, desired)
+    if changed is None or any(isinstance(each, Delete) and each.child is pod for each in writes):
+        return state, writes
+    # One change a pass: each is decided on the version that the other one made.
+    others = tuple(each for each in writes if isinstance(each, Create) or each.child is not pod)
+    return replace(state, look_again=now), (changed, *others)
+
+
+def _as_far_as_reachable(observed: Observed, environment: Environment, state: PodState) -> PodState:
+    """Tell of a domain that can't be reached here, which keeps nothing else from the sandbox."""
+    missing = "" if state.wrong or state.at_rest else unavailable(environment, observed.settings)
+    if not missing:
+        return state
+    return replace(state, reason=EGRESS_UNAVAILABLE, message=harmless(missing, _LONGEST), wrong=True, stalled=True)
 
 
 def _volume(observed: Observed) -> Volume:
@@ -234,7 +264,7 @@ def _replace(
 ) -> tuple[PodState, tuple[Write, ...]]:
     if must_stay(observed):
         return replace(_live(observed, pod, environment), wrong=True), ()
-    held = gate(observed, pod["metadata"].get("labels", {}))
+    held = gate(observed, pod["metadata"].get("labels", {})) or without_gateway(observed)
     if held:
         # What runs is worth more than a successor that may not start.
         message = f"The pod is to be replaced: {cause}. {held.message}"
@@ -255,7 +285,7 @@ def _without_pod(
     if failure and now < failure.not_before:
         message = f"{failure.message} A new pod is made at {failure.not_before:%H:%M:%S} UTC."
         return PodState(failure.reason, message, wrong=True, look_again=failure.not_before), ()
-    held = gate(observed, desired["metadata"]["labels"])
+    held = gate(observed, desired["metadata"]["labels"]) or without_gateway(observed)
     if held:
         return held, ()
     awaited, claim = create_claim(observed, environment, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sandkeeper.api.names import pod_name, service_name
+from sandkeeper.plan.egress import setup_record
 from sandkeeper.plan.enforcement import egress_condition, fence_check
 from sandkeeper.plan.life_facts import life_facts
 from sandkeeper.plan.lifecycle import Life, Phase
@@ -67,6 +68,7 @@ def status_of(
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
         "snapshots": copying.status,
+        "setupEnvironment": setup_record(observed, environment, running=state.running),
         **life_facts(observed, life, state, now),
     }
     if pod:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import API_VERSION, SANDBOX_LABEL, SNAPSHOT_KIND, child_labels, volume_snapshot_name
+from sandkeeper.api.resolve import resolve
 from sandkeeper.api.snapshot import RETAIN
 from sandkeeper.plan.captured import moment_of, notes
 from sandkeeper.plan.made_from import readable_layer
@@ -139,6 +140,7 @@ def facts_of(observed: ObservedSnapshot, volume: Json, now: datetime) -> Json:
         "captured": {
             "environment": layer.to_json() if layer else None,
             "imageDigest": moment.image_digest,
+            "egressHash": resolve(layer).egress.digest() if layer and layer.egress else None,
             "git": moment.git.to_json() if moment.git else None,
         },
     }

@@ -53,9 +53,17 @@ def test_a_name_that_no_object_may_have_is_told_our_rule_beside_kubernetes_own(r
             {"ports": [{"name": f"p{n}", "port": n} for n in range(1, 34)]},
             "spec.ports: Too many: 33: must have at most 32 items",
         ),
+        (
+            {"egress": {"domains": [f"a{n}.example" for n in range(129)]}},
+            "spec.egress.domains: Too many: 129: must have at most 128 items",
+        ),
+        (
+            {"egress": {"cidrs": [{"cidr": f"10.{n}.0.0/16"} for n in range(33)]}},
+            "spec.egress.cidrs: Too many: 33: must have at most 32 items",
+        ),
         ({"workspace": {"size": "1" * 33}}, "spec.workspace.size: Too long: may not be more than 32 bytes"),
     ],
-    ids=["image", "args", "env", "ports", "size"],
+    ids=["image", "args", "env", "ports", "domains", "cidrs", "size"],
 )
 def test_what_is_too_long_is_told_how_long_it_may_be(refusal: Create, given: dict[str, Any], says: str) -> None:
     assert refusal(given) == says

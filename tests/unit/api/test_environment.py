@@ -52,6 +52,7 @@ def test_what_recreates_the_pod_changes_the_digest(fields: dict[str, Any]) -> No
     [
         {"resources": {"limits": {"cpu": 4}}},
         {"ports": [{"name": "web", "port": 80}]},
+        {"egress": {"domains": ["a.example"], "cidrs": [{"cidr": "10.1.0.0/16"}]}},
         {"podTemplate": {"metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}}}},
         {"podTemplate": {}},
         {"workspace": {"size": "10240Mi"}},

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandkeeper.api.egress import fault
 from sandkeeper.api.git import EffectiveGit
 from sandkeeper.api.quantities import parsed
-from sandkeeper.api.resolve import BUILT_IN, merge, resolve, resolve_lifecycle
+from sandkeeper.api.resolve import BUILT_IN, captured_layer, merge, resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import SandboxSpec
 
 
@@ -248,6 +249,10 @@ _layers = _maybe(
     workingDir=_text,
     env=_named(value=_text),
     ports=_named(port=st.integers(1, 9)),
+    egress=_maybe(
+        domains=st.lists(st.sampled_from(["a.example", "*.b.example", "c.example:22"]), max_size=3, unique=True),
+        cidrs=st.lists(st.builds(dict, cidr=st.just("10.1.0.0/16")), max_size=1),
+    ),
     resources=_admissible_resources,
     workspace=_maybe(
         path=_text,
@@ -305,3 +310,48 @@ def test_whatever_is_written_nothing_is_left_open_and_requests_stay_within_limit
     for name, request in environment.resources.requests.items():
         assert 0 < parsed(request) <= parsed(environment.resources.limits[name])
         assert name != "nvidia.com/gpu" or request == environment.resources.limits[name]
+
+
+def test_domains_add_up_over_the_layers_and_networks_are_replaced() -> None:
+    below = spec(egress={"domains": ["a.example", "b.example"], "cidrs": [{"cidr": "10.1.0.0/16"}]})
+    own = spec(egress={"domains": ["c.example", "a.example"]})
+
+    egress = resolve(below, own).egress
+
+    assert egress.domains == ("a.example", "b.example", "c.example")
+    assert [each.cidr for each in egress.cidrs] == ["10.1.0.0/16"]
+    assert resolve(below, spec(egress={"cidrs": []})).egress.cidrs == ()
+    assert resolve(below, spec(egress={"domains": []})).egress.domains == ("a.example", "b.example")
+    captured = captured_layer(below, own).egress
+    assert captured
+    assert captured.to_json() == egress.to_json()
+
+
+@pytest.mark.parametrize(
+    ("egress", "field"),
+    [
+        ({"domains": ["*.example.com", "a.example:22"], "cidrs": [{"cidr": "10.0.0.0/8", "ports": [1]}]}, ""),
+        ({"domains": ["10.0.0.7"]}, "egress.domains"),
+        ({"domains": ["*.example.com:22"]}, "egress.domains"),
+        ({"domains": [f"a{n}.example" for n in range(129)]}, "egress.domains"),
+        ({"cidrs": [{"cidr": "10.0.0.1/8"}]}, "egress.cidrs"),
+        ({"cidrs": [{"cidr": "10.0.0.7"}]}, "egress.cidrs"),
+        ({"cidrs": [{"cidr": "0.0.0.0/0"}]}, "egress.cidrs"),
+        ({"cidrs": [{"cidr": "fd00:ec2::254/128"}]}, "egress.cidrs"),
+        ({"cidrs": [{"cidr": "10.0.0.0/8", "ports": [70000]}]}, "egress.cidrs"),
+    ],
+)
+def test_what_no_apiserver_has_judged_is_judged_alike(egress: dict[str, Any], field: str) -> None:
+    written = spec(egress=egress).egress
+
+    assert written
+    assert fault(written) == field
+
+
+def test_the_hash_of_an_egress_goes_by_what_can_be_reached() -> None:
+    one, other = (
+        spec(egress={"domains": ["a.example", "b.example"]}),
+        spec(egress={"domains": ["b.example", "a.example"]}),
+    )
+
+    assert resolve(one).egress.digest() == resolve(other).egress.digest() != resolve(spec()).egress.digest()

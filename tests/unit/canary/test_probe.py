@@ -3,8 +3,10 @@
 import asyncio
 import json
 import socket
+import struct
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -120,3 +122,63 @@ def test_the_result_is_written_where_the_kubelet_looks_for_it(tmp_path: Path) ->
 def test_wrong_arguments_are_told() -> None:
     with pytest.raises(SystemExit, match="usage"):
         main(["fly"])
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Has an address for one name, and says of all others that they are not there (RFC 1035, 4.1)."""
+
+    def __init__(self, known: bytes) -> None:
+        self._known = known
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        found = self._known in data
+        record = b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 5, 4) + b"\x0a\x00\x00\x01"
+        flags, answers = (0x8180, 1) if found else (0x8183, 0)
+        header = data[:2] + struct.pack("!HHHHH", flags, 1, answers, 0, 0)
+        self._transport.sendto(header + data[12:] + (record if found else b""), addr)
+
+
+@pytest.mark.parametrize(("domain", "reached"), [("allowed.example", ["it"]), ("forbidden.example", [])])
+async def test_a_name_is_reached_that_has_an_address(domain: str, reached: list[str]) -> None:
+    loop = asyncio.get_running_loop()
+    server, _ = await loop.create_datagram_endpoint(lambda: NameServer(b"\x07allowed"), (LOOPBACK, 0))
+    port = server.get_extra_info("sockname")[1]
+
+    assert await probe([Attempt("it", "name", LOOPBACK, port, domain)], SHORT) == reached
+    server.close()
+    await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reached"),
+    [(b"\x16\x03\x03\x00\x04", ["it"]), (b"\x15\x03\x03\x00\x02\x02\x70", []), (b"", [])],
+    ids=["handshake", "alert", "nothing"],
+)
+async def test_a_server_is_reached_by_name_that_answers_with_a_handshake(answer: bytes, reached: list[str]) -> None:
+    greetings = []
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greetings.append(await reader.read(4096))
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(greet, LOOPBACK, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+
+        assert await probe([Attempt("it", "tls", LOOPBACK, port, "forbidden.example")], SHORT) == reached
+    assert greetings[0][:1] == b"\x16"
+    assert b"forbidden.example" in greetings[0]
+
+
+async def test_what_is_meant_to_be_reached_is_waited_for_before_anything_else_is_tried(listener: int) -> None:
+    late = free_port()
+    tried = [Attempt("other", "listener", LOOPBACK, listener), Attempt("meant", "tcp", LOOPBACK, late, patience=10.0)]
+    trying = asyncio.create_task(probe(tried, SHORT))
+    await asyncio.sleep(2 * SHORT)
+    assert not trying.done()
+
+    async with await asyncio.start_server(lambda _, writer: writer.close(), LOOPBACK, late):
+        assert await trying == ["other", "meant"]

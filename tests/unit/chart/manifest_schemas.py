@@ -22,6 +22,8 @@ Schema = dict[str, Any]
 
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.92.1"
 PROMETHEUS_OPERATOR_SUM = "h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc="
+CILIUM = "github.com/cilium/cilium@v1.20.2"
+CILIUM_SUM = "h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8="
 # What the API description calls a string although the apiserver takes numbers as well.
 LENIENT: dict[str, Schema] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
@@ -31,7 +33,7 @@ LENIENT: dict[str, Schema] = {
 
 def schema_location() -> str:
     """Return what to give kubeconform as ``-schema-location``, making the schemas where this machine never did."""
-    label = f"{KUBERNETES.version}-{PROMETHEUS_OPERATOR.rsplit('@', 1)[1]}-1"
+    label = f"{KUBERNETES.version}-{PROMETHEUS_OPERATOR.rsplit('@', 1)[1]}-{CILIUM.rsplit('@', 1)[1]}-1"
     folder = made_once(cache_home() / "manifest-schemas" / label, _write_schemas)
     return f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
 
@@ -45,9 +47,14 @@ def _write_schemas(folder: Path) -> None:
         for kind in schema.get("x-kubernetes-group-version-kind", []):
             file = folder / file_name(kind["group"], kind["version"], kind["kind"])
             file.write_text(json.dumps({"$ref": f"definitions.json#/definitions/{name}"}))
-    custom = _prometheus_operator_source() / "example" / "prometheus-operator-crd"
-    for name, schema in custom_kinds(custom / "monitoring.coreos.com_servicemonitors.yaml"):
-        (folder / name).write_text(json.dumps(schema))
+    prometheus = _source(PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_SUM) / "example" / "prometheus-operator-crd"
+    cilium = _source(CILIUM, CILIUM_SUM) / "pkg" / "k8s" / "apis" / "cilium.io" / "client" / "crds" / "v2"
+    for definition in (
+        prometheus / "monitoring.coreos.com_servicemonitors.yaml",
+        cilium / "ciliumclusterwidenetworkpolicies.yaml",
+    ):
+        for name, schema in custom_kinds(definition):
+            (folder / name).write_text(json.dumps(schema))
 
 
 def custom_kinds(definition: Path) -> Iterator[tuple[str, Schema]]:
@@ -83,10 +90,10 @@ def _kubernetes_source() -> Path:
     return Path(_download("k8s.io/kubernetes", KUBERNETES.folder)["Dir"])
 
 
-def _prometheus_operator_source() -> Path:
+def _source(name: str, checksum: str) -> Path:
     with tempfile.TemporaryDirectory() as outside_of_any_module:
-        module = _download(PROMETHEUS_OPERATOR, Path(outside_of_any_module))
-    assert module["Sum"] == PROMETHEUS_OPERATOR_SUM, f"{PROMETHEUS_OPERATOR} is not what it was: {module['Sum']}"
+        module = _download(name, Path(outside_of_any_module))
+    assert module["Sum"] == checksum, f"{name} is not what it was: {module['Sum']}"
     return Path(module["Dir"])
 
 

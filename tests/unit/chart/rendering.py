@@ -34,6 +34,15 @@ VALUE_SETS: dict[str, Values] = {
         "canary": {"extraTargets": [{"name": "the database", "host": "192.0.2.1", "port": 5432}]},
         "resources": {"requests": {"cpu": 2, "memory": "1Gi"}},
         "admissionPolicies": {"namespaceSelector": {"matchLabels": {"team": "leads"}}},
+        "gateway": {
+            "autoscaling": {"enabled": True},
+            "clusterIP": "10.96.0.53",
+            "resolvers": ["10.0.0.2"],
+            "setupDomains": ["pip.packages.example"],
+            "tolerations": [{"key": "system", "operator": "Exists"}],
+            "priorityClassName": "system-cluster-critical",
+            "cilium": {"enabled": True},
+        },
     },
     "one replica": {"replicaCount": 1, "topologySpreadConstraints": []},
     "everything off": {
@@ -48,6 +57,7 @@ VALUE_SETS: dict[str, Values] = {
         "podDisruptionBudget": {"enabled": False},
         "networkPolicy": {"enabled": False},
         "admissionPolicies": {"enabled": False},
+        "gateway": {"enabled": False},
     },
 }
 

@@ -62,6 +62,8 @@ def test_the_apiserver_knows_every_field(helm: Helm, values: Values) -> None:
         ("ServiceMonitor", "endpoints:", "endpoint:"),
         ("CustomResourceDefinition", "plural: sandboxes", "plural: [sandboxes]"),
         ("ValidatingAdmissionPolicyBinding", "policyName: sandkeeper-marks", "policy: sandkeeper-marks"),
+        ("CiliumClusterwideNetworkPolicy", "egressDeny:", "egressDenied:"),
+        ("CiliumClusterwideNetworkPolicy", "toEntities: [host", "toEntities: [hosts"),
     ],
 )
 def test_a_slip_in_a_template_is_noticed(helm: Helm, kind: str, right: str, wrong: str) -> None:
@@ -70,7 +72,7 @@ def test_a_slip_in_a_template_is_noticed(helm: Helm, kind: str, right: str, wron
 
     verdict = conform(rendered.replace(right, wrong))
 
-    assert [resource["kind"] for resource in verdict["resources"]] == [kind]
+    assert {resource["kind"] for resource in verdict["resources"]} == {kind}
 
 
 def test_the_definitions_stay_as_they_are(helm: Helm) -> None:

@@ -4,15 +4,17 @@ from typing import Any
 
 import pytest
 
+from sandkeeper.gateway.settings import GatewaySettings
 from sandkeeper.settings import OperatorSettings
 from unit.chart.rendering import Helm, Values, objects
 
 PREFIX = "SANDKEEPER_"
 
 
-def environment(helm: Helm, values: Values) -> dict[str, str]:
+def environment(helm: Helm, values: Values, process: str = "operator") -> dict[str, str]:
     """Return the container's variables; what the cluster fills in has the field's path as its value."""
-    deployment = objects(helm.rendered(values), "Deployment")[0]
+    deployments = objects(helm.rendered(values), "Deployment")
+    (deployment,) = (each for each in deployments if each["metadata"]["name"] == f"sandkeeper-{process}")
     variables: list[dict[str, Any]] = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
     return {v["name"]: v["value"] if "value" in v else v["valueFrom"]["fieldRef"]["fieldPath"] for v in variables}
 
@@ -60,6 +62,7 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
             "kubeletCA": {"configMap": "kubelets", "key": "authority.pem"},
             "insecureSkipVerify": True,
         },
+        "gateway": {"ports": [22, 2222], "setupDomains": ["pip.packages.example", "*.mirror.example:80"], "activityPort": 9082},
         "log": {"format": "console", "level": "debug"},
     }
     for name, value in environment(helm, values).items():
@@ -97,6 +100,11 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "idle_threshold": 0.5,
         "idle_kubelet_ca": "/etc/sandkeeper/kubelet-ca/authority.pem",
         "idle_kubelet_verify": False,
+        "gateway_selector": "app.kubernetes.io/component=gateway,app.kubernetes.io/instance=sandkeeper,"
+        "app.kubernetes.io/name=sandkeeper",
+        "gateway_ports": (22, 2222),
+        "gateway_setup_domains": ("pip.packages.example", "*.mirror.example:80"),
+        "gateway_activity_port": 9082,
         "log_format": "console",
         "log_level": "debug",
     }
@@ -113,3 +121,63 @@ def test_the_furthest_that_the_schema_allows_is_not_too_far_for_the_operator(
         monkeypatch.setenv(name, text)
 
     assert getattr(OperatorSettings(), setting) == value
+
+
+def test_every_setting_of_the_gateway_is_set_by_the_chart_but_what_is_for_one_machine(helm: Helm) -> None:
+    settings = {f"{PREFIX}GATEWAY_{name.upper()}" for name in GatewaySettings.model_fields}
+
+    assert set(environment(helm, {}, "gateway")) == settings - {f"{PREFIX}GATEWAY_PORT_OFFSET"}
+
+
+def test_the_gateway_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest.MonkeyPatch) -> None:
+    values: Values = {
+        "gateway": {
+            "ports": [22, 2222],
+            "workers": 4,
+            "activityPort": 9082,
+            "resolvers": ["10.0.0.2", "fd00::2"],
+            "resolversPort": 5353,
+            "clusterCIDRs": ["192.88.99.0/24"],
+            "unknownSourceSeconds": 0.5,
+            "drain": {"delaySeconds": 1, "seconds": 2},
+            "audit": {"stdout": False, "otlpEndpoint": "http://collector:4318/v1/logs"},
+            "events": False,
+        },
+        "metrics": {"port": 9080},
+        "probes": {"port": 9081},
+        "log": {"format": "console", "level": "debug"},
+    }
+    for name, value in environment(helm, values, "gateway").items():
+        monkeypatch.setenv(name, value)
+
+    settings = GatewaySettings()
+
+    assert settings.model_dump(mode="json", exclude={"namespace", "pod_name", "port_offset"}) == {
+        "ports": [22, 2222],
+        "workers": 4,
+        "metrics_port": 9080,
+        "probes_port": 9081,
+        "activity_port": 9082,
+        "resolvers": ["10.0.0.2", "fd00::2"],
+        "resolvers_port": 5353,
+        "cluster_networks": ["192.88.99.0/24"],
+        "wait_seconds": 0.5,
+        "drain_delay_seconds": 1.0,
+        "drain_seconds": 2.0,
+        "audit_stdout": False,
+        "audit_otlp_endpoint": "http://collector:4318/v1/logs",
+        "events": False,
+        "log_format": "console",
+        "log_level": "debug",
+    }
+
+
+@pytest.mark.parametrize("pattern", ["*.example.com:22", "https://pip.packages.example", "10.0.0.7", "Pip.packages.example"])
+def test_a_setup_domain_that_is_none_ends_the_operator_and_is_refused_by_the_schema_before(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, pattern: str
+) -> None:
+    monkeypatch.setenv("SANDKEEPER_GATEWAY_SETUP_DOMAINS", f'["{pattern}"]')
+
+    with pytest.raises(ValueError, match="gateway_setup_domains"):
+        OperatorSettings()
+    assert "/gateway/setupDomains/0" in helm.template({"gateway": {"setupDomains": [pattern]}}).stderr

@@ -41,6 +41,15 @@ from unit.chart.rendering import CHART, Helm
         ("idle: {threshold: 0}", "at '/idle/threshold': exclusiveMinimum: got 0, want 0"),
         ("idle: {kubeletCA: {secret: a}}", "at '/idle/kubeletCA': additional properties 'secret' not allowed"),
         ("networkPolicy: {nodeCIDRs: [10.0.0.1]}", "at '/networkPolicy/nodeCIDRs/0': '10.0.0.1' does not match"),
+        ("gateway: {ports: [22, 22]}", "at '/gateway/ports': items at 0 and 1 are equal"),
+        ("gateway: {ports: [443]}", "at '/gateway/ports/0': 'not' failed"),
+        ("gateway: {replicas: 3}", "at '/gateway': additional properties 'replicas' not allowed"),
+        ("gateway: {clusterIP: gateway}", "at '/gateway/clusterIP': 'gateway' does not match pattern"),
+        ("gateway: {audit: {otlpEndpoint: collector}}", "at '/gateway/audit/otlpEndpoint': 'collector' does not match"),
+        (
+            "gateway: {autoscaling: {enabled: true, minReplicas: 20}}",
+            "gateway.autoscaling.minReplicas is more than gateway.autoscaling.maxReplicas",
+        ),
         ("canary: {enabled: false}", "requireEnforcement is true but canary.enabled is false"),
         (
             "guest: {delivery: Magic}",

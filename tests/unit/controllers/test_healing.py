@@ -131,7 +131,7 @@ def test_a_fence_from_before_there_were_signs_gets_one_though_nothing_but_a_pod_
     async def story() -> None:
         server = FakeApiServer(virtual_time.seconds)
         left = {"metadata": {"name": "sbx-left", "labels": {"sandkeeper.dev/managed": "true"}}, "spec": POD}
-        server.create(NETWORK_POLICIES, NAMESPACE, fence_policy(NAMESPACE))
+        server.create(NETWORK_POLICIES, NAMESPACE, fence_policy(NAMESPACE, None))
         server.create(PODS, NAMESPACE, left)
         Replica(server, Faults(Random(0), 0.0, 0.0))
         await asyncio.sleep(30.0)

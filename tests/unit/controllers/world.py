@@ -7,6 +7,7 @@ import contextlib
 from random import Random
 from typing import TYPE_CHECKING
 
+from sandkeeper.api.egress import EgressGrant
 from sandkeeper.api.resolve import resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import FENCES, SANDBOXES
@@ -48,6 +49,8 @@ SPECS: list[Json] = [
     {},
     {"ports": [{"name": "http", "port": 8080}]},
     {"ports": [{"name": "http", "port": 8080}, {"name": "vnc", "port": 5900}], "image": "debian:12"},
+    {"egress": {"cidrs": [{"cidr": "10.1.0.0/16"}]}, "ports": [{"name": "http", "port": 8080}]},
+    {"egress": {"cidrs": [{"cidr": "10.1.0.0/16", "ports": [5432]}]}},
     {"podTemplate": {"metadata": {"labels": {"app": "x"}, "annotations": {"note": "y"}}}},
     {"podTemplate": {"metadata": {"labels": {"app": "z"}}}, "resources": {"limits": {"cpu": "4"}}},
     {"resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}},
@@ -220,7 +223,8 @@ class World:
             claim = self._workspace(sandbox)
             environment = resolve(*captured_layers(captured_text(claim)), sandbox.spec)
             on = Volume(claim["metadata"]["name"]) if claim else None
-            pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True, workspace=on)
+            grant = EgressGrant(domains=environment.egress.domains, cidrs=environment.egress.cidrs)
+            pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True, workspace=on, grant=grant)
             pod["spec"]["nodeName"] = NODE
             sleeps = resolve_lifecycle(sandbox.spec).state == "Sleeping"
             # One that never was awake has no workspace yet; of one that sleeps the former one is kept until it wakes.
@@ -230,7 +234,7 @@ class World:
             wanted += [self._expected_claim(sandbox, environment, each) for each in claims]
             wanted.append(None if sleeps else pod)
             wanted += [sandbox_service(sandbox, environment), ports_policy(sandbox, environment)]
-            wanted += [fence_policy(NAMESPACE), fence_sign(NAMESPACE)]
+            wanted += [fence_policy(NAMESPACE, None), fence_sign(NAMESPACE)]
         return {(each["kind"], each["metadata"]["name"]): _essence(each) for each in wanted if each}
 
     def _claims(self, sandbox: str) -> list[str]:

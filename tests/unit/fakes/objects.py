@@ -99,7 +99,7 @@ def ports_policy_of(owner: Sandbox) -> Json:
 
 def fence() -> Json:
     """Make the fence of namespace ``team``, as the store keeps it."""
-    return slim_network_policy(stored(fence_policy("team")))
+    return slim_network_policy(stored(fence_policy("team", None)))
 
 
 def sign() -> Json:

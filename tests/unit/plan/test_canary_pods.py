@@ -1,12 +1,23 @@
 """What a canary's pods look like, and what they try."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sandkeeper.canary.attempts import Attempt, decoded
-from sandkeeper.plan.canary import CanarySettings, Surroundings, attempts, canary_pod, with_attempts
+from sandkeeper.plan.canary import (
+    ALLOWED,
+    FORBIDDEN,
+    CanarySettings,
+    Surroundings,
+    attempts,
+    canary_pod,
+    gateway_attempts,
+    with_attempts,
+)
+from sandkeeper.plan.observed import GatewaySettings
 
 SETTINGS = CanarySettings(
     image="registry.example/operator:1",
@@ -103,3 +114,27 @@ def test_the_attempts_reach_the_process_as_they_are() -> None:
     assert tuple(decoded(argument)) == tried
     assert json.loads(argument)[0]["name"] == "a pod's address"
     assert container["env"][0]["valueFrom"] == {"fieldRef": {"fieldPath": "status.hostIP"}}
+
+
+def test_the_gateway_is_asked_for_a_domain_that_is_allowed_and_for_one_that_is_not() -> None:
+    tried = gateway_attempts(around(gateway="10.96.0.53"))
+
+    assert [(each.name, each.means, each.host, each.port) for each in tried] == [
+        (ALLOWED, "name", "10.96.0.53", 53),
+        (FORBIDDEN, "name", "10.96.0.53", 53),
+        (FORBIDDEN, "tls", "10.96.0.53", 443),
+    ]
+    assert [bool(each.patience) for each in tried] == [True, False, False], "what is refused is tried after it"
+    assert gateway_attempts(around()) == ()
+
+
+@pytest.mark.parametrize("part", ["target", "neighbour", "control", "fenced"])
+def test_the_fenced_half_alone_is_granted_the_domain_that_it_asks_for(part: Any) -> None:
+    with_gateway = replace(SETTINGS, gateway=GatewaySettings("sandkeeper-system", {"a": "b"}))
+
+    annotations = canary_pod(part, "team", "team", "0a", with_gateway)["metadata"]["annotations"]
+
+    granted = json.loads(annotations.get("sandkeeper.dev/egress", "{}")).get("domains", [])
+    asked = [each.domain for each in gateway_attempts(around(gateway="10.96.0.53")) if each.name == ALLOWED]
+    assert granted == (asked if part == "fenced" else [])
+    assert "sandkeeper.dev/egress" not in canary_pod(part, "team", "team", "0a", SETTINGS)["metadata"]["annotations"]

@@ -8,6 +8,7 @@ from sandkeeper.api.resolve import resolve
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.canary.attempts import Attempt
 from sandkeeper.plan.announcement import newly_opened
+from sandkeeper.plan.canary import ALLOWED, FORBIDDEN
 from sandkeeper.plan.enforcement import Verdict, broken, current, gate, judge, overturns, unanswered
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.pod import pod_labels
@@ -54,6 +55,26 @@ STRAY = policy("allow-all", SELECTS_ALL)
 )
 def test_both_halves_of_a_canary_make_a_verdict(control: list[str], fenced: list[str], result: str, words: str) -> None:
     verdict = judge(TRIED, control, fenced)
+
+    assert verdict.result == result
+    assert words in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("fenced", "result", "words"),
+    [
+        ([ALLOWED], "Verified", "reached nothing but a domain that is allowed"),
+        ([], "CanaryBroken", "the egress gateway has no address for a domain that is allowed either"),
+        ([ALLOWED, FORBIDDEN], "NotEnforced", "it reached a domain that is not allowed. Install"),
+        ([ALLOWED, POD], "NotEnforced", f"it reached {POD}. Install"),
+    ],
+)
+def test_a_gateway_lets_a_canary_reach_what_it_is_allowed_and_nothing_else(
+    fenced: list[str], result: str, words: str
+) -> None:
+    tried = [*TRIED, Attempt(ALLOWED, "name", patience=1.0), Attempt(FORBIDDEN, "name"), Attempt(FORBIDDEN, "tls")]
+
+    verdict = judge(tried, HEALTHY, fenced)
 
     assert verdict.result == result
     assert words in verdict.message

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from sandkeeper.api.names import CAPTURED_ANNOTATION, IN_USE_FINALIZER, MOMENT_ANNOTATION
+from sandkeeper.api.resolve import resolve
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.api.snapshot import SandboxSnapshot
 from sandkeeper.plan.packing import PackResult, pack_result
@@ -329,8 +330,19 @@ def test_once_it_is_ready_the_status_has_all_that_there_is_to_know() -> None:
     assert (status["durationSeconds"], status["pauseSeconds"]) == (0.5, 0.02)
     assert status["captured"]["imageDigest"] == "sha256:5"
     assert status["captured"]["environment"]["workspace"]["storageClassName"] == "standard"
+    assert "egressHash" not in status["captured"]
     later = decide(raw({**BEGUN, **status}), NOW + timedelta(hours=1), volume_snapshot=volume)
     assert (later.writes, later.status, later.look_again) == ((), {}, None)
+
+
+def test_what_could_be_reached_is_told_by_a_hash() -> None:
+    owner = sandbox(workspace=KEPT, egress={"domains": ["a.example"]})
+    (made,) = decide(owner=owner, pod=running(), quiesced=OK).writes
+    assert isinstance(made, Create)
+
+    plan = decide(pod=running(), volume_snapshot=slim_volume_snapshot({**made.obj, "status": READY}))
+
+    assert plan.status["captured"]["egressHash"] == resolve(owner.spec).egress.digest()
 
 
 def test_an_error_is_told_in_the_drivers_words_made_harmless() -> None:

@@ -75,7 +75,7 @@ def test_what_is_meant_is_told_from_what_is_not(value: str, meant: bool) -> None
 
 
 def test_the_operators_own_policies_are_not_foreign() -> None:
-    assert not is_foreign(stored(fence_policy("team")))
+    assert not is_foreign(stored(fence_policy("team", None)))
     assert not is_foreign(ports_policy_of(WITH_PORTS))
 
 

@@ -15,6 +15,7 @@ MACHINE_PORT = 40909
 
 
 @GROUP.attempt("resolves a name of the cluster as every program does", "Temporary failure in name resolution",
+               "Name or service not known",
                note=FENCED, seconds=9)  # fmt: skip
 def resolve(_scene: Scene) -> str:
     os.environ["RES_OPTIONS"] = "timeout:1 attempts:1 ndots:1"
