@@ -1,7 +1,7 @@
 """The world outside of the cluster, as far as these tests go: a network namespace beside the node's, linked to it.
 
-Its addresses are of the amateur radio network's part for tests: public by their numbers, so that the gateway dials them.
-Nothing leaves this machine: neither the node nor this namespace has a way further.
+Its addresses are of the amateur radio network's part for tests: public by their numbers, so that the gateway dials
+them. Nothing leaves this machine: neither the node nor this namespace has a way further.
 """
 
 import json
