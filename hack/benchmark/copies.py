@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from benchmark.connection import connected
+from benchmark.errors import BenchmarkError
 from benchmark.life import unguided
 from benchmark.objects import RAW_LABEL, SANDBOXES, Part, is_true
 from benchmark.real import RealCluster, small_sandbox
@@ -15,26 +16,33 @@ from benchmark.sightings import Reached, watching
 from localcluster.progress import say, step
 from sandkeeper.api.names import claim_name, pod_name
 from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.plan.pod import CONTAINER
 from sandkeeper.runtime.client import ApiClient
+from sandkeeper.runtime.exec import Command
 from sandkeeper.runtime.resource import CLAIMS, PODS, VOLUME_SNAPSHOTS, Json, Key, Resource
 
 ROUNDS = 20
 MEGABYTES = 1024
 FORKS = 10
-STEPS = ("snapshot", "restore", "rollback", "fork")
+STEPS = ("snapshot", "synced", "restore", "rollback", "fork")
 TITLES = {
     "snapshot": f"snapshot of {MEGABYTES} MiB to Ready",
+    "synced": "the same, by hand after a sync by exec",
     "restore": "restore into a new one",
     "rollback": "rollback of a running one",
     "fork": f"{FORKS} forks of a running one, until all run",
 }
 _COPIED = "copied"
+_COPYING = {"snapshot", "synced", "fork"}
+_APART = {"synced", "fork"}
+"""Steps whose snapshots have names of their own."""
 _LIMIT_SECONDS = 180.0
 _FILL = f"head -c {MEGABYTES}M /dev/urandom > /workspace/data; sync"
 # What was done since the last checkpoint, and is on no disk yet.
 _CHANGE = "head -c 1M /dev/urandom > /workspace/step"
+_SYNC = ("sync", "-f", "/workspace")
 _OURS, _TAKEN = Part(SANDBOXES, ""), Part(SNAPSHOTS, "")
-_RAW_PODS, _RAW_SNAPSHOTS = Part(PODS, RAW_LABEL), Part(VOLUME_SNAPSHOTS, "")
+_PODS, _RAW_PODS, _RAW_SNAPSHOTS = Part(PODS, ""), Part(PODS, RAW_LABEL), Part(VOLUME_SNAPSHOTS, "")
 
 
 @dataclass
@@ -79,7 +87,7 @@ class Side(ABC):
 
     @abstractmethod
     async def end(self, snapshots: Sequence[str], names: Sequence[str]) -> None:
-        """Remove what a round made."""
+        """Remove what a round made, and wait for its pods to end: that takes time from what is measured next."""
 
     async def _seen(self, part: Part, names: Sequence[str], reached: Reached, work: Awaitable[object]) -> float:
         keys = [Key(self._namespace, name) for name in names]
@@ -116,6 +124,8 @@ class ByHand(Side):
         """Do what a script would."""
         if step == "snapshot":
             return await self._snapshot(snapshot, _COPIED)
+        if step == "synced":
+            return await self._sync() + await self._snapshot(snapshot, _COPIED)
         if step == "restore":
             return await self._seen(_RAW_PODS, [name], _is_ready, self._create(name, snapshot))
         if step == "rollback":
@@ -125,6 +135,13 @@ class ByHand(Side):
         names = [f"{name}-{number}" for number in range(FORKS)]
         seconds = await self._snapshot(snapshot, _COPIED)
         return seconds + await self._seen(_RAW_PODS, names, _is_ready, self._create_all(names, snapshot))
+
+    async def _sync(self) -> float:
+        began = time.perf_counter()
+        done = await self._client.run(Command(Key(self._namespace, _COPIED), CONTAINER, _SYNC))
+        if done.exit_code:
+            raise BenchmarkError(f"sync failed in pod {_COPIED}: {done.stderr.decode().strip()}")
+        return time.perf_counter() - began
 
     async def _snapshot(self, name: str, claim: str) -> float:
         metadata = {"name": name, "namespace": self._namespace}
@@ -162,7 +179,7 @@ class ByHand(Side):
 
     async def end(self, snapshots: Sequence[str], names: Sequence[str]) -> None:
         """Remove pods, claims and VolumeSnapshots."""
-        await self._remove(PODS, names)
+        await self._seen(_RAW_PODS, names, _is_gone, self._remove(PODS, names))
         await self._remove(CLAIMS, [*names, *(f"{name}-2" for name in names[:1])])
         await self._remove(VOLUME_SNAPSHOTS, snapshots)
 
@@ -180,7 +197,7 @@ class Ours(Side):
 
     async def do(self, step: str, snapshot: str, name: str) -> float:
         """Do what a user would."""
-        if step == "snapshot":
+        if step in {"snapshot", "synced"}:
             return await self._snapshot(snapshot)
         source = {"snapshotRef": {"name": snapshot}}
         if step == "restore":
@@ -214,7 +231,7 @@ class Ours(Side):
 
     async def end(self, snapshots: Sequence[str], names: Sequence[str]) -> None:
         """Remove sandboxes and snapshots; what belongs to them goes too."""
-        await self._remove(SANDBOXES, names)
+        await self._seen(_PODS, [pod_name(each) for each in names], _is_gone, self._remove(SANDBOXES, names))
         await self._remove(SNAPSHOTS, snapshots)
 
 
@@ -268,13 +285,14 @@ async def _round(cluster: RealCluster, copied: Copied, sides: dict[str, Side], n
         # In turn who comes first, since a machine is seldom the same for long.
         for label in sorted(sides, reverse=bool(number % 2)):
             prefix = f"{label.replace(' ', '-')}-{number}"
-            if what in {"snapshot", "fork"}:
+            if what in _COPYING:
                 await asyncio.to_thread(cluster.exec, pod_name(_COPIED) if label == "ours" else _COPIED, _CHANGE)
-            name = f"{prefix}-fork" if what == "fork" else prefix
+            name = f"{prefix}-{what}" if what in _APART else prefix
             results[label][what].append(await sides[label].do(what, name, name))
     for label, side in sides.items():
         prefix = f"{label.replace(' ', '-')}-{number}"
-        taken = [prefix] if label == "ours" else [prefix, f"{prefix}-fork"]
+        taken = [prefix, f"{prefix}-synced"]
+        taken += [] if label == "ours" else [f"{prefix}-fork"]
         await side.end(taken, [prefix, *(f"{prefix}-fork-{each}" for each in range(FORKS))])
     told = ", ".join(f"{each} {copied.by_hand[each][-1]:.2f} / {copied.ours[each][-1]:.2f} s" for each in STEPS)
     say(f"snapshots, round {number + 1}, by hand / sandbox: {told}")

@@ -150,8 +150,9 @@ func (w *walker) folder(fd int, folder string) error {
 	if err != nil {
 		return &os.PathError{Op: "read", Path: "/" + folder, Err: err}
 	}
+	found := entry{parent: fd}
 	for _, name := range names {
-		found := entry{path: name, parent: fd, name: name}
+		found.path, found.name = name, name
 		if folder != "" {
 			found.path = folder + "/" + name
 		}

@@ -1,47 +1,47 @@
 package pack
 
 import (
+	"iter"
+
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
-// So many goroutines survey a root file system: no sandbox is ready before, and nearly all of it is the kernel's work.
+// So many goroutines survey a root file system: a sandbox is ready, and copied, no sooner than they are done, and nearly
+// all of it is the kernel's work.
 const surveyorsAtWork = 2
 
 // stretch is a part of a root file system as one goroutine saw it, and leads to what comes after it in a walk.
-type stretch struct {
-	marked []marked
-	// image is what tells the image apart.
-	image []byte
-	next  *stretch
-}
-
-type marked struct {
-	path string
-	mark mark
+type stretch[Seen any] struct {
+	seen Seen
+	next *stretch[Seen]
 }
 
 // survey sees the whole root file system; one after the other, its stretches have what a single walk would visit.
-func survey(root *Root) (*stretch, error) {
-	first, surveyors := &stretch{}, &errgroup.Group{}
+//
+// Several goroutines add what they visit at once, each to a stretch of its own.
+func survey[Seen any](root *Root, add func(*Seen, *entry)) (*stretch[Seen], error) {
+	first, surveyors := &stretch[Seen]{}, &errgroup.Group{}
 	surveyors.SetLimit(surveyorsAtWork)
-	surveyors.Go(func() error { return first.see(root, root.fd, "", surveyors) })
+	surveyors.Go(func() error { return first.see(root, root.fd, "", add, surveyors) })
 	return first, surveyors.Wait()
 }
 
 // see goes through an open folder; where fewer than may be are at work, another one takes over a folder in it.
-func (s *stretch) see(root *Root, fd int, folder string, surveyors *errgroup.Group) error {
+func (s *stretch[Seen]) see(
+	root *Root, fd int, folder string, add func(*Seen, *entry), surveyors *errgroup.Group,
+) error {
 	here := s
-	add := func(found *entry) error {
-		here.add(found)
+	visit := func(found *entry) error {
+		add(&here.seen, found)
 		return nil
 	}
 	taken := func(fd int, folder string) bool {
-		after := &stretch{next: here.next}
-		inside := &stretch{next: after}
+		after := &stretch[Seen]{next: here.next}
+		inside := &stretch[Seen]{next: after}
 		if !surveyors.TryGo(func() error {
 			defer unix.Close(fd)
-			return inside.see(root, fd, folder, surveyors)
+			return inside.see(root, fd, folder, add, surveyors)
 		}) {
 			return false
 		}
@@ -49,17 +49,16 @@ func (s *stretch) see(root *Root, fd int, folder string, surveyors *errgroup.Gro
 		here = after
 		return true
 	}
-	return (&walker{root: root, visit: add, taken: taken}).folder(fd, folder)
+	return (&walker{root: root, visit: visit, taken: taken}).folder(fd, folder)
 }
 
-func (s *stretch) add(found *entry) {
-	status := &found.status
-	s.marked = append(s.marked, marked{found.path, mark{ctime: found.ctime(), kind: found.kind()}})
-	// Folders also hold what the runtime makes for mounts, which differs between pods of one image.
-	if found.isFile() || found.kind() == unix.S_IFLNK {
-		s.image = appendText(s.image, found.path)
-		s.image = appendNumbers(s.image, int64(status.Mode), status.Size, status.Mtim.Sec)
-		s.image = appendNumbers(s.image, int64(status.Uid), int64(status.Gid))
-		s.image = appendText(s.image, found.target())
+// all are what was seen on a stretch and on those after it.
+func (s *stretch[Seen]) all() iter.Seq[*Seen] {
+	return func(yield func(*Seen) bool) {
+		for each := s; each != nil; each = each.next {
+			if !yield(&each.seen) {
+				return
+			}
+		}
 	}
 }

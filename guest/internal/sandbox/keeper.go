@@ -82,8 +82,8 @@ func (k *keeper) pack(asking int) (pack.Result, error) {
 	k.lock.Lock()
 	defer k.lock.Unlock()
 	since := process.BeginSolitude(asking)
-	// A first process that once packed a lot stays small.
-	defer debug.FreeOSMemory()
+	// A first process that once packed a lot stays small; who asks for the pack need not wait for that.
+	defer func() { go debug.FreeOSMemory() }()
 	result, err := k.store.Pack(k.installed)
 	if err == nil {
 		err = k.trust()

@@ -81,6 +81,12 @@ class SandboxSnapshotStatus(Model):
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
     )
     start_time: str | None = Field(default=None, description="When quiescing the sandbox began, to the microsecond.")
+    stands_for: tuple[str, ...] | None = Field(
+        default=None,
+        description="Of one that is on the way to forks: the names that those of all forks would have which waited "
+        "when it began. They share it.",
+        json_schema_extra={"x-kubernetes-list-type": "set"},
+    )
     creation_time: str | None = Field(default=None, description="When the volume was copied, as its driver says.")
     restore_size: str | None = Field(default=None, description="Least size of a volume that is made from it.")
     volume_snapshot_name: str | None = Field(default=None, description="Name of the VolumeSnapshot that holds it.")

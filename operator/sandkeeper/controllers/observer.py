@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.observed import Observed, SourceFacts
-from sandkeeper.plan.pod_state import parse_time
 from sandkeeper.plan.uncopied import uncopied
 from sandkeeper.plan.workspace_choice import asked_name, current_claim, pods_claim
 from sandkeeper.runtime.resource import Json, Key
@@ -126,7 +125,7 @@ class Observer:
             sandbox=self._cluster.sandboxes.get(forked),
             forks=forks,
             volume_snapshots=self._volumes(forks),
-            asked=tuple(self._asked(forked)),
+            heard=tuple(self._heard(forked)),
             drivers=drivers,
         )
 
@@ -135,12 +134,13 @@ class Observer:
         found = {name: self._cluster.copies.volume_snapshot(Key(namespace, name)) for namespace, name in names}
         return {name: each for name, each in found.items() if each is not None}
 
-    def _asked(self, forked: Key) -> Iterable[datetime]:
-        """When the sandboxes were created that fork one and have no workspace yet."""
+    def _heard(self, forked: Key) -> Iterable[datetime]:
+        """When the sandboxes were first heard of that fork one and have no workspace yet."""
         for key in self._cluster.sandboxes.referring(Key(forked.namespace, f"sandboxRef/{forked.name}")):
             waiting = self._cluster.sandboxes.get(key)
-            if waiting and not self._cluster.claims(key):
-                yield parse_time(waiting["metadata"]["creationTimestamp"])
+            heard = self._first_seen.get(waiting["metadata"]["uid"]) if waiting else None
+            if heard and not self._cluster.claims(key):
+                yield heard
 
     def _with_measurements(self, observed: Observed, pod: Json, key: Key) -> Observed:
         uid = pod["metadata"]["uid"]

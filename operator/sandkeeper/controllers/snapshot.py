@@ -15,7 +15,7 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
-from sandkeeper.controllers.restores import restores_of
+from sandkeeper.controllers.restores import forks_awaiting, restores_of
 from sandkeeper.controllers.status_write import write_status
 from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
@@ -158,6 +158,7 @@ class SnapshotController:
             readers=readers,
             awaited=restores_of(cluster, raw)[1],
             diffs=cluster.diffs.reading(raw),
+            forks=forks_awaiting(cluster, raw),
         )
 
     async def _apply(self, write: Write, key: Key) -> None:

@@ -1,8 +1,8 @@
 """Forking a sandbox: a snapshot of it is taken on the way, and shared by forks that are asked for together.
 
-A fork is of a moment after it was asked for: it takes another one's snapshot only if that began a second after its own
-creation, which the API server tells in whole seconds. A snapshot that began earlier is waited for, since whoever copies
-one sandbox twice at once makes both slower.
+A fork is of a moment after it was asked for: it takes another one's snapshot only if that says, since it began, that it
+stands for this fork too. No clocks are compared for that. A snapshot that began earlier is waited for, since whoever
+copies one sandbox twice at once makes both slower.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from sandkeeper.plan.writes import Create
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.observed import Observed
 
 Json = dict[str, Any]
 
-_WHOLE_SECOND: Final = timedelta(seconds=1)
-_LONGEST_WAIT: Final = timedelta(seconds=5)
+_GATHERED_AFTER: Final = timedelta(milliseconds=100)
+"""When nobody came any more that would share a snapshot: whoever asks for many asks for one right after the other."""
+_LONGEST_WAIT: Final = timedelta(seconds=1)
 """For others that may share a snapshot: beyond it, the one who waits takes one."""
 _KEPT_FOR: Final = "10m"
 
@@ -58,7 +60,16 @@ def fork_step(observed: Observed, source: str) -> tuple[PodState, Create | None,
     if lacking:
         return PodState(*lacking, wrong=True), None, None
     message = f"Taking a snapshot of Sandbox {source} to fork it."
-    return PodState(RESTORING, message), Create(_snapshot(observed, source)), _shareable(observed)
+    return PodState(RESTORING, message), Create(_snapshot(observed, source)), _gathered(observed)
+
+
+def snapshot_name(fork: Sandbox) -> str:
+    """Name of the snapshot that a fork takes, if no other one stands for it.
+
+    It changes with the source that is asked for, and with the uid: a deleted sandbox of this name is another one.
+    """
+    metadata = fork.metadata
+    return claim_name(metadata.name, asked_name(fork), metadata.uid).removeprefix(CHILD_PREFIX)
 
 
 def _why(snapshot: Json) -> str:
@@ -68,15 +79,14 @@ def _why(snapshot: Json) -> str:
 
 
 def _chosen(observed: Observed) -> Json | None:
-    """Snapshot of this very fork, or one of another that began late enough; None where there is none."""
-    asked = _asked(observed)
-    shared = None
+    """Snapshot of this very fork, or one of another that stands for it; None where there is none."""
+    mine, shared = snapshot_name(observed.sandbox), None
     for each in observed.source.forks:
         if _is_going(each):
             continue
         if _is_own(observed, each):
             return each
-        if asked is not None and not _failed(each) and _may_share(each, asked):
+        if not _failed(each) and _may_share(each, mine):
             shared = shared or each
     return shared
 
@@ -92,24 +102,18 @@ def _is_going(snapshot: Json) -> bool:
     return "deletionTimestamp" in snapshot["metadata"]
 
 
-def _may_share(snapshot: Json, asked: datetime) -> bool:
-    """Whether a snapshot began after a fork was asked for, or has still to begin."""
-    began = snapshot["status"].get("startTime")
-    return began is None or parse_time(began) >= asked + _WHOLE_SECOND
+def _may_share(snapshot: Json, mine: str) -> bool:
+    """Whether a snapshot stands for a fork whose own would have this name, or has still to begin, and will."""
+    status = snapshot["status"]
+    return "startTime" not in status or mine in status.get("standsFor", ())
 
 
-def _asked(observed: Observed) -> datetime | None:
-    """When a fork was asked for; None for a sandbox that had a workspace before, of which nobody can tell."""
-    fresh = observed.claim is None and "workspaceClaimName" not in observed.status
-    return observed.sandbox.metadata.creation_timestamp if fresh else None
-
-
-def _shareable(observed: Observed) -> datetime | None:
-    """When a snapshot may begin that all forks can share which wait for one by now; None where none had to wait."""
-    mine = _asked(observed)
-    if mine is None or not observed.source.forks or len(observed.source.asked) <= 1:
+def _gathered(observed: Observed) -> datetime | None:
+    """When a snapshot may begin that all forks share which come with this one; None for now."""
+    mine = observed.first_seen
+    if mine is None:
         return None
-    return min(max(observed.source.asked) + _WHOLE_SECOND, mine + _LONGEST_WAIT)
+    return min(max(observed.source.heard, default=mine) + _GATHERED_AFTER, mine + _LONGEST_WAIT)
 
 
 def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
@@ -135,16 +139,13 @@ def _failed(snapshot: Json) -> bool:
 
 
 def _snapshot(observed: Observed, source: str) -> Json:
-    target, metadata = asked_name(observed.sandbox), observed.sandbox.metadata
-    # The uid tells it from that of a deleted sandbox of this name, which may be there for a while.
-    name = claim_name(metadata.name, target, metadata.uid).removeprefix(CHILD_PREFIX)
     return {
         "apiVersion": API_VERSION,
         "kind": SNAPSHOT_KIND,
         "metadata": {
-            "name": name,
-            "namespace": metadata.namespace,
-            "labels": {**child_labels(source), FORK_LABEL: target},
+            "name": snapshot_name(observed.sandbox),
+            "namespace": observed.sandbox.metadata.namespace,
+            "labels": {**child_labels(source), FORK_LABEL: asked_name(observed.sandbox)},
         },
         "spec": {"sandboxRef": {"name": source}, "expiresAfter": _KEPT_FOR},
     }

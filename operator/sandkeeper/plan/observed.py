@@ -135,8 +135,9 @@ class SourceFacts:
         SandboxSnapshots of that sandbox that were taken on the way to forks.
     volume_snapshots
         VolumeSnapshots behind any of these, by the names of the SandboxSnapshots.
-    asked
-        When the sandboxes were created that wait for such a snapshot, as this one does.
+    heard
+        When the sandboxes were first heard of that wait for such a snapshot, as this one does; without those that were
+        there before this process was.
     drivers
         Drivers of VolumeSnapshotClasses, by name.
     """
@@ -145,7 +146,7 @@ class SourceFacts:
     sandbox: Json | None = None
     forks: tuple[Json, ...] = ()
     volume_snapshots: Mapping[str, Json] = field(default_factory=dict)
-    asked: tuple[datetime, ...] = ()
+    heard: tuple[datetime, ...] = ()
     drivers: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -45,6 +45,8 @@ _RETRY: Final = timedelta(minutes=1)
 _RESTORE_BEGINS: Final = timedelta(seconds=10)
 """Within which a restore that holds a deleted snapshot has made its claim, if it ever does."""
 _LONGEST_WAIT: Final = timedelta(minutes=10)
+_MOST_FORKS: Final = 1000
+"""That are told in a status; others take another snapshot."""
 _ON_ITS_WAY: Final = frozenset({PENDING, QUIESCING, "Copying"})
 
 
@@ -108,6 +110,7 @@ def _status(observed: ObservedSnapshot, state: SnapshotState, now: datetime) -> 
     }
     if state.begins:
         status["startTime"] = now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        status["standsFor"] = list(observed.forks[:_MOST_FORKS]) or None
     if state.ready and observed.volume_snapshot is not None:
         status |= facts_of(observed, observed.volume_snapshot, now)
     return {name: value for name, value in status.items() if value is not None}

@@ -98,6 +98,8 @@ class ObservedSnapshot:
         Sandboxes that are to be made from it and have no claim of it yet.
     diffs
         SandboxDiffs that it is being copied for.
+    forks
+        Names that the snapshots of those forks would have which wait for this one; known until it begins.
     """
 
     snapshot: SandboxSnapshot
@@ -116,6 +118,7 @@ class ObservedSnapshot:
     readers: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
     diffs: tuple[str, ...] = ()
+    forks: tuple[str, ...] = ()
 
     @property
     def status(self) -> Json:

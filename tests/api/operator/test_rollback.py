@@ -254,7 +254,7 @@ def as_backed_up(obj: Json) -> Json:
     return {"metadata": {**metadata, "annotations": mine}, "spec": spec}
 
 
-def test_twenty_forks_at_once_cost_two_snapshots(copied: Team) -> None:
+def test_twenty_forks_at_once_cost_two_snapshots_at_most(copied: Team) -> None:
     names = [f"fork-{number}" for number in range(20)]
 
     for name in names:

@@ -6,7 +6,8 @@ import pytest
 
 from sandkeeper.api.names import claim_name
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
-from sandkeeper.controllers.restores import restores_of
+from sandkeeper.controllers.restores import forks_awaiting, restores_of
+from sandkeeper.plan.fork import snapshot_name
 from sandkeeper.runtime.resource import CLAIMS, Json
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import FakeClient
@@ -22,12 +23,17 @@ NOTED: Json = {"annotations": {"sandkeeper.dev/source": '{"snapshot": "good", "u
 
 def restores(source: Json, *claims: Json, **metadata: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ask who is restored from the snapshot ``good``, with one sandbox ``b``."""
+    return restores_of(known(source, *claims), snapshot("good", **metadata))
+
+
+def known(source: Json, *claims: Json) -> Cluster:
+    """Make what is known of one sandbox ``b``, and of claims."""
     cluster = Cluster(FakeClient(FakeApiServer()), lambda _: None, lambda _: None)
     named = {"metadata": {"name": "b", "namespace": "team"}, "spec": {"source": source}}
     cluster.store(SANDBOXES).upsert(stored(named, "uid-b"))
     for each in claims:
         cluster.store(CLAIMS).upsert(each)
-    return restores_of(cluster, snapshot("good", **metadata))
+    return cluster
 
 
 def claim(name: str, phase: str, **metadata: Any) -> Json:
@@ -57,3 +63,15 @@ def test_a_fork_is_waited_for_until_it_has_its_claim_whatever_that_was_made_from
     assert restores(FORK, **FORKED) == ((), ("b",))
     assert restores(FORK, made, **FORKED) == ((), ())
     assert restores(FORK) == ((), ())
+
+
+def test_a_snapshot_that_has_still_to_begin_stands_for_each_fork_without_the_claim_that_it_asks_for() -> None:
+    unbegun, begun = (snapshot("good", status, **FORKED) for status in ({}, {"startTime": "2026-03-01T12:00:00Z"}))
+    made = claim(claim_name("b", "Sandbox", "a", ""), "Bound")
+    own = snapshot_name(sandbox("b", uid="uid-b", source=FORK))
+
+    assert forks_awaiting(known(FORK), unbegun) == (own,)
+    assert forks_awaiting(known(FORK, made), unbegun) == ()
+    assert forks_awaiting(known(GOOD), unbegun) == ()
+    assert forks_awaiting(known(FORK), begun) == ()
+    assert forks_awaiting(known(FORK), snapshot("good", {})) == ()

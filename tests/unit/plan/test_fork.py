@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandkeeper.plan.fork import snapshot_name
 from sandkeeper.plan.observed import SourceFacts
 from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.workspace_choice import asked_name
@@ -15,28 +16,32 @@ from unit.fakes.copies import COPYING, READY, made_claim, plain_claim, pod_on, s
 from unit.fakes.objects import CREATED, NOW, observe, plan, sandbox, told
 
 if TYPE_CHECKING:
+    from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.sandbox import Plan
 
 Json = dict[str, Any]
 
 FORK = sandbox("b", uid="uid-b", source={"sandboxRef": {"name": "a"}})
+OTHER = sandbox("c", uid="uid-c", source={"sandboxRef": {"name": "a"}})
 SOURCE: Json = {"metadata": {"name": "a", "namespace": "team"}, "spec": {}}
 FAILED = {"conditions": [{"type": "Ready", "status": "False", "reason": "NoSnapshotSupport", "message": "No driver."}]}
 
 
-def taken(name: str, status: Json, *, began: datetime | None = None, by: str = "sbx-c-00000000") -> Json:
+def taken(
+    name: str, status: Json, *, began: datetime | None = None, by: str = "sbx-c-00000000", stands_for: Sandbox = OTHER
+) -> Json:
     """Make a snapshot that was taken on the way to a fork."""
-    start = {"startTime": began.isoformat()} if began else {}
+    start = {"startTime": began.isoformat(), "standsFor": [snapshot_name(stands_for)]} if began else {}
     return snapshot(name, {**status, **start}, labels={"sandkeeper.dev/fork": by})
 
 
-def known(*forks: Json, source: Json | None = SOURCE, asked: tuple[datetime, ...] = (CREATED,)) -> SourceFacts:
+def known(*forks: Json, source: Json | None = SOURCE, heard: tuple[datetime, ...] = ()) -> SourceFacts:
     volumes = {each["metadata"]["name"]: volume_snapshot(each["metadata"]["name"]) for each in forks}
-    return SourceFacts(sandbox=source, forks=forks, volume_snapshots=volumes, asked=asked)
+    return SourceFacts(sandbox=source, forks=forks, volume_snapshots=volumes, heard=heard)
 
 
-def forked(*forks: Json, now: datetime = NOW, **facts: Any) -> Plan:
-    return plan(FORK, claims=(), source=known(*forks, **facts), now=now)
+def forked(*forks: Json, now: datetime = NOW, first_seen: datetime | None = None, **facts: Any) -> Plan:
+    return plan(FORK, claims=(), source=known(*forks, **facts), now=now, first_seen=first_seen)
 
 
 def made(seen: Plan) -> dict[str, Json]:
@@ -84,22 +89,31 @@ def test_what_was_taken_for_a_deleted_sandbox_of_its_name_is_not_its_own_and_doe
     assert made(plan(heir, claims=(), source=known()))["SandboxSnapshot"]["metadata"]["name"] != name
 
 
-def test_it_shares_what_began_a_second_after_it_was_asked_for_and_nothing_earlier() -> None:
-    late = taken("late", READY, began=CREATED + timedelta(seconds=1))
-    early = taken("early", READY, began=CREATED + timedelta(seconds=0.9))
+def test_it_shares_what_stands_for_it_and_nothing_else_however_late_that_began() -> None:
+    late = taken("late", READY, began=NOW)
+    shared = taken("shared", READY, began=CREATED, stands_for=FORK)
 
-    assert made(forked(early, late))["PersistentVolumeClaim"]["spec"]["dataSource"]["name"] == "sbx-late"
-    assert list(made(forked(early))) == ["SandboxSnapshot"]
+    assert made(forked(late, shared))["PersistentVolumeClaim"]["spec"]["dataSource"]["name"] == "sbx-shared"
+    assert list(made(forked(late))) == ["SandboxSnapshot"]
+
+
+def test_what_stands_for_it_does_not_for_one_of_its_name_nor_once_another_moment_is_asked_for() -> None:
+    shared = taken("shared", READY, began=CREATED, stands_for=FORK)
+    heir = sandbox("b", uid="uid-heir", source={"sandboxRef": {"name": "a"}})
+    later = sandbox("b", uid="uid-b", source={"sandboxRef": {"name": "a"}, "revision": "2"})
+
+    for each in (heir, later):
+        assert list(made(plan(each, claims=(), source=known(shared)))) == ["SandboxSnapshot"]
 
 
 @pytest.mark.parametrize(
     "other",
     [
         taken("early", COPYING, began=CREATED),
-        taken("late", COPYING, began=CREATED + timedelta(seconds=1)),
+        taken("shared", COPYING, began=CREATED, stands_for=FORK),
         taken("unbegun", {}),
     ],
-    ids=["began too early", "began late enough", "has not begun"],
+    ids=["began too early", "stands for it", "has not begun"],
 )
 def test_one_under_way_is_waited_for(other: Json) -> None:
     seen = forked(other, now=CREATED + timedelta(minutes=1))
@@ -117,21 +131,20 @@ def test_what_its_snapshot_waits_for_is_told() -> None:
     assert seen.state.message == "Waiting for SandboxSnapshot own of Sandbox a: Waiting for the pod of Sandbox a."
 
 
-def test_with_others_waiting_a_snapshot_begins_when_all_can_share_it() -> None:
-    early = taken("early", READY, began=CREATED)
-    last = CREATED + timedelta(seconds=2)
+def test_a_snapshot_begins_once_nobody_came_any_more_to_share_it() -> None:
+    first, last = CREATED, CREATED + timedelta(milliseconds=300)
 
-    waits = forked(early, now=last, asked=(CREATED, last))
-    takes = forked(early, now=last + timedelta(seconds=1), asked=(CREATED, last))
-    alone = forked(early, now=CREATED, asked=(CREATED,))
-    impatient = forked(early, now=CREATED + timedelta(seconds=5), asked=(CREATED, CREATED + timedelta(minutes=1)))
+    waits = forked(now=last, first_seen=first, heard=(first, last))
+    takes = forked(now=last + timedelta(milliseconds=100), first_seen=first, heard=(first, last))
+    impatient = forked(now=first + timedelta(seconds=1), first_seen=first, heard=(first, first + timedelta(seconds=1)))
+    restarted = forked(now=first, heard=(first,))
 
-    assert (made(waits), waits.look_again) == ({}, last + timedelta(seconds=1))
-    assert [list(made(each)) for each in (takes, alone, impatient)] == [["SandboxSnapshot"]] * 3
+    assert (made(waits), waits.look_again) == ({}, last + timedelta(milliseconds=100))
+    assert [list(made(each)) for each in (takes, impatient, restarted)] == [["SandboxSnapshot"]] * 3
 
 
 def test_another_one_s_that_failed_is_not_shared() -> None:
-    failed = taken("failed", FAILED, began=CREATED + timedelta(seconds=1))
+    failed = taken("failed", FAILED, began=CREATED, stands_for=FORK)
 
     assert list(made(forked(failed))) == ["SandboxSnapshot"]
 
@@ -158,14 +171,15 @@ def test_a_sandbox_that_can_t_be_forked_is_told(source: Json | None, reason: str
     assert (made(seen), told(seen)["Ready"]) == ({}, ("False", reason))
 
 
-def test_a_sandbox_that_had_a_workspace_shares_with_nobody_since_nobody_knows_when_it_was_asked() -> None:
-    late = taken("late", READY, began=NOW)
+def test_a_sandbox_that_had_a_workspace_shares_too_and_is_rolled_back_to_what_the_other_one_was() -> None:
+    shared, other = (taken(name, READY, began=NOW, stands_for=each) for name, each in {"s": FORK, "o": OTHER}.items())
     old = plain_claim(FORK)
 
-    seen = plan(FORK, claims=(old,), pod=pod_on(FORK, old), source=known(late))
+    shares, takes = (plan(FORK, claims=(old,), pod=pod_on(FORK, old), source=known(each)) for each in (shared, other))
 
-    assert list(made(seen)) == ["SandboxSnapshot"]
-    assert told(seen)["Ready"] == ("False", "RollingBack")
+    assert made(shares)["PersistentVolumeClaim"]["spec"]["dataSource"]["name"] == "sbx-s"
+    assert list(made(takes)) == ["SandboxSnapshot"]
+    assert told(takes)["Ready"] == ("False", "RollingBack")
 
 
 def test_once_its_claim_is_there_nothing_is_asked_of_the_sandbox() -> None:
