@@ -49,8 +49,6 @@ SPECS: list[Json] = [
     {},
     {"ports": [{"name": "http", "port": 8080}]},
     {"ports": [{"name": "http", "port": 8080}, {"name": "vnc", "port": 5900}], "image": "debian:12"},
-    {"egress": {"cidrs": [{"cidr": "10.1.0.0/16"}]}, "ports": [{"name": "http", "port": 8080}]},
-    {"egress": {"cidrs": [{"cidr": "10.1.0.0/16", "ports": [5432]}]}},
     {"podTemplate": {"metadata": {"labels": {"app": "x"}, "annotations": {"note": "y"}}}},
     {"podTemplate": {"metadata": {"labels": {"app": "z"}}}, "resources": {"limits": {"cpu": "4"}}},
     {"resources": {"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "2", "memory": "1Gi"}}},
@@ -63,6 +61,8 @@ SPECS: list[Json] = [
     {"source": {"snapshotRef": {"name": "two"}}, "workspace": {"reclaimPolicy": "Retain"}},
     {"source": {"snapshotRef": {"name": "two"}, "revision": "2"}, "lifecycle": {"state": "Sleeping"}},
     {"snapshots": {"schedule": "*/10 * * * *", "keepLast": 2}},
+    {"egress": {"cidrs": [{"cidr": "10.1.0.0/16"}]}, "ports": [{"name": "http", "port": 8080}]},
+    {"egress": {"cidrs": [{"cidr": "10.1.0.0/16", "ports": [5432]}]}},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
