@@ -14,12 +14,13 @@ import h11
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import DialError
-from sandkeeper.gateway.exchange import Exchange, StaleError, Upstream
+from sandkeeper.gateway.exchange import Exchange, StaleError
 from sandkeeper.gateway.http_inbound import HttpInbound
 from sandkeeper.gateway.refusals import RefusalError
 from sandkeeper.gateway.request_rules import HeadReader, check_head, host_of
 from sandkeeper.gateway.splice import Half
 from sandkeeper.gateway.stream import PARTING_SECONDS, Stream
+from sandkeeper.gateway.upstream import Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,8 +18,9 @@ from sandkeeper.gateway.stream import PARTING_SECONDS, Stream
 if TYPE_CHECKING:
     from sandkeeper.gateway.caller import Caller
     from sandkeeper.gateway.context import Context
-    from sandkeeper.gateway.exchange import Exchange, Upstream
+    from sandkeeper.gateway.exchange import Exchange
     from sandkeeper.gateway.splice import Half
+    from sandkeeper.gateway.upstream import Upstream
 
 
 class HttpInbound(Stream):

@@ -495,3 +495,18 @@ async def test_a_gateway_that_stops_ends_what_is_kept_and_waits_for_what_is_unde
             await draining
     assert got.startswith(b"HTTP/1.1 200 OK")
     assert b"connection: close" in got.lower()
+
+
+async def test_a_body_in_chunks_of_one_byte_leaves_others_their_turns() -> None:
+    chunks = b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n"
+    async with (
+        website(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks) as site,
+        gateway(HttpFront, caller(HOST), places=at(site.port)) as served,
+    ):
+        asking = asyncio.ensure_future(send(served.port, request()))
+        turns = 0
+        while not asking.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert asking.result().endswith(chunks)
+    assert turns > 20_000 / 64
