@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from ipaddress import ip_address
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sandkeeper.gateway import reasons
@@ -57,7 +58,7 @@ class Live(Protocol):
         """End as soon as nothing is under way."""
 
     def sweep(self, now: float) -> None:
-        """Look whether it has been quiet for too long; ``now`` is the loop's time."""
+        """Look whether it has been quiet for too long; ``now`` is of ``time.monotonic``."""
 
 
 @dataclass(slots=True)
@@ -121,10 +122,11 @@ class Connections:
         str
             Empty, or why it is not taken: ``TOO_MANY`` or ``TOO_FAST`` of `reasons`.
         """
-        limits, at = self._limits, asyncio.get_running_loop().time()
+        limits, at = self._limits, monotonic()
         held = self._held.get(caller.pod_uid)
         if held is None:
             held = self._held[caller.pod_uid] = _Held(caller, float(limits.burst), at)
+        held.caller = caller
         held.tokens = min(float(limits.burst), held.tokens + (at - held.filled) * limits.rate)
         held.filled = at
         crowded = self._total >= limits.total * _CROWDED
@@ -162,7 +164,7 @@ class Connections:
 
     def expect(self, live: Live, seconds: float) -> None:
         """Cut a connection with ``TIMEOUT`` unless, within so many seconds, it expects something else or nothing."""
-        self._due[live] = asyncio.get_running_loop().time() + seconds
+        self._due[live] = monotonic() + seconds
 
     def expect_nothing(self, live: Live) -> None:
         """Let a connection live on as long as it is not idle."""
@@ -195,7 +197,7 @@ class Connections:
                     live.cut(reasons.DRAINED)
 
     def sweep(self, at: float) -> None:
-        """Cut what is overdue, and what setup domains allowed that have ended; ``at`` is the loop's time."""
+        """Cut what is overdue, and what setup domains allowed that have ended; ``at`` is of ``time.monotonic``."""
         for live in [live for live, due in self._due.items() if due <= at]:
             live.cut(reasons.TIMEOUT)
         if at - self._swept_all >= min(30.0, self._limits.linger_seconds, self._limits.idle_seconds) / 4:
@@ -209,9 +211,8 @@ class Connections:
         return [live for held in self._held.values() for live in held.lives]
 
     def _tick(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(SWEEP_SECONDS, self._tick)
-        self.sweep(loop.time())
+        self.start()
+        self.sweep(monotonic())
 
     def _settle(self, held: _Held, at: float) -> None:
         """Judge again where time has changed the rules, and forget who holds nothing and may open all."""
@@ -225,17 +226,20 @@ class Connections:
     def _judge(self, held: _Held, earlier: Caller) -> None:
         rules, now = held.caller.rules, self._now()
         for live in tuple(held.lives):
-            if live.host and not (rules.verdict(live.host, live.port, now).allowed and _reaches(live, earlier, rules)):
+            if live.host and not (
+                rules.verdict(live.host, live.port, now).allowed
+                and still_grants(live.address, live.port, earlier, held.caller)
+            ):
                 live.cut(reasons.POLICY_CHANGED)
 
 
-def _reaches(live: Live, earlier: Caller, rules: Rules) -> bool:
-    """Whether the address of a connection is still one that may be dialled.
+def still_grants(address: str, port: int, earlier: Caller, caller: Caller) -> bool:
+    """Whether an address that could be dialled by a caller's earlier rules still may be.
 
-    A private one was granted by a CIDR of the caller's, and goes with it.
+    A private one was granted by a CIDR, and goes with it; for all others it is enough that the host may be reached.
     """
-    if not live.address or earlier.rules is rules:
+    if not address or earlier.rules is caller.rules:
         return True
-    address = ip_address(live.address)
-    granted = earlier.rules.grants_address(address, live.port) and not address.is_global
-    return not granted or rules.grants_address(address, live.port)
+    literal = ip_address(address)
+    granted = not literal.is_global and earlier.rules.grants_address(literal, port)
+    return not granted or caller.rules.grants_address(literal, port)

@@ -8,6 +8,7 @@ the two look alike, which is what grease is for, so what carries one may carry a
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,7 @@ _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
 _RECORD_HEADER: Final = 5
 _MOST_FRAGMENT: Final = 16_384
+_ENTRY: Final = struct.Struct(">HH")
 _SERVER_NAME: Final = 0
 _ENCRYPTED: Final = frozenset({*range(0xFE08, 0xFE0E), 0xFD00, 0xFFCE})
 """Extensions that hide a name: of RFC 9849, of its drafts, and of what was before them."""
@@ -188,18 +190,20 @@ def _extensions(message: bytes) -> dict[int, bytes]:
 
 
 def _entries(block: bytes) -> dict[int, bytes]:
-    """Read the list of extensions, by indices: calls for each field were a third of all work for a connection."""
+    """Read the list of extensions, in one loop: calls for each field were a third of all work for a connection."""
     extensions: dict[int, bytes] = {}
     at, end = 0, len(block)
-    while at < end:
-        start = at + 4
-        if start > end:
-            raise HelloError(reasons.BAD_HELLO)
-        kind = block[at] << 8 | block[at + 1]
-        at = start + (block[at + 2] << 8 | block[at + 3])
-        if at > end or kind in extensions:
-            raise HelloError(reasons.BAD_HELLO)
-        extensions[kind] = block[start:at]
+    try:
+        while at < end:
+            kind, length = _ENTRY.unpack_from(block, at)
+            if kind in extensions:
+                raise HelloError(reasons.BAD_HELLO)
+            start, at = at + 4, at + 4 + length
+            extensions[kind] = block[start:at]
+    except struct.error:
+        raise HelloError(reasons.BAD_HELLO) from None
+    if at != end:
+        raise HelloError(reasons.BAD_HELLO)
     return extensions
 
 
@@ -209,10 +213,10 @@ def _server_name(extensions: dict[int, bytes]) -> str:
         raise HelloError(reasons.ENCRYPTED_HELLO)
     if _SERVER_NAME not in extensions:
         raise HelloError(reasons.NO_SNI)
-    content = _Fields(extensions[_SERVER_NAME])
-    names = _Fields(content.vector(2))
-    kind, name = names.number(1), names.vector(2)
-    if kind != 0 or names.left or content.left:
+    # A list of exactly one entry, of exactly one kind, that fills the extension: nothing else is in use.
+    content = extensions[_SERVER_NAME]
+    head, name = content[:5], content[5:]
+    if head != (len(name) + 3).to_bytes(2) + b"\x00" + len(name).to_bytes(2):
         raise HelloError(reasons.BAD_HELLO)
     try:
         # Latin 1 maps every byte; whatever is not ASCII is refused by the name's form.

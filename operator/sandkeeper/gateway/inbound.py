@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from sandkeeper.gateway import reasons
+from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import DialError
 from sandkeeper.gateway.record import Record
 from sandkeeper.gateway.splice import Half, Splice
@@ -143,7 +144,8 @@ class Inbound(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask who it is."""
         self.transport = cast("asyncio.Transport", transport)
-        self.source = transport.get_extra_info("peername")[0].removeprefix("::ffff:")
+        # A client that was gone before it was accepted has no address any more, and is nobody.
+        self.source = (transport.get_extra_info("peername") or ("",))[0].removeprefix("::ffff:")
         caller = self.context.callers.known(self.source)
         self.record = Record(self.kind, caller, self.source, self.context.now())
         if caller is not None:
@@ -213,6 +215,10 @@ class Inbound(asyncio.Protocol):
             raise
         if self.record is None or self.record.reason:
             transport.abort()
+            return
+        if self.caller is not None and not still_grants(address, self.port, caller, self.caller):
+            transport.abort()
+            self.refuse(reasons.FORBIDDEN_ADDRESS)
             return
         self.address = self.record.address = address
         self.record.allowed = True

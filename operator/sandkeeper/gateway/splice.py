@@ -54,10 +54,11 @@ class Half(asyncio.Protocol):
         """Pass on the end; the other direction goes on until it ends as well."""
         self._ended = True
         if self._other is not None:
-            self._other._end()
             if self._other._ended:
                 self._close()
                 self._other._close()
+            else:
+                self._other._end()
         return True
 
     def pause_writing(self) -> None:
@@ -98,6 +99,9 @@ class Half(asyncio.Protocol):
     def _close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def _unsent(self) -> int:
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def _over(self) -> None:
         """One side is gone."""
@@ -159,8 +163,10 @@ class Splice(Half):
         idle, linger
             Seconds, while both sides are there, and when one is gone and the other has not taken all yet.
         """
-        gone = self._lost or self._upstream._lost
-        seen = self.moved + self._upstream.moved + gone
+        upstream = self._upstream
+        gone = self._lost or upstream._lost or (self._ended and upstream._ended)
+        # Nothing more is read once one is gone: what the other takes shows in what is left for it.
+        seen = self.moved + upstream.moved - (1 + self._unsent() + upstream._unsent() if gone else 0)
         if seen != self._seen:
             self._seen = seen
             self._quiet_since = now

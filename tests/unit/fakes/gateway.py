@@ -1,10 +1,12 @@
 """What stands around the gateway's fronts in tests: callers by address, servers on loopback by name, records."""
 
 import asyncio
+import ssl
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import count
 
 from sandkeeper.api.egress import EgressGrant
@@ -114,6 +116,13 @@ class Gateway:
     audit: FakeAudit
     context: Context
     port: int = 0
+    clients: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def connect(self, source: str = LOOPBACK) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the front from an address of loopback."""
+        ends = await asyncio.open_connection(LOOPBACK, self.port, local_addr=(source, 0))
+        self.clients.append(ends[1])
+        return ends
 
     async def records(self, number: int = 1) -> list[Record]:
         """Give the records once there are so many; there must not be more."""
@@ -121,7 +130,7 @@ class Gateway:
             while len(self.audit.records) < number or len(self.context.connections):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         assert len(self.audit.records) == number
-        return self.audit.records
+        return list(self.audit.records)
 
 
 @asynccontextmanager
@@ -138,8 +147,48 @@ async def gateway(
     context = Context(known, dialer, audit, connections, chosen, now)
     server = await asyncio.get_running_loop().create_server(front(context), LOOPBACK, 0)
     connections.start()
+    served = Gateway(known, dialer, audit, context, server.sockets[0].getsockname()[1])
     try:
-        yield Gateway(known, dialer, audit, context, server.sockets[0].getsockname()[1])
+        yield served
     finally:
+        for writer in served.clients:
+            writer.close()
+        async with asyncio.timeout(5):
+            while len(connections):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
         connections.stop()
         server.close()
+
+
+@asynccontextmanager
+async def upstream(
+    handler: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve on a port of loopback, which is given."""
+    server = await asyncio.start_server(handler, LOOPBACK, 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send back what comes, and end when it ends; to be served by `upstream`."""
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        return
+    finally:
+        writer.close()
+
+
+@cache
+def client_hello(name: str) -> bytes:
+    """Give the first flight of this Python's OpenSSL for a server's name."""
+    outgoing = ssl.MemoryBIO()
+    wrapped = ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    with suppress(ssl.SSLWantReadError):
+        wrapped.do_handshake()
+    return outgoing.read()

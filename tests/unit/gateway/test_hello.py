@@ -27,7 +27,7 @@ def answer(data: bytes) -> str | None:
         found = parse(data)
     except HelloError as error:
         return error.reason
-    return found and found.server_name
+    return None if found is None else found.server_name
 
 
 @pytest.mark.parametrize("program", CORPUS)
