@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.request_rules import Target
     from sandkeeper.gateway.stream import Stream
 
+_EVENTS_AT_ONCE: Final = 64
+"""After which other connections have their turn: a body in chunks of one byte shall not stop the process."""
 _REPEATABLE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"TRACE"})
 
 
@@ -80,12 +82,13 @@ class Upstream:
         self.stream.transport.set_protocol(half)
         if self.stream.ended:
             half.eof_received()
+        if self.stream.lost:
+            half.connection_lost(None)
         return half
 
     def close(self) -> None:
         """Close it, whatever it is at."""
-        if not self.stream.lost:
-            self.stream.transport.abort()
+        self.stream.abort()
 
 
 class Exchange:
@@ -127,6 +130,7 @@ class Exchange:
         self._out: list[bytes] = []
         self._has_body = server.next_event() is h11.NEED_DATA
         self._begun = False
+        self._events = 0
         self.up = 0
         self.status = 0
         self.switched = False
@@ -184,6 +188,11 @@ class Exchange:
         if self._server.their_state is not h11.SEND_BODY and not self._client.held and not transport.is_closing():
             transport.write_eof()
 
+    async def _give_way(self) -> None:
+        self._events += 1
+        if not self._events % _EVENTS_AT_ONCE:
+            await asyncio.sleep(0)
+
     # Up.
 
     async def _pass_body(self, upstream: Upstream) -> None:
@@ -196,6 +205,7 @@ class Exchange:
                 await self._need_body()
             elif isinstance(event, h11.Data):
                 await self._send_up(upstream, upstream.http.send(h11.Data(data=event.data)))
+                await self._give_way()
             else:
                 self._send_end(upstream)
                 rest = self._server.trailing_data[0]
@@ -243,6 +253,7 @@ class Exchange:
                 self._say(forwarded_response(event, last=self._last))
             elif isinstance(event, h11.Data):
                 self._say(h11.Data(data=event.data))
+                await self._give_way()
             elif isinstance(event, h11.EndOfMessage):
                 self._say(h11.EndOfMessage())
                 break

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 import h11
 
 from sandkeeper.gateway import reasons
+from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import DialError
 from sandkeeper.gateway.exchange import Exchange, StaleError, Upstream
 from sandkeeper.gateway.http_inbound import HttpInbound
 from sandkeeper.gateway.refusals import RefusalError
 from sandkeeper.gateway.request_rules import HeadReader, check_head, host_of
+from sandkeeper.gateway.splice import Half
 from sandkeeper.gateway.stream import PARTING_SECONDS, Stream
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ MOST_PATH: Final = 512
 """Of a path that is recorded, which is without its query: that may hold secrets."""
 MOST_WORD: Final = 255
 """Of a method or host that is recorded."""
-Dialled = TypeVar("Dialled", bound=asyncio.Protocol)
+Dialled = TypeVar("Dialled", Stream, Half)
 
 
 class HttpConnection(HttpInbound):
@@ -96,20 +98,39 @@ class HttpConnection(HttpInbound):
     async def dial(self, host: str, port: int, factory: Callable[[], Dialled]) -> Dialled:
         """Connect to a host that was found to be allowed, in the place of another one."""
         self._drop()
-        caller, record = self.caller, self.begin()
+        self.host, self.port, self.address = host, port, ""
+        made: list[Dialled] = []
+
+        def make() -> Dialled:
+            made.append(factory())
+            return made[-1]
+
+        try:
+            protocol = await self._connect(make)
+        except BaseException as error:
+            # It may have been connected and stopped in the same moment.
+            for each in made:
+                each.abort()
+            if isinstance(error, DialError):
+                raise RefusalError(error.reason) from None
+            if isinstance(error, OSError):
+                raise RefusalError(
+                    reasons.TIMEOUT if isinstance(error, TimeoutError) else reasons.UNREACHABLE
+                ) from None
+            raise
+        self.begin().allowed = True
+        return protocol
+
+    async def _connect(self, make: Callable[[], Dialled]) -> Dialled:
+        caller = self.caller
         if caller is None:
             raise RefusalError(reasons.UNKNOWN_SOURCE)
-        self.host, self.port, self.address = host, port, ""
-        try:
-            # The dialer keeps to its limit, and says what went wrong; this is for one that does not.
-            async with asyncio.timeout(self.context.limits.dial_seconds + 2.0):
-                _, protocol, address = await self.context.dialer.dial(caller, host, port, factory)
-        except DialError as error:
-            raise RefusalError(error.reason) from None
-        except TimeoutError:
-            raise RefusalError(reasons.TIMEOUT) from None
-        self.address = record.address = address
-        record.allowed = True
+        # The dialer keeps to its limit, and says what went wrong; this is for one that does not.
+        async with asyncio.timeout(self.context.limits.dial_seconds + 2.0):
+            _, protocol, address = await self.context.dialer.dial(caller, self.host, self.port, make)
+        if not still_grants(address, self.port, caller, self.caller or caller):
+            raise RefusalError(reasons.FORBIDDEN_ADDRESS)
+        self.address = self.begin().address = address
         return cast("Dialled", protocol)
 
     async def _begins(self) -> bool:

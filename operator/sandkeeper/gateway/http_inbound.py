@@ -65,7 +65,8 @@ class HttpInbound(Stream):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         super().connection_made(transport)
-        self.source = transport.get_extra_info("peername")[0].removeprefix("::ffff:")
+        # A client that was gone before it was accepted has no address any more, and is nobody.
+        self.source = (transport.get_extra_info("peername") or ("",))[0].removeprefix("::ffff:")
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
     def eof_received(self) -> bool:
@@ -135,19 +136,22 @@ class HttpInbound(Stream):
         self.context.audit.tell(record)
 
     async def refuse(self, refusal: RefusalError) -> None:
-        """Record a refusal, and say it, unless something was said already."""
-        record = self.begin()
-        record.reason = refusal.reason
-        said = self.sent > self._before or self.lost
-        if not said:
-            record.status = refusal.status
-            words = answer(refusal, record.domain, record.port, with_body=record.method != "HEAD")
+        """Record a refusal, say it as far as that can be said now, and close."""
+        self.begin().reason = refusal.reason
+        if words := self.farewell(refusal):
             await self.send(words, PARTING_SECONDS)
-        self.tell()
-        if said:
-            self.transport.abort()
-        else:
+            self.tell()
             await self.finish(PARTING_SECONDS)
+        else:
+            self.transport.abort()
+
+    def farewell(self, refusal: RefusalError) -> bytes:
+        """Last words to a client that is refused; none in the middle of a response."""
+        record = self.begin()
+        if self.sent > self._before:
+            return b""
+        record.status = refusal.status
+        return answer(refusal, record.domain, record.port, with_body=record.method != "HEAD")
 
     async def join(self, half: Half, first: bytes) -> None:
         """Pass everything from here on between the client and a host, until both have ended.
@@ -158,14 +162,19 @@ class HttpInbound(Stream):
             What the client sent that the host has not got yet.
         """
         ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._splice = splice = Splice(self.transport, half, first, ended.set_result)
+        self._splice = splice = Splice(
+            self.transport, half, first, lambda reason: None if ended.done() else ended.set_result(reason)
+        )
         if self.ended:
             splice.client_ended()
-        reason = await ended
-        if self.record is not None:
-            self.record.up += splice.up
-            self.record.down += splice.down
-            self.record.reason = self.record.reason or reason
+        record = self.begin()
+        try:
+            record.reason = await ended
+        finally:
+            # Of what has ended this does nothing.
+            splice.cut(self._cut)
+            record.up += splice.up
+            record.down += splice.down
 
     # What it does.
 

@@ -17,6 +17,7 @@ from sandkeeper.gateway.refusals import RefusalError
 from sandkeeper.gateway.request_rules import TLS_PORT, WEB_PORT, proxy_target, tunnel_target
 from sandkeeper.gateway.splice import Half
 from sandkeeper.gateway.stream import PARTING_SECONDS
+from sandkeeper.gateway.tls_front import alert
 
 if TYPE_CHECKING:
     import h11
@@ -42,10 +43,15 @@ class ProxyFront:
 class ProxyConnection(HttpConnection):
     """One connection, over which requests come with their whole URLs, or a tunnel is asked for."""
 
-    __slots__ = ()
+    __slots__ = ("_in_tls",)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, "connect", proxy_target)
+        self._in_tls = False
+
+    def farewell(self, refusal: RefusalError) -> bytes:
+        """Last words to a client that is refused: in a tunnel it speaks TLS."""
+        return alert(refusal.reason) if self._in_tls else super().farewell(refusal)
 
     async def handle(self, server: h11.Connection, request: h11.Request) -> bool:
         """Judge a request and have it carried out; whether there may be another one."""
@@ -60,8 +66,11 @@ class ProxyConnection(HttpConnection):
             await self._tunnel_tls(host)
         else:
             half = await self.dial(host, port, Half)
-            await self._establish()
-            await self.join(half, self.take())
+            try:
+                await self._establish()
+                await self.join(half, self.take())
+            finally:
+                half.abort()
         return False
 
     async def _establish(self) -> None:
@@ -71,6 +80,7 @@ class ProxyConnection(HttpConnection):
     async def _tunnel_tls(self, host: str) -> None:
         """Read the hello before anything is dialled: the client sends none before it was told that all is well."""
         await self._establish()
+        self._in_tls = True
         reader = HelloReader(self.context.limits.hello_bytes)
         until = asyncio.get_running_loop().time() + self.context.limits.hello_seconds
         record = self.begin()

@@ -67,11 +67,12 @@ class HeadReader:
         All bytes so far.
     """
 
-    __slots__ = ("_looked", "_most_bytes", "seen")
+    __slots__ = ("_lined", "_looked", "_most_bytes", "seen")
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._looked = 0
+        self._lined = False
         self.seen = bytearray()
 
     def feed(self, data: bytes) -> bytes | None:
@@ -102,9 +103,10 @@ class HeadReader:
             raise RefusalError(reasons.BAD_REQUEST)
         if self.seen.startswith(_PREFACE):
             raise RefusalError(reasons.HTTP2)
-        first = self.seen.find(b"\n", 0, stop)
-        if first >= 0 and not _LINE.match(self.seen):
-            raise RefusalError(reasons.BAD_REQUEST)
+        if not self._lined and self.seen.find(b"\n", start, stop) >= 0:
+            self._lined = True
+            if not _LINE.match(self.seen):
+                raise RefusalError(reasons.BAD_REQUEST)
         if stop > self._most_bytes:
             raise RefusalError(reasons.BAD_REQUEST, 431, f"the request's head has more than {self._most_bytes} bytes")
 
@@ -123,12 +125,15 @@ def check_head(head: bytes) -> None:
     for name, value in _DECISIVE.findall(head):
         values.setdefault(name.lower(), []).append(value)
     lengths, codings = values.get(b"content-length", ()), values.get(b"transfer-encoding", ())
+    old = head.partition(b"\r")[0].endswith(b"1.0")
     if len(values.get(b"host", ())) > 1:
         raise RefusalError(reasons.TWO_HOSTS)
+    if b"host" not in values and not old:
+        raise RefusalError(reasons.NO_HOST)
     if lengths and codings:
         raise RefusalError(reasons.LENGTH_WITH_CHUNKS)
     # In HTTP/1.0 there are no chunks (RFC 9112, 6.1): who sends them wants to be read in two ways.
-    if len(lengths) + len(codings) > 1 or (codings and head.partition(b"\r")[0].endswith(b"1.0")):
+    if len(lengths) + len(codings) > 1 or (codings and old):
         raise RefusalError(reasons.BAD_REQUEST)
     if lengths and not _LENGTH.fullmatch(lengths[0]):
         raise RefusalError(reasons.BAD_REQUEST)
@@ -187,7 +192,7 @@ def web_target(request: h11.Request) -> Target:
 
 
 def proxy_target(request: h11.Request) -> Target:
-    """Tell what a request to the proxy is for: its target says so, and Host, if there is one, the same.
+    """Tell what a request to the proxy is for: its target says so, and Host, which HTTP/1.0 may lack, the same.
 
     Raises
     ------
@@ -195,7 +200,7 @@ def proxy_target(request: h11.Request) -> Target:
         If its target is not the URL of an ``http`` resource.
     """
     said = host_of(request)
-    if not said and (said is not None or request.http_version != b"1.0"):
+    if said is not None and not said:
         raise RefusalError(reasons.NO_HOST)
     text = request.target.decode("ascii")
     target = _absolute(request, text, authority(said, WEB_PORT) if said else None)
@@ -229,7 +234,8 @@ def tunnel_target(request: h11.Request) -> tuple[str, int]:
         If that is not plainly a host and a port, if Host says otherwise, or if the request has a body.
     """
     text, said = request.target.decode("ascii"), host_of(request)
-    if any(name in {b"content-length", b"transfer-encoding"} and value != b"0" for name, value in request.headers):
+    framed = any(name in {b"content-length", b"transfer-encoding"} and value != b"0" for name, value in request.headers)
+    if framed or "/" in text:
         raise RefusalError(reasons.BAD_REQUEST)
     host, port = authority(text, 0)
     if not port:

@@ -22,7 +22,7 @@ class Stream(asyncio.Protocol):
     Attributes
     ----------
     ended, lost
-        Whether the other side has said its last, and whether the connection is gone.
+        Whether the other side has said its last, and whether the connection is gone, or was never there.
     at_end
         Called once when the first of both happens.
     sent
@@ -41,7 +41,7 @@ class Stream(asyncio.Protocol):
         self._reading = True
         self.at_end: Callable[[], None] | None = None
         self.ended = False
-        self.lost = False
+        self.lost = True
         self.sent = 0
 
     # For coroutines.
@@ -54,9 +54,6 @@ class Stream(asyncio.Protocol):
     def take(self) -> bytes:
         """Take what is there."""
         data, self._held = bytes(self._held), b""
-        if not self._reading and not self.lost:
-            self._reading = True
-            self.transport.resume_reading()
         return data
 
     def give_back(self, data: bytes | bytearray) -> None:
@@ -76,6 +73,10 @@ class Stream(asyncio.Protocol):
         """
         if not self._held and not self.ended:
             self._check()
+            # Not when bytes are taken: of those that are given back ever more would be held.
+            if not self._reading:
+                self._reading = True
+                self.transport.resume_reading()
             self._waiting = asyncio.get_running_loop().create_future()
             try:
                 await _within(self._waiting, seconds)
@@ -121,6 +122,11 @@ class Stream(asyncio.Protocol):
         finally:
             self.transport.close()
 
+    def abort(self) -> None:
+        """Close at once, if there is anything to close."""
+        if not self.lost:
+            self.transport.abort()
+
     def _check(self) -> None:
         if self.lost:
             raise ConnectionResetError
@@ -130,6 +136,7 @@ class Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
+        self.lost = False
 
     def data_received(self, data: bytes) -> None:
         """Keep what came until it is taken."""

@@ -92,5 +92,10 @@ class TlsInbound(Inbound):
         return super().eof_received()
 
     def farewell(self, reason: str) -> bytes:
-        """Give a fatal alert (RFC 8446, 6), so that the client's message says more than that the connection broke."""
-        return bytes((21, 3, 3, 0, 2, 2, _ALERTS.get(reason, _ACCESS_DENIED)))
+        """Give an alert."""
+        return alert(reason)
+
+
+def alert(reason: str) -> bytes:
+    """Give a fatal alert (RFC 8446, 6), so that the client's message says more than that the connection broke."""
+    return bytes((21, 3, 3, 0, 2, 2, _ALERTS.get(reason, _ACCESS_DENIED)))
