@@ -45,7 +45,7 @@ _NEVER: Final[dict[str, str]] = {
     "fe80::/10": "link-local",
     "ff00::/8": "multicast",
     "fd00:ec2::/32": "metadata",  # AWS
-    "fd20:ce::254/128": "metadata",  # Google Cloud
+    "fd20:ce::/32": "metadata",  # Google Cloud
     "fd00:42::42/128": "metadata",  # Scaleway
 }
 """Not even for a sandbox that was granted them: they belong to the gateway, to its node, or to no host."""

@@ -6,6 +6,7 @@ a comparison might take for another. An answer is never larger than its question
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 HEADER_BYTES: Final = 12
-MOST_QUESTION_BYTES: Final = 1024
-"""Of a whole packet: the longest name takes 255, and no option of EDNS that a stub sends takes much more."""
+MOST_QUESTION_BYTES: Final = 512
+"""Of a whole packet: the longest name takes 255, and the options of EDNS that a stub sends less than 60."""
+_COUNTS: Final = struct.Struct("!4H")
+_MOST_ADDITIONAL: Final = 2
+"""Records: EDNS and a signature."""
 PAYLOAD: Final = 1232
 LEAST_PAYLOAD: Final = 512
 MOST_STREAM_BYTES: Final = 65_535
@@ -38,7 +42,9 @@ SECONDS: Final = 5
 """How long an answer may be kept: a change of what is allowed is soon seen."""
 MOST_TEXT: Final = 253
 _KEPT: Final = 2048
-_FLAGS: Final = dns.flags.RD | dns.flags.CD
+"""Of what was read and written last: most questions are asked again and again, and cost a hundredth then."""
+_REPEATED: Final = dns.flags.RD | dns.flags.CD | 0x7800
+"""Flags, and the opcode."""
 # An authority for all there is: short, and no sandbox needs to know more.
 _NOTHING: Final = dns.rrset.from_text(".", SECONDS, "IN", "SOA", f". . 1 3600 600 86400 {SECONDS}")
 _REFUSED_KINDS: Final = frozenset({RdataType.AXFR, RdataType.IXFR})
@@ -50,32 +56,38 @@ class Question:
 
     Attributes
     ----------
-    message
-        Packet as it was read; without a question if it has none that can be read.
     rcode
         NOERROR for what can be judged by name; anything else is the answer.
+    flags
+        Of the packet, as far as an answer repeats them; with the opcode.
+    name, kind, among
+        As they were asked for, the last being the class; no name where there is none that can be read.
+    payload
+        Bytes that the client takes by UDP; 0 for one that does not know EDNS.
+    dnssec
+        Whether it said that it knows DNSSEC.
     host
         As `rules.normal_name` gives it; empty for what is none.
     reason
         One of `reasons`, why there is no host.
     """
 
-    message: dns.message.Message
     rcode: Rcode
+    flags: int
+    name: dns.name.Name | None = None
+    kind: RdataType = RdataType.NONE
+    among: RdataClass = RdataClass.IN
+    payload: int = 0
+    dnssec: bool = False
     host: str = ""
     reason: str = ""
 
     @property
-    def kind(self) -> RdataType:
-        """Type that was asked for."""
-        return self.message.question[0].rdtype
-
-    @property
     def text(self) -> str:
         """The name for a record: bounded, and in printable ASCII."""
-        if self.host or not self.message.question:
+        if self.host or self.name is None:
             return self.host
-        return self.message.question[0].name.to_text(omit_final_dot=True)[:MOST_TEXT]
+        return self.name.to_text(omit_final_dot=True)[:MOST_TEXT]
 
 
 def read(wire: bytes) -> Question | None:
@@ -85,11 +97,13 @@ def read(wire: bytes) -> Question | None:
     """
     if len(wire) < HEADER_BYTES or wire[2] & 0x80:
         return None
-    opcode = dns.opcode.from_flags(int.from_bytes(wire[2:4], "big"))
-    if opcode != Opcode.QUERY:
-        return _unread(wire, opcode, Rcode.NOTIMP)
-    if len(wire) > MOST_QUESTION_BYTES:
-        return _unread(wire, opcode, Rcode.FORMERR)
+    flags = int.from_bytes(wire[2:4], "big")
+    if dns.opcode.from_flags(flags) != Opcode.QUERY:
+        return Question(Rcode.NOTIMP, flags & _REPEATED)
+    asked, answers, authorities, additional = _COUNTS.unpack_from(wire, 4)
+    # Before anything is read: what is not there costs nothing.
+    if (asked, answers, authorities) != (1, 0, 0) or additional > _MOST_ADDITIONAL or len(wire) > MOST_QUESTION_BYTES:
+        return Question(Rcode.FORMERR, flags & _REPEATED)
     return _read_query(wire[2:])
 
 
@@ -126,28 +140,27 @@ def of_kind(addresses: Sequence[str], kind: RdataType) -> tuple[str, ...]:
 @lru_cache(_KEPT)
 def _read_query(tail: bytes) -> Question:
     wire = bytes(2) + tail
+    flags = int.from_bytes(wire[2:4], "big") & _REPEATED
     try:
         message = dns.message.from_wire(wire)
     except dns.exception.DNSException:
-        return _unread(wire, Opcode.QUERY, Rcode.FORMERR)
-    if not _is_plain(message, wire):
-        return _unread(wire, Opcode.QUERY, Rcode.FORMERR)
+        return Question(Rcode.FORMERR, flags)
     asked = message.question[0]
+    # A name that points elsewhere is not written by a client, and could not be given back as it came.
+    if not wire.startswith(asked.name.to_wire() or b"\xff", HEADER_BYTES):
+        return Question(Rcode.FORMERR, flags)
+    rcode, host, reason = Rcode.NOERROR, "", ""
     if message.edns > 0:
-        return Question(message, Rcode.BADVERS)
-    if asked.rdclass != RdataClass.IN or asked.rdtype in _REFUSED_KINDS:
-        return Question(message, Rcode.REFUSED)
+        rcode = Rcode.BADVERS
+    elif asked.rdclass != RdataClass.IN or asked.rdtype in _REFUSED_KINDS:
+        rcode = Rcode.REFUSED
     try:
-        return Question(message, Rcode.NOERROR, _host(asked.name))
+        host = _host(asked.name)
     except ValueError as error:
-        return Question(message, Rcode.NOERROR, reason=str(error))
-
-
-def _is_plain(message: dns.message.Message, wire: bytes) -> bool:
-    """Whether a packet asks one thing, by a name that is written out: another could not be given back as it came."""
-    if len(message.question) != 1 or message.answer or message.authority:
-        return False
-    return wire.startswith(message.question[0].name.to_wire() or b"\xff", HEADER_BYTES)
+        reason = str(error)
+    payload = max(message.payload, LEAST_PAYLOAD) if message.edns >= 0 else 0
+    dnssec = bool(message.ednsflags & dns.flags.DO)
+    return Question(rcode, flags, asked.name, asked.rdtype, asked.rdclass, payload, dnssec, host, reason)
 
 
 def _host(name: dns.name.Name) -> str:
@@ -157,29 +170,19 @@ def _host(name: dns.name.Name) -> str:
     return normal_name(b".".join(labels).decode("ascii"))
 
 
-def _unread(wire: bytes, opcode: Opcode, rcode: Rcode) -> Question:
-    message = dns.message.Message(0)
-    message.set_opcode(opcode)
-    message.flags |= int.from_bytes(wire[2:4], "big") & _FLAGS
-    return Question(message, rcode)
-
-
 @lru_cache(_KEPT)
 def _write(question: Question, rcode: Rcode, addresses: tuple[str, ...], stream: bool) -> bytes:
-    asked = question.message
-    response = dns.message.Message(0)
-    response.flags = dns.flags.QR | dns.flags.RA | (asked.flags & _FLAGS)
-    response.set_opcode(asked.opcode())
-    response.question = list(asked.question)
-    if asked.edns >= 0:
-        response.use_edns(0, asked.ednsflags & dns.flags.DO, PAYLOAD)
+    response = dns.message.QueryMessage(0)
+    response.flags = dns.flags.QR | dns.flags.RA | question.flags
+    if question.name is not None:
+        response.question = [dns.rrset.RRset(question.name, question.among, question.kind)]
+    if question.payload:
+        response.use_edns(0, dns.flags.DO if question.dnssec else 0, PAYLOAD)
     response.set_rcode(rcode)
-    if addresses:
-        name = asked.question[0].name
+    if question.name is not None and addresses:
         records = [dns.rdata.from_text("IN", "AAAA" if ":" in each else "A", each) for each in addresses]
-        response.answer.append(dns.rrset.from_rdata_list(name, SECONDS, records))
+        response.answer.append(dns.rrset.from_rdata_list(question.name, SECONDS, records))
     elif rcode in (Rcode.NOERROR, Rcode.NXDOMAIN):
         response.authority.append(_NOTHING)
-    payload = min(max(asked.payload, LEAST_PAYLOAD), PAYLOAD)
-    size = MOST_STREAM_BYTES if stream else payload
+    size = MOST_STREAM_BYTES if stream else min(max(question.payload, LEAST_PAYLOAD), PAYLOAD)
     return response.to_wire(max_size=size, prefer_truncation=True)[2:]

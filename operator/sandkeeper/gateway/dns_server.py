@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.context import Context
     from sandkeeper.gateway.dns_packets import Question
 
-QUESTIONS_PER_SECOND: Final = 1000.0
+QUESTIONS_PER_SECOND: Final = 500.0
 QUESTIONS_AT_ONCE: Final = 2000.0
 """Of one source to one process; a question beyond is dropped, and asked again."""
 MOST_SOURCES: Final = 10_000
@@ -97,7 +97,9 @@ class DnsServer:
     async def _wait(self, wire: bytes, source: tuple[str, int], transport: asyncio.DatagramTransport) -> None:
         address = _plain(source)
         try:
-            self._reply(wire, source, await self._context.callers.caller(address), transport)
+            await self._context.callers.caller(address)
+            # It may have gone again since that answer was given.
+            self._reply(wire, source, self._context.callers.known(address), transport)
         finally:
             self._waiting[address] -= 1
             if not self._waiting[address]:

@@ -99,7 +99,7 @@ class Resolver:
         return tuple(address for answer in answers if answer is not None for address in answer.addresses)
 
     async def addresses(self, name: str) -> tuple[Address, ...]:
-        """Give the addresses of a name, those of the family that was quicker at least.
+        """Give the addresses of a name, of IPv4 first, and those of the family that was quicker at least.
 
         Parameters
         ----------
