@@ -12,7 +12,6 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from pydantic import ValidationError
 
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.api.names import (
@@ -36,6 +35,7 @@ Json = dict[str, Any]
 
 SELECTOR: Final = f"{ROLE_LABEL}={SANDBOX_ROLE}"
 """Label of the pods that can be callers, sandboxes' and canaries'; nobody but the operator can set it."""
+_CACHED: Final = 1024
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -127,9 +127,16 @@ def entries(pod: Json) -> tuple[Entry, ...]:
     )
 
 
+@lru_cache(maxsize=_CACHED)
 def rules_of(grant: str) -> Rules:
-    """Read a grant that `slim_pod` let through."""
-    return _rules(grant)
+    """Read a grant that `slim_pod` let through; sandboxes that are granted the same share what was read of it.
+
+    Raises
+    ------
+    ValueError
+        If it can't be read.
+    """
+    return Rules(EgressGrant.model_validate_json(grant) if grant else EgressGrant())
 
 
 def slots_of(services: Iterable[Json]) -> dict[int, tuple[str, ...]]:
@@ -153,18 +160,13 @@ def slim_service(service: Json) -> Json:
     }
 
 
-@lru_cache(maxsize=8192)
-def _rules(grant: str) -> Rules:
-    # Sandboxes that are granted the same share what was read of it.
-    return Rules(EgressGrant.model_validate_json(grant) if grant else EgressGrant())
-
-
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=_CACHED)
 def _interned(grant: str) -> str:
     """Give the one copy of a grant's text; empty, and said once, for one that can't be read: it grants nothing."""
     try:
-        _rules(grant)
-    except (ValidationError, ValueError) as error:
+        # Not kept: whoever watches pods has no use for it.
+        rules_of.__wrapped__(grant)
+    except ValueError as error:
         structlog.get_logger().error("a grant can't be read, and grants nothing", grant=grant[:500], error=str(error))
         return ""
     return grant

@@ -11,13 +11,15 @@ import dns.message
 import dns.rcode
 import pytest
 
+from localcluster.ports import free_ports
 from sandkeeper.gateway.fleet import Fleet
 from sandkeeper.gateway.places import DNS_PORT, HTTP_PORT
 from sandkeeper.gateway.wire import Change, Entry, Report, Slots
 from unit.gateway.pods import grant
 
 OPERATOR = Path(__file__).parents[3] / "operator"
-OFFSET = 3_000
+OFFSET = free_ports("127.0.0.1").apiserver - HTTP_PORT
+"""Ports are shared with whoever asks for it, another run of these tests included: each run has its own."""
 ONE, STRANGER = "127.0.4.1", "127.0.4.9"
 
 
