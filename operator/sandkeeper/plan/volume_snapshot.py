@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import API_VERSION, SANDBOX_LABEL, SNAPSHOT_KIND, child_labels, volume_snapshot_name
+from sandkeeper.api.names import (
+    API_VERSION,
+    RESTORED_LABEL,
+    SANDBOX_LABEL,
+    SNAPSHOT_KIND,
+    child_labels,
+    volume_snapshot_name,
+)
 from sandkeeper.api.snapshot import RETAIN
 from sandkeeper.plan.captured import moment_of, notes
 from sandkeeper.plan.made_from import readable_layer
@@ -105,6 +112,21 @@ def gone(observed: ObservedSnapshot) -> SnapshotState:
     message = (
         f"VolumeSnapshot {name} was deleted, and with it what this snapshot was. It is not taken anew, since it is of "
         "one moment: delete it and make another one."
+    )
+    return SnapshotState("Failed", message, wrong=True)
+
+
+def not_restored(observed: ObservedSnapshot) -> SnapshotState | None:
+    """State of a snapshot that a backup brought back before its VolumeSnapshot, or without; None for any other.
+
+    Taken anew it would be of another moment, under the name of the one that somebody relies on.
+    """
+    if RESTORED_LABEL not in observed.raw["metadata"].get("labels", {}) or observed.started:
+        return None
+    name = volume_snapshot_name(observed.snapshot.metadata.name)
+    message = (
+        f"VolumeSnapshot {name} has not come back from the backup that this snapshot is from ({RESTORED_LABEL}). It is "
+        "not taken anew, since it is of one moment: restore that too, or delete this and make another one."
     )
     return SnapshotState("Failed", message, wrong=True)
 

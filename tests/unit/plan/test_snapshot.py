@@ -364,6 +364,18 @@ def test_one_from_a_backup_is_taken_over_without_a_status_and_without_its_sandbo
     assert decide(raw(deletionPolicy="Retain"), volume_snapshot=volume).writes == ()
 
 
+def test_one_from_a_backup_without_its_copy_is_not_taken_anew_until_that_comes_too() -> None:
+    labelled = {"labels": {"velero.io/restore-name": "monday"}}
+    alone = decide(raw(metadata=labelled))
+
+    assert alone.writes == ()
+    assert ready(alone)[:2] == ("False", "Failed")
+    assert "sbx-s has not come back from the backup" in ready(alone)[2]
+    assert ready(decide(raw(metadata=labelled), volume_snapshot=copy(READY)))[:2] == ("True", "Ready")
+    # What had begun when it was labelled, as Velero labels what it leaves alone, goes on.
+    assert decide(raw(BEGUN, labelled)).writes
+
+
 @pytest.mark.parametrize(
     "moment",
     ['{"pauseSeconds": "long"}', '{"startTime": "once"}', '{"startTime": "2026-03-01T12:00:00"}'],
