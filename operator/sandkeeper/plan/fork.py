@@ -112,9 +112,15 @@ def _shareable(observed: Observed) -> datetime | None:
     return min(max(observed.source.asked) + _WHOLE_SECOND, mine + _LONGEST_WAIT)
 
 
+def is_there(observed: Observed) -> bool:
+    """Whether the sandbox that is forked is there, and stays."""
+    forked = observed.source.sandbox
+    return forked is not None and "deletionTimestamp" not in forked["metadata"]
+
+
 def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
     forked = observed.source.sandbox
-    if forked is None or "deletionTimestamp" in forked["metadata"]:
+    if forked is None or not is_there(observed):
         gone = "is being deleted" if forked else "is not there"
         return "SandboxNotFound", f"spec.source.sandboxRef.name: Sandbox {source} {gone}."
     if ((forked["spec"].get("workspace") or {}).get("type")) == EPHEMERAL:

@@ -147,6 +147,16 @@ GONE = {**SOURCE, "metadata": {**SOURCE["metadata"], "deletionTimestamp": writte
 EPHEMERAL = {**SOURCE, "spec": {"workspace": {"type": "Ephemeral"}}}
 
 
+@pytest.mark.parametrize("source", [None, GONE], ids=["absent", "going"])
+def test_its_own_that_failed_says_too_that_the_sandbox_is_gone_without_which_it_may_never_come(
+    source: Json | None,
+) -> None:
+    seen = forked(taken("own", FAILED, by=asked_name(FORK)), source=source)
+
+    assert told(seen)["Ready"] == ("False", "SnapshotNotReady")
+    assert seen.state.message.endswith("No driver. Sandbox a itself is gone: name another source.")
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [(None, "SandboxNotFound"), (GONE, "SandboxNotFound"), (EPHEMERAL, "WorkspaceNotPersistent")],
