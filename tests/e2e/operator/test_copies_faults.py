@@ -58,6 +58,7 @@ def test_a_class_and_a_copy_that_fail_are_told_and_heal(sandboxes: Sandboxes) ->
     assert sums(sandboxes, "restored") == written
 
 
+@pytest.mark.slow
 def test_a_fork_whose_source_is_deleted_once_the_driver_is_asked_is_whole(sandboxes: Sandboxes) -> None:
     written = started(sandboxes, "trunk")
 
@@ -91,6 +92,7 @@ def test_a_fork_whose_source_goes_before_the_cluster_can_copy_it_says_so(sandbox
     nothing_is_left(sandboxes)
 
 
+@pytest.mark.slow
 def test_a_rollback_asked_again_while_one_is_under_way_ends_with_the_last(sandboxes: Sandboxes) -> None:
     good = started(sandboxes, "agent")
     take(sandboxes, "good", "agent")

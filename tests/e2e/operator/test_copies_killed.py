@@ -12,6 +12,8 @@ from e2e.operator.test_life_faults import processes
 from e2e.operator.test_rollback import GOOD, copy, rolled_back
 from e2e.operator.test_snapshots import reaches, take, volume, without
 
+pytestmark = pytest.mark.slow
+"""A replica is missed after a Lease's fifteen seconds. The API ring kills at every single write."""
 LATER = {"secrets": [{"name": "later"}]}
 """A pod that waits for a Secret is there, and starts when a test wants it to."""
 
@@ -91,7 +93,6 @@ def made_once(sandboxes: Sandboxes, those: list[str], snapshots: int) -> None:
     assert len(names(sandboxes, "volumesnapshots")) == snapshots
 
 
-@pytest.mark.slow
 def test_killed_while_the_new_pod_of_a_rollback_starts(sandboxes: Sandboxes) -> None:
     good = started(sandboxes, "agent")
     take(sandboxes, "good", "agent")
@@ -124,7 +125,6 @@ def waits_for_secret(sandboxes: Sandboxes, former: str) -> None:
     eventually(waiting, lambda reason: "CreateContainerConfigError" in reason)
 
 
-@pytest.mark.slow
 def test_killed_again_and_again_while_all_of_it_is_done(sandboxes: Sandboxes) -> None:
     good, trunk = started(sandboxes, "agent"), started(sandboxes, "trunk")
     take(sandboxes, "good", "agent")
