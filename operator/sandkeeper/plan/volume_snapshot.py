@@ -136,15 +136,14 @@ def _copying(observed: ObservedSnapshot, volume: Json, now: datetime) -> Snapsho
     if now < since + _SLOW_COPY and said.get("reason") in {PENDING, QUIESCING}:
         # Nobody has read of it before it is over.
         return SnapshotState(said["reason"], said["message"], look_again=since + _SLOW_COPY)
-    if volume["status"]:
+    if volume["status"].get("creationTime"):
         return SnapshotState("Copying", f"The driver is copying the workspace into VolumeSnapshot {name}.")
     if now < since + SLOW_AFTER:
         return SnapshotState("Copying", f"VolumeSnapshot {name} is being made.", look_again=since + SLOW_AFTER)
-    message = (
-        f"VolumeSnapshot {name} waits for the cluster's snapshot-controller, which has not begun with it; make sure "
-        "that it runs."
-    )
-    return SnapshotState("Copying", message)
+    waits_for = "the cluster's snapshot-controller, which has not begun with it; make sure that it runs"
+    if volume["status"]:
+        waits_for = "its driver, which has not answered; if that lasts, make sure that it and its csi-snapshotter run"
+    return SnapshotState("Copying", f"VolumeSnapshot {name} waits for {waits_for}.")
 
 
 def facts_of(observed: ObservedSnapshot, volume: Json, now: datetime) -> Json:

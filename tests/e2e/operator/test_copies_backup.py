@@ -1,20 +1,26 @@
 """All objects come back from a backup without status and with other uids, as Velero restores them: so does what was.
 
-Volumes and copies stay where they are meanwhile, as with a tool that leaves them to the storage.
+Copies stay in the storage meanwhile. A volume does so too, or comes back from a copy that the tool took of it.
 """
 
 import json
 from typing import Any
 
+import pytest
+
 from e2e.operator.copies import claims_of, contents, fill, listed, names, sums
 from e2e.operator.sandboxes import Sandboxes, eventually
 from e2e.operator.test_copies_killed import started
 from e2e.operator.test_rollback import GOOD, copy, rolled_back
-from e2e.operator.test_snapshots import reaches, ready, take, volume
+from e2e.operator.test_snapshots import reaches, ready, take
+from e2e.operator.test_snapshots import volume as copy_of
 
 Json = dict[str, Any]
 
 LABEL = {"velero.io/restore-name": "monday"}
+TAKEN_OF = {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot"}
+TAKEN = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "velero-agent"}
+"""The tool's own copy of a volume."""
 DROPPED = ("pv.kubernetes.io/", "volume.", "snapshot.storage.kubernetes.io/", "kubectl.")
 """Annotations by which the cluster remembers what it did, and tools for backups leave out."""
 
@@ -51,7 +57,7 @@ class Backup:
 
     def __init__(self, sandboxes: Sandboxes, sandbox: str, claim: str, snapshot: str) -> None:
         self._sandboxes = sandboxes
-        copied = volume(sandboxes, snapshot)
+        copied = copy_of(sandboxes, snapshot)
         content = sandboxes.get("volumesnapshotcontent", copied["status"]["boundVolumeSnapshotContentName"])
         claimed = sandboxes.get("pvc", claim)
         held = sandboxes.get("pv", claimed["spec"]["volumeName"])
@@ -65,7 +71,9 @@ class Backup:
             as_restored(content, source=handle, volumeSnapshotRef=reference),
             as_restored(copied, source=bound),
         )
-        self.volumes = as_restored(held, claimRef=holder), as_restored(claimed, dataSource=None, dataSourceRef=None)
+        anew = as_restored(claimed, volumeName=None, dataSourceRef=None, dataSource=TAKEN)
+        again = as_restored(claimed, dataSource=None, dataSourceRef=None)
+        self.volumes = {"left in place": (as_restored(held, claimRef=holder), again), "copied": (anew,)}
         self.sandbox = as_restored(sandboxes.get("sandbox", sandbox))
 
     def lose_all(self) -> None:
@@ -80,7 +88,8 @@ class Backup:
             self._sandboxes.kubectl("delete", kind, name, "--timeout=60s")
 
 
-def test_what_comes_back_from_a_backup_is_as_it_was_and_rolled_back_nowhere(sandboxes: Sandboxes) -> None:
+@pytest.mark.parametrize("volume", ["left in place", pytest.param("copied", marks=pytest.mark.slow)])
+def test_what_comes_back_from_a_backup_is_as_it_was_and_rolled_back_nowhere(sandboxes: Sandboxes, volume: str) -> None:
     good = started(sandboxes, "agent")
     take(sandboxes, "good", "agent")
     reaches(sandboxes, "good", "Ready")
@@ -90,9 +99,14 @@ def test_what_comes_back_from_a_backup_is_as_it_was_and_rolled_back_nowhere(sand
     sandboxes.sleep("agent")
     eventually(lambda: claims_of(sandboxes, "agent"), lambda found: [*found] == [claim])
 
+    source = {"persistentVolumeClaimName": claim}
+    create(sandboxes, {**TAKEN_OF, "metadata": {"name": TAKEN["name"]}, "spec": {"source": source}})
+    wait = ("--for=jsonpath={.status.readyToUse}=true", "--timeout=60s")
+    sandboxes.kubectl("wait", "volumesnapshot", TAKEN["name"], *wait)
+
     backup = Backup(sandboxes, "agent", claim, "good")
     backup.lose_all()
-    create(sandboxes, *backup.volumes, backup.snapshot, backup.sandbox)
+    create(sandboxes, *backup.volumes[volume], backup.snapshot, backup.sandbox)
     reaches(sandboxes, "good", "Failed", "VolumeSnapshot sbx-good has not come back from the backup")
     create(sandboxes, *backup.copies)
 

@@ -59,6 +59,30 @@ def test_a_class_and_a_copy_that_fail_are_told_and_heal(sandboxes: Sandboxes) ->
 
 
 @pytest.mark.slow
+def test_a_driver_that_is_away_is_told_and_all_goes_on_once_it_is_back(sandboxes: Sandboxes) -> None:
+    good, trunk = started(sandboxes, "agent"), started(sandboxes, "trunk")
+    take(sandboxes, "good", "agent")
+    reaches(sandboxes, "good", "Ready")
+    newer = fill(sandboxes, "agent")
+
+    with without("storage"):
+        take(sandboxes, "late", "trunk")
+        sandboxes.change("agent", source=GOOD)
+        copy(sandboxes, "restored", GOOD)
+        reaches(sandboxes, "late", "Copying", "waits for its driver, which has not answered")
+        sandboxes.reaches("restored", "VolumePending")
+        sandboxes.reaches("agent", "VolumePending")
+        assert sums(sandboxes, "agent") == newer
+
+    reaches(sandboxes, "late", "Ready")
+    sandboxes.reaches("restored", "Running")
+    rolled_back(sandboxes, "agent", "sbx-agent")
+    copy(sandboxes, "clone", {"snapshotRef": {"name": "late"}})
+    sandboxes.reaches("clone", "Running")
+    assert [sums(sandboxes, name) for name in ("agent", "restored", "clone")] == [good, good, trunk]
+
+
+@pytest.mark.slow
 def test_a_fork_whose_source_is_deleted_once_the_driver_is_asked_is_whole(sandboxes: Sandboxes) -> None:
     written = started(sandboxes, "trunk")
 

@@ -14,6 +14,7 @@ from e2e.operator.test_snapshots import reaches, take, volume, without
 
 pytestmark = pytest.mark.slow
 """A replica is missed after a Lease's fifteen seconds. The API ring kills at every single write."""
+MADE = "pods,pvc,volumesnapshots,sandboxsnapshots"
 LATER = {"secrets": [{"name": "later"}]}
 """A pod that waits for a Secret is there, and starts when a test wants it to."""
 
@@ -125,6 +126,11 @@ def waits_for_secret(sandboxes: Sandboxes, former: str) -> None:
     eventually(waiting, lambda reason: "CreateContainerConfigError" in reason)
 
 
+def has_gone_on(sandboxes: Sandboxes, before: list[str]) -> None:
+    """Wait until more, or less, is there than before."""
+    eventually(lambda: names(sandboxes, MADE), lambda found: found != before)
+
+
 def test_killed_again_and_again_while_all_of_it_is_done(sandboxes: Sandboxes) -> None:
     good, trunk = started(sandboxes, "agent"), started(sandboxes, "trunk")
     take(sandboxes, "good", "agent")
@@ -134,8 +140,11 @@ def test_killed_again_and_again_while_all_of_it_is_done(sandboxes: Sandboxes) ->
     sandboxes.change("agent", source={**GOOD, "keepPrevious": True})
     copy(sandboxes, "restored", GOOD)
     for number in range(4):
+        before = names(sandboxes, MADE)
         take(sandboxes, f"late-{number}", "trunk")
         copy(sandboxes, f"fork-{number}", {"sandboxRef": {"name": "trunk"}})
+        # Whoever has just done something has more to do.
+        has_gone_on(sandboxes, before)
         kill_operators(sandboxes)
 
     forks = [f"fork-{number}" for number in range(4)]

@@ -307,7 +307,13 @@ def test_a_quick_copy_is_told_only_when_it_is_done() -> None:
     [
         ({}, 6, "VolumeSnapshot sbx-s is being made."),
         ({}, 16, "VolumeSnapshot sbx-s waits for the cluster's snapshot-controller, which has not begun with it"),
-        ({"readyToUse": False}, 6, "The driver is copying the workspace into VolumeSnapshot sbx-s."),
+        ({"readyToUse": False}, 6, "VolumeSnapshot sbx-s is being made."),
+        ({"readyToUse": False}, 16, "VolumeSnapshot sbx-s waits for its driver, which has not answered"),
+        (
+            {"readyToUse": False, "creationTime": "2026-03-01T12:00:00Z"},
+            16,
+            "The driver is copying the workspace into VolumeSnapshot sbx-s.",
+        ),
     ],
 )
 def test_a_slow_copy_says_what_it_waits_for(status: Json, seconds: int, says: str) -> None:
