@@ -62,9 +62,9 @@ def fork_step(observed: Observed, source: str) -> tuple[PodState, Create | None,
 
 
 def _why(snapshot: Json) -> str:
-    """What a snapshot waits for, where it is not being taken yet: it may take somebody to mend that."""
+    """What a snapshot waits for, which is told only where it is slow: it may take somebody to mend that."""
     said = condition(snapshot, "Ready")
-    return f": {str(said.get('message', '')).rstrip('.')}" if said.get("reason") == "Pending" else ""
+    return f": {str(said.get('message', '')).rstrip('.')}" if said.get("reason") in {"Pending", "Copying"} else ""
 
 
 def _chosen(observed: Observed) -> Json | None:

@@ -89,6 +89,7 @@ def test_a_fork_whose_source_is_deleted_once_the_driver_is_asked_is_whole(sandbo
     with without("csi-snapshotter"):
         copy(sandboxes, "fork", TRUNK)
         eventually(lambda: contents(sandboxes), bool)
+        eventually(lambda: sandboxes.ready("fork")["message"], lambda said: "its driver, which has not" in said)
         sandboxes.kubectl("delete", "sandbox", "trunk")
         eventually(lambda: sandboxes.pod("trunk"), lambda pod: not pod)
         # The cluster keeps the volume until it is copied.

@@ -109,8 +109,9 @@ def test_one_under_way_is_waited_for(other: Json) -> None:
     assert other["metadata"]["name"] in seen.state.message
 
 
-def test_what_its_snapshot_waits_for_is_told() -> None:
-    waiting = {"type": "Ready", "status": "False", "reason": "Pending", "message": "Waiting for the pod of Sandbox a."}
+@pytest.mark.parametrize("reason", ["Pending", "Copying"])
+def test_what_its_snapshot_waits_for_is_told(reason: str) -> None:
+    waiting = {"type": "Ready", "status": "False", "reason": reason, "message": "Waiting for the pod of Sandbox a."}
 
     seen = forked(taken("own", {"conditions": [waiting]}, by=asked_name(FORK)), now=CREATED + timedelta(minutes=1))
 
