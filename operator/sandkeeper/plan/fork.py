@@ -73,9 +73,9 @@ def snapshot_name(fork: Sandbox) -> str:
 
 
 def _why(snapshot: Json) -> str:
-    """What a snapshot waits for, where it is not being taken yet: it may take somebody to mend that."""
+    """What a snapshot waits for, which is told only where it is slow: it may take somebody to mend that."""
     said = condition(snapshot, "Ready")
-    return f": {str(said.get('message', '')).rstrip('.')}" if said.get("reason") == "Pending" else ""
+    return f": {str(said.get('message', '')).rstrip('.')}" if said.get("reason") in {"Pending", "Copying"} else ""
 
 
 def _chosen(observed: Observed) -> Json | None:
@@ -116,9 +116,15 @@ def _gathered(observed: Observed) -> datetime | None:
     return min(max(observed.source.heard, default=mine) + _GATHERED_AFTER, mine + _LONGEST_WAIT)
 
 
+def is_there(observed: Observed) -> bool:
+    """Whether the sandbox that is forked is there, and stays."""
+    forked = observed.source.sandbox
+    return forked is not None and "deletionTimestamp" not in forked["metadata"]
+
+
 def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
     forked = observed.source.sandbox
-    if forked is None or "deletionTimestamp" in forked["metadata"]:
+    if forked is None or not is_there(observed):
         gone = "is being deleted" if forked else "is not there"
         return "SandboxNotFound", f"spec.source.sandboxRef.name: Sandbox {source} {gone}."
     if ((forked["spec"].get("workspace") or {}).get("type")) == EPHEMERAL:

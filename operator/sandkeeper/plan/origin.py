@@ -13,7 +13,7 @@ import orjson
 from sandkeeper.api.names import IN_USE_FINALIZER, volume_snapshot_name
 from sandkeeper.plan.captured import moment_of
 from sandkeeper.plan.claim_state import capacity
-from sandkeeper.plan.fork import fork_snapshot, fork_step
+from sandkeeper.plan.fork import fork_snapshot, fork_step, is_there
 from sandkeeper.plan.made_from import captured_text
 from sandkeeper.plan.pod_state import PodState, condition
 from sandkeeper.plan.workspace_choice import kept_claims
@@ -104,7 +104,12 @@ def _of_fork(observed: Observed, name: str) -> Origin | Awaited:
     if found is None:
         state, write, not_before = fork_step(observed, name)
         return Awaited(state, (write,) if write else (), not_before)
-    return _of_snapshot(observed, found, {"sandbox": name, "snapshot": found["metadata"]["name"]})
+    made = _of_snapshot(observed, found, {"sandbox": name, "snapshot": found["metadata"]["name"]})
+    if isinstance(made, Origin) or is_there(observed):
+        return made
+    # Whoever waits for the snapshot should know that it may never come.
+    message = f"{made.state.message} Sandbox {name} itself is gone: name another source."
+    return replace(made, state=replace(made.state, message=message))
 
 
 def _of_snapshot(observed: Observed, snapshot: Json, note: Json) -> Origin | Awaited:

@@ -28,7 +28,15 @@ from sandkeeper.plan.snapshot_observed import (
     SnapshotState,
 )
 from sandkeeper.plan.status import dated_condition, image_digest
-from sandkeeper.plan.volume_snapshot import adoption, facts_of, gone, state_of_volume, volume_snapshot, whose
+from sandkeeper.plan.volume_snapshot import (
+    adoption,
+    facts_of,
+    gone,
+    not_restored,
+    state_of_volume,
+    volume_snapshot,
+    whose,
+)
 from sandkeeper.plan.writes import Create, Delete, Patch, merge_patch
 
 if TYPE_CHECKING:
@@ -119,7 +127,8 @@ def _status(observed: ObservedSnapshot, state: SnapshotState, now: datetime) -> 
 def _decide(observed: ObservedSnapshot, now: datetime) -> _Decision:
     volume = observed.volume_snapshot
     if volume is None:
-        return (gone(observed), ()) if "volumeSnapshotName" in observed.status else _take(observed, now)
+        lost = gone(observed) if "volumeSnapshotName" in observed.status else not_restored(observed)
+        return (lost, ()) if lost else _take(observed, now)
     owner = whose(volume, observed.snapshot)
     if owner is Ownership.FOREIGN:
         return conflict(volume), ()

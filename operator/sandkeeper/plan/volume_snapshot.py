@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import API_VERSION, SANDBOX_LABEL, SNAPSHOT_KIND, child_labels, volume_snapshot_name
+from sandkeeper.api.names import (
+    API_VERSION,
+    RESTORED_LABEL,
+    SANDBOX_LABEL,
+    SNAPSHOT_KIND,
+    child_labels,
+    volume_snapshot_name,
+)
 from sandkeeper.api.resolve import resolve
 from sandkeeper.api.snapshot import RETAIN
 from sandkeeper.plan.captured import moment_of, notes
@@ -110,20 +117,34 @@ def gone(observed: ObservedSnapshot) -> SnapshotState:
     return SnapshotState("Failed", message, wrong=True)
 
 
+def not_restored(observed: ObservedSnapshot) -> SnapshotState | None:
+    """State of a snapshot that a backup brought back before its VolumeSnapshot, or without; None for any other.
+
+    Taken anew it would be of another moment, under the name of the one that somebody relies on.
+    """
+    if RESTORED_LABEL not in observed.raw["metadata"].get("labels", {}) or observed.started:
+        return None
+    name = volume_snapshot_name(observed.snapshot.metadata.name)
+    message = (
+        f"VolumeSnapshot {name} has not come back from the backup that this snapshot is from ({RESTORED_LABEL}). It is "
+        "not taken anew, since it is of one moment: restore that too, or delete this and make another one."
+    )
+    return SnapshotState("Failed", message, wrong=True)
+
+
 def _copying(observed: ObservedSnapshot, volume: Json, now: datetime) -> SnapshotState:
     name, since, said = volume["metadata"]["name"], observed.started or now, observed.said
     if now < since + _SLOW_COPY and said.get("reason") in {PENDING, QUIESCING}:
         # Nobody has read of it before it is over.
         return SnapshotState(said["reason"], said["message"], look_again=since + _SLOW_COPY)
-    if volume["status"]:
+    if volume["status"].get("creationTime"):
         return SnapshotState("Copying", f"The driver is copying the workspace into VolumeSnapshot {name}.")
     if now < since + SLOW_AFTER:
         return SnapshotState("Copying", f"VolumeSnapshot {name} is being made.", look_again=since + SLOW_AFTER)
-    message = (
-        f"VolumeSnapshot {name} waits for the cluster's snapshot-controller, which has not begun with it; make sure "
-        "that it runs."
-    )
-    return SnapshotState("Copying", message)
+    waits_for = "the cluster's snapshot-controller, which has not begun with it; make sure that it runs"
+    if volume["status"]:
+        waits_for = "its driver, which has not answered; if that lasts, make sure that it and its csi-snapshotter run"
+    return SnapshotState("Copying", f"VolumeSnapshot {name} waits for {waits_for}.")
 
 
 def facts_of(observed: ObservedSnapshot, volume: Json, now: datetime) -> Json:

@@ -14,6 +14,9 @@ _NATIVE_ONLY = [
     "test_life_faults.py",
     "test_snapshots.py",
     "test_rollback.py",
+    "test_copies_killed.py",
+    "test_copies_faults.py",
+    "test_copies_backup.py",
 ]
 collect_ignore = [] if isinstance(choose(), NativeDriver) else _NATIVE_ONLY
 

@@ -123,8 +123,9 @@ def test_one_under_way_is_waited_for(other: Json) -> None:
     assert other["metadata"]["name"] in seen.state.message
 
 
-def test_what_its_snapshot_waits_for_is_told() -> None:
-    waiting = {"type": "Ready", "status": "False", "reason": "Pending", "message": "Waiting for the pod of Sandbox a."}
+@pytest.mark.parametrize("reason", ["Pending", "Copying"])
+def test_what_its_snapshot_waits_for_is_told(reason: str) -> None:
+    waiting = {"type": "Ready", "status": "False", "reason": reason, "message": "Waiting for the pod of Sandbox a."}
 
     seen = forked(taken("own", {"conditions": [waiting]}, by=asked_name(FORK)), now=CREATED + timedelta(minutes=1))
 
@@ -158,6 +159,16 @@ def test_its_own_that_failed_says_why() -> None:
 
 GONE = {**SOURCE, "metadata": {**SOURCE["metadata"], "deletionTimestamp": written(NOW)}}
 EPHEMERAL = {**SOURCE, "spec": {"workspace": {"type": "Ephemeral"}}}
+
+
+@pytest.mark.parametrize("source", [None, GONE], ids=["absent", "going"])
+def test_its_own_that_failed_says_too_that_the_sandbox_is_gone_without_which_it_may_never_come(
+    source: Json | None,
+) -> None:
+    seen = forked(taken("own", FAILED, by=asked_name(FORK)), source=source)
+
+    assert told(seen)["Ready"] == ("False", "SnapshotNotReady")
+    assert seen.state.message.endswith("No driver. Sandbox a itself is gone: name another source.")
 
 
 @pytest.mark.parametrize(

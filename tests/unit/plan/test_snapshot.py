@@ -308,7 +308,13 @@ def test_a_quick_copy_is_told_only_when_it_is_done() -> None:
     [
         ({}, 6, "VolumeSnapshot sbx-s is being made."),
         ({}, 16, "VolumeSnapshot sbx-s waits for the cluster's snapshot-controller, which has not begun with it"),
-        ({"readyToUse": False}, 6, "The driver is copying the workspace into VolumeSnapshot sbx-s."),
+        ({"readyToUse": False}, 6, "VolumeSnapshot sbx-s is being made."),
+        ({"readyToUse": False}, 16, "VolumeSnapshot sbx-s waits for its driver, which has not answered"),
+        (
+            {"readyToUse": False, "creationTime": "2026-03-01T12:00:00Z"},
+            16,
+            "The driver is copying the workspace into VolumeSnapshot sbx-s.",
+        ),
     ],
 )
 def test_a_slow_copy_says_what_it_waits_for(status: Json, seconds: int, says: str) -> None:
@@ -374,6 +380,18 @@ def test_one_from_a_backup_is_taken_over_without_a_status_and_without_its_sandbo
     assert plan.status["captured"]["environment"]["image"] == "ubuntu:22.04"
     assert "durationSeconds" not in plan.status
     assert decide(raw(deletionPolicy="Retain"), volume_snapshot=volume).writes == ()
+
+
+def test_one_from_a_backup_without_its_copy_is_not_taken_anew_until_that_comes_too() -> None:
+    labelled = {"labels": {"velero.io/restore-name": "monday"}}
+    alone = decide(raw(metadata=labelled))
+
+    assert alone.writes == ()
+    assert ready(alone)[:2] == ("False", "Failed")
+    assert "sbx-s has not come back from the backup" in ready(alone)[2]
+    assert ready(decide(raw(metadata=labelled), volume_snapshot=copy(READY)))[:2] == ("True", "Ready")
+    # What had begun when it was labelled, as Velero labels what it leaves alone, goes on.
+    assert decide(raw(BEGUN, labelled)).writes
 
 
 @pytest.mark.parametrize(
