@@ -23,9 +23,10 @@ for name, text in json.load(sys.stdin).items():
     os.makedirs(os.path.dirname(f"/opt/{name}"), exist_ok=True)
     open(f"/opt/{name}", "w").write(text)
 """
-LISTEN = (
-    "cd /opt && nohup setsid python3 -m e2e.escape.inside.listener bystander sk-bystander 8080 9000 >/tmp/started &"
-)
+LISTEN = """
+cd /opt
+nohup setsid python3 -m e2e.escape.inside.listener bystander sk-bystander 8080 9000 >/tmp/started 2>&1 </dev/null &
+"""
 KINDS = {
     "loopback": "127.0.0.1",
     "metadata": METADATA,

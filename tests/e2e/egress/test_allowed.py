@@ -7,9 +7,15 @@ from e2e.egress.internet import ALLOWED, OTHERS
 from e2e.operator.sandboxes import eventually
 
 FETCH = """
-import hashlib, sys, urllib.request
+import sys, urllib.request
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+print(direct.open(sys.argv[1], timeout=20).read().decode())
+"""
+BY_PROXY = """
+import sys, urllib.request
 print(urllib.request.urlopen(sys.argv[1], timeout=20).read().decode())
 """
+"""As programs do that heed the variables which name a proxy."""
 UPLOAD = """
 import hashlib, os, sys, urllib.request
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -71,6 +77,12 @@ def test_hosts_of_one_port_that_carries_no_name_are_told_apart(grounds: Grounds)
 
 def test_a_tunnel_by_the_proxy(grounds: Grounds) -> None:
     assert grounds.python("sandbox", TUNNEL).startswith("b'\\x16")
+
+
+def test_a_request_by_the_proxy(grounds: Grounds) -> None:
+    found = json.loads(grounds.python("sandbox", BY_PROXY, "http://allowed.example/by-proxy"))
+
+    assert (found["address"], found["target"]) == (ALLOWED, "/by-proxy")
 
 
 def test_the_public_one_of_several_addresses(grounds: Grounds) -> None:
