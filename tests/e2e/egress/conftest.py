@@ -30,7 +30,7 @@ def internet(installation: Installation, tmp_path_factory: pytest.TempPathFactor
     internet = Internet(tmp_path_factory.mktemp("internet"))
     try:
         internet.start()
-        installation.install(f"gateway.resolvers={{{RESOLVER}}}")
+        installation.install(f"gateway.resolvers={{{RESOLVER}}}", "gateway.setupDomains={setup.example}")
         yield internet
     finally:
         internet.stop()

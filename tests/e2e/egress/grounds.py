@@ -27,6 +27,15 @@ LISTEN = """
 cd /opt
 nohup setsid python3 -m e2e.escape.inside.listener bystander sk-bystander 8080 9000 >/tmp/started 2>&1 </dev/null &
 """
+HELLO = """
+import sys
+from e2e.egress.inside.talk import answer_to, hello
+from e2e.escape.inside.kit import ClosedError
+try:
+    answer_to(hello(sys.argv[1]))
+except ClosedError as words:
+    print(words)
+"""
 KINDS = {
     "loopback": "127.0.0.1",
     "metadata": METADATA,
@@ -52,6 +61,8 @@ GRANTED = [
     "mixed.example", *(f"{kind}.example" for kind in KINDS),
 ]  # fmt: skip
 NEIGHBOURS = ["neighbour-only.example"]
+OF_IPV6 = {"mapped", "compatible", "nat64", "sixtofour", "uniquelocal"}
+"""Kinds that have no address at all where the gateway has no IPv6."""
 
 
 class Grounds:
@@ -93,7 +104,8 @@ class Grounds:
         public: dict[str, list[Any]] = {
             "allowed.example": [ALLOWED], "shared.example": [ALLOWED], "forbidden.example": [FORBIDDEN],
             "neighbour-only.example": [OTHERS], "*.wild.example": [ALLOWED], "git.example": [ALLOWED],
-            "other.example": [OTHERS], "db.example": [ALLOWED], "mixed.example": [self.addresses["bystander"], ALLOWED],
+            "setup.example": [OTHERS], "other.example": [OTHERS], "db.example": [ALLOWED],
+            "mixed.example": [self.addresses["bystander"], ALLOWED],
             # Public when it is first asked for, private from then on.
             "rebind.example": [[ALLOWED], [self.addresses["bystander"]]],
         }  # fmt: skip
@@ -121,6 +133,18 @@ class Grounds:
         script = "import json, sys; from e2e.egress.inside.talk import site; print(json.dumps(site(sys.argv[1])))"
         found: dict[str, Any] = json.loads(self.python(who, script, name))
         return found
+
+    def refused(self, name: str, who: str = "sandbox") -> str:
+        """Say how a hello with a name is refused; empty where it is not."""
+        return self.python(who, HELLO, name)
+
+    def add(self, name: str, domains: list[str], **spec: Any) -> None:
+        """Make a further sandbox, which is called by its own name."""
+        egress = {"domains": domains} | spec.pop("egress", {})
+        self.sandboxes.apply(name, image=IMAGE, egress=egress, **spec)
+        self.sandboxes.wait(name)
+        self._pods[name] = f"sbx-{name}"
+        self.supply(name)
 
     def audit(self, **wanted: Any) -> list[dict[str, Any]]:
         """Return the gateway's records that have such values."""
@@ -165,7 +189,8 @@ class Grounds:
 
     def _component(self, name: str) -> str:
         label = f"app.kubernetes.io/component={name}"
-        return self.kubectl("-n", NAMESPACE, "get", "pods", "-l", label, "-o", "jsonpath={.items[0].status.podIP}")
+        newest = ("--sort-by=.metadata.creationTimestamp", "-o", "jsonpath={.items[-1:].status.podIP}")
+        return self.kubectl("-n", NAMESPACE, "get", "pods", "-l", label, *newest)
 
     def _service(self, namespace: str, name: str) -> str:
         return self.kubectl("-n", namespace, "get", "service", name, "-o", "jsonpath={.spec.clusterIP}")

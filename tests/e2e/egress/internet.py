@@ -68,7 +68,7 @@ class Internet:
         """End it; the link goes with the namespace."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            self._process.communicate()
 
     def names(self, zone: dict[str, list[Any]]) -> None:
         """Set what names stand for: addresses, or lists of them that are told one after the other."""

@@ -90,15 +90,44 @@ def test_the_public_one_of_several_addresses(grounds: Grounds) -> None:
 
 
 def test_a_name_that_changes_its_address_to_a_private_one(grounds: Grounds) -> None:
-    first = grounds.site("rebind.example")
-    assert first["address"] == ALLOWED
-    refused = "from e2e.egress.inside.talk import answer_to, hello\nprint(answer_to(hello('rebind.example')))"
+    assert grounds.site("rebind.example")["address"] == ALLOWED
 
-    def again() -> list[str]:
-        grounds.run("sandbox", "sh", "-c", f'cd /opt; python3 -c "{refused}" || true')
-        return [each["reason"] for each in grounds.audit(domain="rebind.example")]
+    eventually(lambda: grounds.refused("rebind.example"), bool, 60)
+    assert {each["reason"] for each in grounds.audit(domain="rebind.example", verdict="denied")} == {
+        "forbidden-address"
+    }
 
-    eventually(again, lambda reasons: "forbidden-address" in reasons, 60)
+
+def test_a_private_address_is_reached_by_the_one_sandbox_that_is_granted_it(grounds: Grounds) -> None:
+    private = grounds.addresses["bystander"]
+    grounds.add(
+        "granted", ["private.example:8443"], egress={"cidrs": [{"cidr": f"{private}/32", "ports": [8080, 8443]}]}
+    )
+    connect = "import socket, sys; socket.create_connection((sys.argv[1], 8080), 10); print('connected')"
+
+    assert eventually(lambda: grounds.python("granted", connect, private), bool, 30) == "connected"
+    assert grounds.refused("private.example")
+    assert {each["reason"] for each in grounds.audit(name="attacker", domain="private.example")} == {
+        "forbidden-address"
+    }
+
+
+def test_domains_of_setup_are_reached_while_it_installs_and_no_longer(grounds: Grounds) -> None:
+    fetch = "import urllib.request as r; print(r.urlopen('http://setup.example/', timeout=20).read().decode())"
+    grounds.add("installing", [], setup=f'python3 -c "{fetch}" > /workspace/got')
+
+    assert json.loads(grounds.run("installing", "cat", "/workspace/got"))["host"] == "setup.example"
+    eventually(lambda: grounds.refused("setup.example", "installing"), bool, 30)
+    assert grounds.refused("setup.example")
+
+
+def test_who_is_no_sandbox_does_not_get_to_the_gateway(grounds: Grounds) -> None:
+    address = grounds.run("sandbox", "cat", "/etc/resolv.conf").split()[1]
+    ask = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
+
+    for port in ("53", "80", "443"):
+        exec_in_open = ("-n", grounds.sandboxes.namespace, "exec", "open", "--", "python3", "-c")
+        assert "TimeoutError" in grounds.kubectl.refused(*exec_in_open, ask, address, port)
 
 
 def test_everything_is_on_record(grounds: Grounds) -> None:
@@ -111,7 +140,7 @@ def test_everything_is_on_record(grounds: Grounds) -> None:
             *grounds.audit(kind="http", path="/some/path"),
         ]
 
-    tls, http = eventually(records, lambda found: len({each["kind"] for each in found}) == 2, 30)[0], records()[-1]
+    tls, *_, http = eventually(records, lambda found: len({each["kind"] for each in found}) == 2, 30)
     assert (tls["name"], tls["domain"], tls["port"], tls["address"], tls["rule"]) == (
         "attacker", "allowed.example", 443, ALLOWED, "allowed.example",
     )  # fmt: skip

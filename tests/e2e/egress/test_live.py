@@ -87,7 +87,7 @@ class Inside:
     def end(self) -> None:
         """End it."""
         self._process.kill()
-        self._process.wait()
+        self._process.communicate()
 
 
 def allow(grounds: Grounds, domains: list[str]) -> None:
@@ -113,17 +113,17 @@ def test_a_policy_that_is_narrowed_cuts_what_it_no_longer_allows_and_restarts_no
 
 
 def test_what_was_denied_is_told_to_the_user_and_can_then_be_allowed(grounds: Grounds) -> None:
-    ask = "from e2e.egress.inside.talk import answer_to, hello\nprint(answer_to(hello('shared.example')))"
+    grounds.add("curious", [])
     for _ in range(3):
-        grounds.run("sandbox", "sh", "-c", f'cd /opt; python3 -c "{ask}" || true')
+        assert grounds.refused("shared.example", "curious") == "alert unrecognized_name"
 
     def told() -> str:
-        return grounds.sandboxes.kubectl("describe", "sandbox", "attacker")
+        return grounds.sandboxes.kubectl("describe", "sandbox", "curious")
 
-    assert "shared.example:443" in eventually(told, lambda text: "shared.example:443" in text, 30)
-    allow(grounds, [*GRANTED, "shared.example"])
-    eventually(lambda: grounds.site("shared.example")["sni"], lambda sni: sni == "shared.example", 30)
-    allow(grounds, GRANTED)
+    text = eventually(told, lambda text: "shared.example:443 (3 times)" in text, 60)
+    assert "not in spec.egress.domains" in text
+    grounds.sandboxes.change("curious", egress={"domains": ["shared.example"]})
+    eventually(lambda: grounds.refused("shared.example", "curious"), lambda said: not said, 30)
 
 
 def test_a_gateway_that_is_killed_takes_only_its_own_connections_along(grounds: Grounds) -> None:
