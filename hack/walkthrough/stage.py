@@ -38,7 +38,7 @@ class Stage:
 
     def say(self, words: str) -> None:
         """Say something between commands."""
-        self._console.print(words)
+        self._console.print(words, markup=False)
 
     def kubectl(self, *arguments: str, given: str | None = None, show: bool = True) -> str:
         """Run kubectl as a user would, show it, and return what it printed.

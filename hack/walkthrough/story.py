@@ -11,7 +11,7 @@ from localcluster.images.guest import build_guest_image, guest_image_name
 from localcluster.images.operator import build_operator_image, operator_image_name
 from localcluster.progress import step
 from localcluster.tools import tool
-from walkthrough import copies
+from walkthrough import copies, egress
 from walkthrough.scene import NAMESPACE, apply, ready
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def tell(driver: Driver, stage: Stage) -> None:
     _first_sandbox(stage)
     _agent(stage)
     _closed(stage)
+    egress.tell(stage)
     _comes_back(stage)
     _sleeps(stage)
     copies.tell(stage)
@@ -183,6 +184,7 @@ def _nothing_left(stage: Stage) -> None:
     stage.kubectl("-n", NAMESPACE, "delete", "sandboxes", "--all")
     stage.kubectl("-n", NAMESPACE, "get", "sandboxsnapshots")
     stage.kubectl("-n", NAMESPACE, "delete", "sandboxsnapshots", "--all")
+    stage.kubectl("-n", NAMESPACE, "delete", "pod,service", "site", "--now", show=False)
     children = "pods,services,networkpolicies,persistentvolumeclaims,volumesnapshots"
     seconds = stage.wait_until_empty("-n", NAMESPACE, "get", children, "-o", "name")
     stage.say(f"Pods, claims, Services, NetworkPolicies and VolumeSnapshots were gone {seconds:.1f} s later:")
