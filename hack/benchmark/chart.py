@@ -16,8 +16,10 @@ from localcluster.tools import tool
 
 RELEASE = "sandkeeper"
 NAMESPACE = "sandkeeper-system"
-# What would run or guard the operator's own pod; here it is a process.
-_OF_THE_POD = {"Deployment", "Service", "NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor"}
+# What would run or guard pods of the chart's own; here the operator is a process. Services of the gateway are applied:
+# their addresses stand in every sandbox pod.
+_OF_PODS = {"Deployment", "NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor"}
+_COMPONENT = "app.kubernetes.io/component"
 
 Document = dict[str, Any]
 
@@ -72,10 +74,11 @@ def installation() -> Installation:
 def divided(documents: Iterable[Document]) -> Installation:
     """Tell what is applied from what only says how the operator is started."""
     every = list(documents)
-    deployment = next(document for document in every if document["kind"] == "Deployment")
+    deployments = (document for document in every if document["kind"] == "Deployment")
+    deployment = next(each for each in deployments if each["metadata"]["labels"][_COMPONENT] == "operator")
     pod = deployment["spec"]["template"]["spec"]
     return Installation(
-        objects=[document for document in every if document["kind"] not in _OF_THE_POD],
+        objects=[document for document in every if document["kind"] not in _OF_PODS],
         settings={entry["name"]: entry["value"] for entry in pod["containers"][0]["env"] if "value" in entry},
         account=pod["serviceAccountName"],
     )

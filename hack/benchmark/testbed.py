@@ -36,6 +36,8 @@ _PATIENT = ("--node-monitor-grace-period=24h",)
 _NO_BINDER = "--controllers=*,-persistentvolume-binder-controller"
 # The simulated nodes' address is nobody's.
 _NOBODY_ASKED = {"SANDKEEPER_IDLE_ACCOUNT": ""}
+# No gateway runs here, and one that does not tell who had traffic keeps every sandbox awake.
+_ALONE = {"SANDKEEPER_GATEWAY_SELECTOR": ""}
 # kwok fills in no defaults for what a configuration of one's own leaves out.
 _KWOK_OPTIONS = {
     "manageAllNodes": True,
@@ -220,7 +222,7 @@ class Testbed:
 
     def _operator_environment(self, installed: chart.Installation) -> dict[str, str]:
         ports = free_ports("127.0.0.1")
-        asked = {"SANDKEEPER_IDLE_KUBELET_CA": str(self._kubelets.ca)} if self._kubelets else _NOBODY_ASKED
+        asked = _ALONE | {"SANDKEEPER_IDLE_KUBELET_CA": str(self._kubelets.ca)} if self._kubelets else _NOBODY_ASKED
         return (
             installed.settings
             | asked

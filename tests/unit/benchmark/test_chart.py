@@ -2,8 +2,10 @@
 
 from benchmark.chart import divided
 
+GATEWAY = {"kind": "Deployment", "metadata": {"labels": {"app.kubernetes.io/component": "gateway"}}}
 DEPLOYMENT = {
     "kind": "Deployment",
+    "metadata": {"labels": {"app.kubernetes.io/component": "operator"}},
     "spec": {
         "template": {
             "spec": {
@@ -39,4 +41,4 @@ def test_what_puts_policies_in_force_is_known() -> None:
 
 
 def test_settings_are_what_the_chart_fixes() -> None:
-    assert divided([DEPLOYMENT]).settings == {"SANDKEEPER_SHARDS": "8"}
+    assert divided([GATEWAY, DEPLOYMENT]).settings == {"SANDKEEPER_SHARDS": "8"}
