@@ -6,13 +6,14 @@ from pathlib import Path
 import uvloop
 
 from benchmark import copies, life, packs, state_report
-from benchmark.egress.report import ROUNDS, egress_table, measure_egress
+from benchmark.egress.policy import measure_policy
+from benchmark.egress.report import ROUNDS, egress_table, measure_egress, policy_line
 from benchmark.idling import measure_idling
 from benchmark.machine import environment
 from benchmark.real import real_cluster
 
-NAMES = ("life", "packs", "snapshots", "idle", "egress")
-_ON_REAL_NODES = frozenset(NAMES) - {"idle", "egress"}
+NAMES = ("life", "packs", "snapshots", "idle", "egress", "policy")
+_ON_REAL_NODES = frozenset(NAMES) - {"idle", "egress", "policy"}
 IDLE_MINUTES = 5
 
 
@@ -36,6 +37,8 @@ def measured(names: Sequence[str], folder: Path, nodes: int, rounds: int | None)
         yield f"\n{state_report.idle_table(idling)}\n"
     if "egress" in names:
         yield f"\n{egress_table(measure_egress(rounds or ROUNDS))}\n"
+    if "policy" in names:
+        yield f"\n{policy_line(uvloop.run(measure_policy(folder, nodes)))}\n"
 
 
 def _on_real_nodes(names: Sequence[str], rounds: int | None) -> Iterator[str]:

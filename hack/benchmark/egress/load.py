@@ -129,7 +129,16 @@ async def requests(address: str, port: int) -> dict[str, float]:
 
 
 class Asking(asyncio.DatagramProtocol):
-    """Asks for a name and waits for the answer."""
+    """Asks for a name and waits for the answer, which on loopback may come from another of its addresses.
+
+    Parameters
+    ----------
+    address, port
+        Whom it asks.
+    """
+
+    def __init__(self, address: str, port: int) -> None:
+        self._server = (address, port)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -142,7 +151,7 @@ class Asking(asyncio.DatagramProtocol):
     async def ask(self, question: bytes) -> bytes:
         """Ask one question."""
         self._answered = asyncio.get_running_loop().create_future()
-        self._transport.sendto(question)
+        self._transport.sendto(question, self._server)
         answer: bytes = await self._answered
         return answer
 
@@ -150,7 +159,7 @@ class Asking(asyncio.DatagramProtocol):
 async def names(address: str, port: int) -> dict[str, float]:
     """Ask for an allowed name, one question after the other."""
     loop = asyncio.get_running_loop()
-    _, asking = await loop.create_datagram_endpoint(Asking, remote_addr=(address, port), local_addr=(next(_sources), 0))
+    _, asking = await loop.create_datagram_endpoint(lambda: Asking(address, port), local_addr=(next(_sources), 0))
     question = dns.message.make_query(HOST, "A").to_wire()
     took = []
     for _ in range(1000):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from statistics import median
 
 from benchmark.errors import BenchmarkError
 from benchmark.report import number, table
@@ -49,6 +50,12 @@ def egress_table(found: Figures) -> str:
             [title, *(number(ways.get(way), digits) for way in ("direct", "envoy", "gateway")), number(ratio, 2)]
         )
     return table(head, rows, words=1)
+
+
+def policy_line(lags: list[float]) -> str:
+    """Return how soon changes were in force, in a sentence."""
+    found = f"median {median(lags) * 1000:.0f} ms, longest {max(lags) * 1000:.0f} ms"
+    return f"From a change of a sandbox's egress to the gateway's first answer by it, of 1,000: {found}, n={len(lags)}"
 
 
 def _environment() -> dict[str, str]:
