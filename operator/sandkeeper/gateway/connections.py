@@ -236,10 +236,10 @@ class Connections:
 def still_grants(address: str, port: int, earlier: Caller, caller: Caller) -> bool:
     """Whether an address that could be dialled by a caller's earlier rules still may be.
 
-    A private one was granted by a CIDR, and goes with it; for all others it is enough that the host may be reached.
+    One that a CIDR granted goes with it, a public one too: it may be of the cluster, or carry a private one (NAT64). For
+    all others it is enough that the host may be reached.
     """
     if not address or earlier.rules is caller.rules:
         return True
     literal = ip_address(address)
-    granted = not literal.is_global and earlier.rules.grants_address(literal, port)
-    return not granted or caller.rules.grants_address(literal, port)
+    return not earlier.rules.grants_address(literal, port) or caller.rules.grants_address(literal, port)

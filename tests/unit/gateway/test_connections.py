@@ -10,6 +10,7 @@ import pytest
 
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.caller import Caller
+from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import Limits
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, client_hello, echo, gateway, upstream
@@ -177,6 +178,15 @@ async def test_a_private_address_goes_with_the_range_that_granted_it() -> None:
         assert record.reason == reasons.POLICY_CHANGED
 
     await with_echo(story, asked)
+
+
+@pytest.mark.parametrize("address", ["64:ff9b::a00:5", "fec0::5", "192.88.99.5", "93.184.216.34"])
+def test_an_address_that_is_private_by_another_form_or_by_the_cluster_goes_as_well(address: str) -> None:
+    cidr = f"{address}/{128 if ':' in address else 32}"
+    granted, narrowed = caller(ONE, cidrs=[{"cidr": cidr, "ports": [443]}]), caller(ONE)
+    assert not still_grants(address, 443, granted, narrowed)
+    assert still_grants(address, 80, granted, narrowed)
+    assert still_grants(address, 443, narrowed, granted)
 
 
 async def test_a_private_address_that_is_dialled_while_its_range_goes_is_not_joined() -> None:
