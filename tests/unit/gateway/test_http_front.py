@@ -387,6 +387,15 @@ async def test_who_has_too_many_connections_is_told_so() -> None:
     assert record.reason == reasons.TOO_MANY
 
 
+async def test_a_password_that_is_refused_is_not_recorded() -> None:
+    async with gateway(HttpFront, caller(HOST)) as served:
+        answer = await send(served.port, request(f"me:secret@{HOST}", path=f"http://me:secret@{HOST}/?key=secret"))
+        (record,) = await served.records()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert (record.reason, record.host) == (reasons.USERINFO, HOST)
+    assert "secret" not in f"{record} {answer!r}"
+
+
 class Kept:
     """Port 80, with all its connections to look at; their kernel keeps little of what a client does not take."""
 
