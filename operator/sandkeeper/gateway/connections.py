@@ -236,8 +236,8 @@ class Connections:
 def still_grants(address: str, port: int, earlier: Caller, caller: Caller) -> bool:
     """Whether an address that could be dialled by a caller's earlier rules still may be.
 
-    One that a CIDR granted goes with it, a public one too: it may be the cluster's, or carry a private one (NAT64). For all
-    others it is enough that the host may be reached.
+    One that a CIDR granted goes with it, a public one too: it may be the cluster's, or carry a private one (NAT64). For
+    all others it is enough that the host may be reached.
     """
     if not address or earlier.rules is caller.rules:
         return True
