@@ -184,14 +184,14 @@ class Connections:
             live.follow(after)
         self._judge(held, earlier)
 
-    async def drain(self) -> None:
-        """Let what is open end, and cut what has not ended within the limit; no new ones should come any more."""
+    async def drain(self, seconds: float) -> None:
+        """Let what is open end, and cut what has not after so many seconds; no new ones should come any more."""
         self._empty = asyncio.Event()
         for live in self._all():
             live.drain()
         if self._total:
             try:
-                await asyncio.wait_for(self._empty.wait(), self._limits.drain_seconds)
+                await asyncio.wait_for(self._empty.wait(), seconds)
             except TimeoutError:
                 for live in self._all():
                     live.cut(reasons.DRAINED)

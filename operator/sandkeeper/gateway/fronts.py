@@ -35,7 +35,7 @@ _FILES: Final = 4
 
 def context_of(settings: GatewaySettings, callers: Callers, audit: Audit) -> Context:
     """Put together what fronts work with."""
-    limits = Limits(drain_seconds=settings.drain_seconds)
+    limits = Limits()
     limits = replace(limits, total=min(limits.total, most_files() // _FILES))
     given = [(str(each), settings.resolvers_port) for each in settings.resolvers]
     resolver = Resolver(given or configured_servers(), ipv6=has_ipv6())

@@ -297,7 +297,7 @@ async def test_who_holds_much_of_a_full_gateway_gets_no_more_so_that_others_do()
 async def test_a_drain_lets_what_is_open_end_and_cuts_what_does_not() -> None:
     async def story(served: Gateway) -> None:
         ending, staying = await join(served), await join(served)
-        drained = asyncio.create_task(served.context.connections.drain())
+        drained = asyncio.create_task(served.context.connections.drain(0.3))
         await asyncio.sleep(0.05)
         assert served.context.connections.draining
         ending[1].write(b"to the end")
@@ -307,19 +307,19 @@ async def test_a_drain_lets_what_is_open_end_and_cuts_what_does_not() -> None:
         assert await is_cut(staying)
         assert [each.reason for each in await served.records(2)] == ["", reasons.DRAINED]
 
-    await with_echo(story, caller(ONE), limits=Limits(drain_seconds=0.3))
+    await with_echo(story, caller(ONE))
 
 
 async def test_a_drain_is_over_as_soon_as_all_have_ended() -> None:
     async def story(served: Gateway) -> None:
         _, writer = await join(served)
-        drained = asyncio.create_task(served.context.connections.drain())
+        drained = asyncio.create_task(served.context.connections.drain(60))
         writer.close()
         async with asyncio.timeout(2):
             await drained
         await served.records()
 
-    await with_echo(story, caller(ONE), limits=Limits(drain_seconds=60))
+    await with_echo(story, caller(ONE))
 
 
 @pytest.mark.parametrize("held", [0, 3])

@@ -548,7 +548,7 @@ async def test_a_gateway_that_stops_ends_what_is_kept_and_waits_for_what_is_unde
     async with website(slow) as site, gateway(HttpFront, caller(HOST), places=at(site.port)) as served:
         idle, idle_writer = await asyncio.open_connection(LOOPBACK, served.port)
         reader, writer = await _stuck(served)
-        draining = asyncio.ensure_future(served.context.connections.drain())
+        draining = asyncio.ensure_future(served.context.connections.drain(30))
         assert await idle.read() == b""
         answer.set()
         got = await reader.read()

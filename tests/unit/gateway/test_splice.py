@@ -7,7 +7,6 @@ import pytest
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.splice import Half, Splice
 
-
 HIGH_WATER = 65_536
 
 
