@@ -184,14 +184,14 @@ class Connections:
             live.follow(after)
         self._judge(held, earlier)
 
-    async def drain(self) -> None:
-        """Let what is open end, and cut what has not ended within the limit; no new ones should come any more."""
+    async def drain(self, seconds: float) -> None:
+        """Let what is open end, and cut what has not after so many seconds; no new ones should come any more."""
         self._empty = asyncio.Event()
         for live in self._all():
             live.drain()
         if self._total:
             try:
-                await asyncio.wait_for(self._empty.wait(), self._limits.drain_seconds)
+                await asyncio.wait_for(self._empty.wait(), seconds)
             except TimeoutError:
                 for live in self._all():
                     live.cut(reasons.DRAINED)
@@ -236,10 +236,10 @@ class Connections:
 def still_grants(address: str, port: int, earlier: Caller, caller: Caller) -> bool:
     """Whether an address that could be dialled by a caller's earlier rules still may be.
 
-    A private one was granted by a CIDR, and goes with it; for all others it is enough that the host may be reached.
+    One that a CIDR granted goes with it, a public one too: it may be the cluster's, or carry a private one (NAT64). For
+    all others it is enough that the host may be reached.
     """
     if not address or earlier.rules is caller.rules:
         return True
     literal = ip_address(address)
-    granted = not literal.is_global and earlier.rules.grants_address(literal, port)
-    return not granted or caller.rules.grants_address(literal, port)
+    return not earlier.rules.grants_address(literal, port) or caller.rules.grants_address(literal, port)

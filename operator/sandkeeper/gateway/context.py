@@ -102,7 +102,6 @@ class Limits:
     head_bytes: int = 65_536
     keep_alive_seconds: float = 60.0
     dial_seconds: float = 10.0
-    drain_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,10 +111,11 @@ class DenialEvents:
         now = self._clock()
         for sandbox, targets in list(self._sandboxes.items()):
             for key, told in list(targets.items()):
-                if told.count > told.told and now - told.told_at >= AGAIN_SECONDS:
-                    await self._write(sandbox, told)
-                elif now - told.last > FORGOTTEN_SECONDS:
+                # Even if it was never told: of a namespace that is gone the API server takes no Event any more.
+                if now - told.last > FORGOTTEN_SECONDS:
                     del targets[key]
+                elif told.count > told.told and now - told.told_at >= AGAIN_SECONDS:
+                    await self._write(sandbox, told)
             if not targets:
                 self._sandboxes.pop(sandbox, None)
 

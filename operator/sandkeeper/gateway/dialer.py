@@ -67,8 +67,13 @@ class Dialer:
 
     async def _resolve(self, caller: Caller, host: str) -> tuple[Address, ...]:
         turn = self._turns.setdefault(caller.pod_uid, asyncio.Semaphore(MOST_QUESTIONS))
-        async with turn:
-            return await self._resolver.addresses(host)
+        await turn.acquire()
+        # Questions go on where who asked is gone: its turn is over with them, and not by closing the connection.
+        asking = asyncio.create_task(self._resolver.addresses(host))
+        asking.add_done_callback(lambda _: turn.release())
+        asking.add_done_callback(lambda each: each.cancelled() or each.exception())
+        await asyncio.wait((asking,))
+        return asking.result()
 
 
 async def _connect(

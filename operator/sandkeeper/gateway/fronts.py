@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from sandkeeper.gateway.addresses import AddressFilter
 from sandkeeper.gateway.connections import Connections
@@ -17,7 +18,7 @@ from sandkeeper.gateway.nameless_front import NamelessFront
 from sandkeeper.gateway.places import DNS_PORT, HTTP_PORT, PROXY_PORT, TLS_PORT, nameless_ports
 from sandkeeper.gateway.proxy_front import ProxyFront
 from sandkeeper.gateway.resolver import Resolver, configured_servers, has_ipv6
-from sandkeeper.gateway.sockets import BACKLOG, shared
+from sandkeeper.gateway.sockets import BACKLOG, most_files, shared
 from sandkeeper.gateway.tls_front import TlsFront
 
 if TYPE_CHECKING:
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
 
     Front = Callable[[], asyncio.Protocol]
 
+_FILES: Final = 4
+"""Of one connection: both ends, and as much again for what is asked and dialled at the same time, and for refusals."""
+
 
 def context_of(settings: GatewaySettings, callers: Callers, audit: Audit) -> Context:
     """Put together what fronts work with."""
-    limits = Limits(drain_seconds=settings.drain_seconds)
+    limits = Limits()
+    limits = replace(limits, total=min(limits.total, most_files() // _FILES))
     given = [(str(each), settings.resolvers_port) for each in settings.resolvers]
     resolver = Resolver(given or configured_servers(), ipv6=has_ipv6())
     addresses = AddressFilter(map(str, settings.cluster_networks))

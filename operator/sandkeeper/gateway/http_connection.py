@@ -175,7 +175,8 @@ class HttpConnection(HttpInbound):
             raise RefusalError(reasons.BAD_REQUEST)
         record = self.begin()
         record.method = request.method.decode("ascii")[:MOST_WORD]
-        record.host = (host_of(request) or "")[:MOST_WORD]
+        # A name and password before the host are refused, and not told.
+        record.host = (host_of(request) or "").rpartition("@")[2][:MOST_WORD]
         return await self.handle(server, request)
 
     async def _carry_out(self, exchange: Exchange, place: tuple[str, int]) -> None:

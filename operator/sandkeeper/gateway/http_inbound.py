@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.record import Record
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.exchange import Exchange
     from sandkeeper.gateway.splice import Half
     from sandkeeper.gateway.upstream import Upstream
+
+_UNCOUNTED: Final = frozenset({reasons.UNKNOWN_SOURCE, reasons.TOO_MANY, reasons.TOO_FAST})
+_HASTY_SECONDS: Final = 0.1
+"""Instead of the parting's, for those that no limit counts: enough for what was sent at once, and for no crowd."""
 
 
 class HttpInbound(Stream):
@@ -80,8 +84,10 @@ class HttpInbound(Stream):
     def connection_lost(self, error: Exception | None) -> None:
         """Stop whatever was done for the client."""
         super().connection_lost(error)
-        if self._task is not None:
+        if self._task is not None and not self._task.done():
             self._task.cancel()
+        else:
+            self._forget()
 
     # As connections.Live.
 
@@ -142,7 +148,7 @@ class HttpInbound(Stream):
         if words := self.farewell(refusal):
             await self.send(words, PARTING_SECONDS)
             self.tell()
-            await self.finish(PARTING_SECONDS)
+            await self.finish(_HASTY_SECONDS if refusal.reason in _UNCOUNTED else PARTING_SECONDS)
         else:
             self.transport.abort()
 
@@ -216,7 +222,14 @@ class HttpInbound(Stream):
     def _leave(self) -> None:
         if self.upstream is not None:
             self.upstream.close()
-        if self._splice is None and not self.transport.is_closing():
-            self.transport.close()
+        if self._splice is not None or self.lost:
+            self._forget()
+            return
+        self.transport.close()
+        # What is closed lives on until the client has taken what was sent to it, which it may never do.
+        self.context.connections.expect(self, self.context.limits.linger_seconds)
+
+    def _forget(self) -> None:
+        self.context.connections.expect_nothing(self)
         if self.caller is not None:
             self.context.connections.close(self, self.caller)

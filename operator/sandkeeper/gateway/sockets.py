@@ -1,8 +1,12 @@
-"""Sockets that several processes share: the kernel gives each new connection and question to one of them."""
+"""Sockets that several processes share, and how many one may have.
+
+The kernel gives each new connection and question to one of the processes.
+"""
 
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +15,17 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 4096
 _NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+
+
+def most_files() -> int:
+    """Let this process have as many files as it ever may, sockets included, and tell how many these are.
+
+    Runtimes start containers with a soft limit of 1024, for the sake of programs that use ``select``: a single sandbox
+    would have that.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def shared(port: int, kind: socket.SocketKind) -> Iterator[socket.socket]:

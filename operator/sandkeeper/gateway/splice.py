@@ -181,6 +181,9 @@ class Splice(Half):
         upstream = self._upstream
         self._other, upstream._other = upstream, self
         client.set_protocol(self)
+        # Before anything is written: what is too much for one side stops the other, and that has to last.
+        upstream._resume()
+        self._resume()
         if upstream._early:
             client.write(upstream._early)
             upstream._early = b""
@@ -189,8 +192,6 @@ class Splice(Half):
             return
         if first:
             upstream._transport.write(first)
-        upstream._resume()
-        self._resume()
         if upstream._ended:
             self._end()
 

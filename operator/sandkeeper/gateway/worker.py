@@ -6,7 +6,6 @@ It listens only once it has been told everything, and ends with its parent.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
 import socket
@@ -90,8 +89,7 @@ class Worker:
 
     async def _drain(self, seconds: float) -> None:
         self._fronts.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._context.connections.drain(), seconds)
+        await self._context.connections.drain(seconds)
         # Those that were cut are recorded in the loop's next turns.
         await asyncio.sleep(0.1)
         self._drained.set()

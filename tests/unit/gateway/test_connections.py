@@ -10,6 +10,7 @@ import pytest
 
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.caller import Caller
+from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import Limits
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, client_hello, echo, gateway, upstream
@@ -179,6 +180,15 @@ async def test_a_private_address_goes_with_the_range_that_granted_it() -> None:
     await with_echo(story, asked)
 
 
+@pytest.mark.parametrize("address", ["64:ff9b::a00:5", "fec0::5", "192.88.99.5", "93.184.216.34"])
+def test_an_address_that_is_private_by_another_form_or_by_the_cluster_goes_as_well(address: str) -> None:
+    cidr = f"{address}/{128 if ':' in address else 32}"
+    granted, narrowed = caller(ONE, cidrs=[{"cidr": cidr, "ports": [443]}]), caller(ONE)
+    assert not still_grants(address, 443, granted, narrowed)
+    assert still_grants(address, 80, granted, narrowed)
+    assert still_grants(address, 443, narrowed, granted)
+
+
 async def test_a_private_address_that_is_dialled_while_its_range_goes_is_not_joined() -> None:
     asked = caller(ONE, cidrs=[{"cidr": "127.0.0.0/8"}])
 
@@ -287,7 +297,7 @@ async def test_who_holds_much_of_a_full_gateway_gets_no_more_so_that_others_do()
 async def test_a_drain_lets_what_is_open_end_and_cuts_what_does_not() -> None:
     async def story(served: Gateway) -> None:
         ending, staying = await join(served), await join(served)
-        drained = asyncio.create_task(served.context.connections.drain())
+        drained = asyncio.create_task(served.context.connections.drain(0.3))
         await asyncio.sleep(0.05)
         assert served.context.connections.draining
         ending[1].write(b"to the end")
@@ -297,19 +307,19 @@ async def test_a_drain_lets_what_is_open_end_and_cuts_what_does_not() -> None:
         assert await is_cut(staying)
         assert [each.reason for each in await served.records(2)] == ["", reasons.DRAINED]
 
-    await with_echo(story, caller(ONE), limits=Limits(drain_seconds=0.3))
+    await with_echo(story, caller(ONE))
 
 
 async def test_a_drain_is_over_as_soon_as_all_have_ended() -> None:
     async def story(served: Gateway) -> None:
         _, writer = await join(served)
-        drained = asyncio.create_task(served.context.connections.drain())
+        drained = asyncio.create_task(served.context.connections.drain(60))
         writer.close()
         async with asyncio.timeout(2):
             await drained
         await served.records()
 
-    await with_echo(story, caller(ONE), limits=Limits(drain_seconds=60))
+    await with_echo(story, caller(ONE))
 
 
 @pytest.mark.parametrize("held", [0, 3])

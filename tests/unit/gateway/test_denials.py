@@ -7,17 +7,17 @@ from sandkeeper.gateway.denials import OTHER_TARGETS, Denials
 from sandkeeper.gateway.wire import Denial
 from sandkeeper.runtime.resource import CORE_EVENTS, Json
 from unit.fakes.apiserver import FakeApiServer
-from unit.fakes.client import FakeClient
+from unit.fakes.client import FakeClient, Faults
 from unit.gateway.records import allowed, question, refused
 
 
 class Lab:
     """Events of one replica, on a clock of the test's own."""
 
-    def __init__(self) -> None:
+    def __init__(self, faults: Faults | None = None) -> None:
         self.now = 1000.0
-        self.server = FakeApiServer()
-        self.events = DenialEvents(FakeClient(self.server), "gateway-0", lambda: self.now)
+        self.server, self.faults = FakeApiServer(), faults or Faults()
+        self.events = DenialEvents(FakeClient(self.server, self.faults), "gateway-0", lambda: self.now)
 
     def refuse(self, target: str = "api.github.com:443", count: int = 1, name: str = "one") -> None:
         self.events.add([Denial("team", name, f"uid-{name}", target, "domain-not-allowed", count)])
@@ -120,6 +120,19 @@ def test_what_has_not_come_again_for_long_is_forgotten() -> None:
     lab.refuse()
 
     assert lab.notes() == ["Denied api.github.com:443 (once): not in spec.egress.domains."] * 2
+
+
+def test_what_the_api_server_does_not_take_is_not_tried_for_ever() -> None:
+    lab = Lab(Faults(rate=1.0))
+    lab.refuse()
+    assert lab.written() == []
+    lab.now += FORGOTTEN_SECONDS + 1
+    lab.written()
+
+    lab.faults.rate = 0.0
+    lab.now += AGAIN_SECONDS + 1
+
+    assert lab.written() == []
 
 
 def test_an_event_that_has_expired_is_written_anew() -> None:

@@ -211,6 +211,19 @@ async def test_a_sandbox_whose_names_are_slow_holds_up_no_other(monkeypatch: pyt
         assert len(served.names()) < 20
 
 
+async def test_who_goes_away_without_an_answer_gets_no_more_questions_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_QUESTIONS", 4)
+    async with nameserver() as served:
+        slow, by = caller("*.slow.example"), dialer(served)
+        names = [f"n{each}.slow.example" for each in range(40)]
+        served.slow |= {(name, "A"): 0.5 for name in names}
+        for name in names:
+            going = asyncio.create_task(dialled(by, slow, 443, name))
+            await asyncio.sleep(0.005)
+            going.cancel()
+        assert len(served.names()) == 4
+
+
 async def shake_hands(port: int, name: str) -> None:
     with pytest.raises((OSError, EOFError)):
         await asyncio.open_connection(LOOPBACK, port, ssl=ssl.create_default_context(), server_hostname=name)

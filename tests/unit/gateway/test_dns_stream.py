@@ -157,6 +157,6 @@ async def test_a_drain_closes_what_has_been_answered() -> None:
         reader, writer = await connect(served)
         writer.write(framed())
         assert (await answer(reader)).answer
-        await served.gateway.context.connections.drain()
+        await served.gateway.context.connections.drain(30)
         assert await ended(reader)
         writer.close()

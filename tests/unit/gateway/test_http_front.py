@@ -3,12 +3,17 @@
 import asyncio
 import dataclasses
 import re
+import socket
+from collections.abc import Callable
 
 import pytest
 
 from sandkeeper.gateway import reasons
-from sandkeeper.gateway.context import Limits
+from sandkeeper.gateway.context import Context, Limits
+from sandkeeper.gateway.http_connection import HttpConnection
 from sandkeeper.gateway.http_front import HttpFront
+from sandkeeper.gateway.request_rules import web_target
+from sandkeeper.gateway.stream import PARTING_SECONDS
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, gateway
 from unit.fakes.website import OK, Request, send, website
 
@@ -382,6 +387,64 @@ async def test_who_has_too_many_connections_is_told_so() -> None:
     assert record.reason == reasons.TOO_MANY
 
 
+async def test_a_password_that_is_refused_is_not_recorded() -> None:
+    async with gateway(HttpFront, caller(HOST)) as served:
+        answer = await send(served.port, request(f"me:secret@{HOST}", path=f"http://me:secret@{HOST}/?key=secret"))
+        (record,) = await served.records()
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert (record.reason, record.host) == (reasons.USERINFO, HOST)
+    assert "secret" not in f"{record} {answer!r}"
+
+
+class Kept:
+    """Port 80, with all its connections to look at; their kernel keeps little of what a client does not take."""
+
+    def __init__(self) -> None:
+        self.connections: list[HttpConnection] = []
+
+    def __call__(self, context: Context) -> Callable[[], HttpConnection]:
+        def make() -> HttpConnection:
+            self.connections.append(_Narrow(context, "http", web_target))
+            return self.connections[-1]
+
+        return make
+
+    async def gone(self, seconds: float = 5.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not all(each.lost for each in self.connections):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+class _Narrow(HttpConnection):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        super().connection_made(transport)
+
+
+async def test_who_is_one_too_many_does_not_stay_by_not_leaving() -> None:
+    kept = Kept()
+    async with gateway(kept, caller(HOST), limits=Limits(connections=0)) as served:
+        reader, writer = await asyncio.open_connection(LOOPBACK, served.port)
+        assert (await reader.read()).startswith(b"HTTP/1.1 429")
+        await kept.gone(PARTING_SECONDS / 2)
+        writer.close()
+
+
+@pytest.mark.parametrize("header", ["Connection: close", "Connection: keep-alive"])
+async def test_a_client_that_does_not_take_the_last_of_an_answer_is_not_waited_for_without_end(header: str) -> None:
+    body, kept = bytes(60_000), Kept()
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    limits = Limits(keep_alive_seconds=0.1, linger_seconds=0.1)
+    with socket.socket() as client:
+        # Less than stops the gateway from going on, and more than both kernels keep.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        async with website(answer) as site, gateway(kept, caller(HOST), places=at(site.port), limits=limits) as served:
+            client.connect((LOOPBACK, served.port))
+            client.sendall(request(HOST, "GET", "/", header))
+            await served.records()
+            await kept.gone()
+
+
 SHORT = Limits(head_seconds=0.1, keep_alive_seconds=0.1, idle_seconds=0.1)
 
 
@@ -485,7 +548,7 @@ async def test_a_gateway_that_stops_ends_what_is_kept_and_waits_for_what_is_unde
     async with website(slow) as site, gateway(HttpFront, caller(HOST), places=at(site.port)) as served:
         idle, idle_writer = await asyncio.open_connection(LOOPBACK, served.port)
         reader, writer = await _stuck(served)
-        draining = asyncio.ensure_future(served.context.connections.drain())
+        draining = asyncio.ensure_future(served.context.connections.drain(30))
         assert await idle.read() == b""
         answer.set()
         got = await reader.read()

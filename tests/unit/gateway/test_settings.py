@@ -47,6 +47,22 @@ def test_ports_are_listened_on_in_the_charts_order(monkeypatch: pytest.MonkeyPat
     assert GatewaySettings().ports == (5432, 22)
 
 
+def test_a_worker_has_files_for_all_connections_that_it_takes() -> None:
+    """Of the limits with which containers start, the lower one is no obstacle, and the upper one is kept to."""
+    story = """
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 1000))
+from sandkeeper.gateway.callers import KnownCallers
+from sandkeeper.gateway.fronts import context_of
+from sandkeeper.gateway.settings import GatewaySettings
+settings = GatewaySettings(resolvers=["127.0.0.1"])
+print(context_of(settings, KnownCallers(1.0), None).limits.total, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+"""
+    environment = os.environ | {"PYTHONPATH": str(OPERATOR)}
+    ended = subprocess.run([sys.executable, "-c", story], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["250", "1000"]
+
+
 def test_there_is_a_worker_a_core_unless_said_otherwise() -> None:
     assert GatewaySettings().processes == len(os.sched_getaffinity(0))
     assert GatewaySettings(workers=3).processes == 3

@@ -7,6 +7,8 @@ import pytest
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.splice import Half, Splice
 
+HIGH_WATER = 65_536
+
 
 class Wire(asyncio.Transport):
     """A transport that keeps what is written until the test takes it."""
@@ -22,6 +24,8 @@ class Wire(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.unsent += len(data)
+        if self.unsent > HIGH_WATER:
+            self.protocol.pause_writing()
 
     def get_write_buffer_size(self) -> int:
         return self.unsent
@@ -53,13 +57,13 @@ class Wire(asyncio.Transport):
 class Joined:
     """A splice of two wires, and how often it was said to be over, with which reasons."""
 
-    def __init__(self, early: bytes = b"") -> None:
+    def __init__(self, early: bytes = b"", first: bytes = b"hello") -> None:
         self.client, self.upstream, self.half, self.ends = Wire(), Wire(), Half(), list[str]()
         self.upstream.protocol = self.half
         self.half.connection_made(self.upstream)
         if early:
             self.half.data_received(early)
-        self.splice = Splice(self.client, self.half, b"hello", self.ends.append)
+        self.splice = Splice(self.client, self.half, first, self.ends.append)
 
     def sweep(self, seconds: float) -> None:
         self.splice.sweep(seconds, idle=3600.0, linger=60.0)
@@ -79,6 +83,13 @@ def test_a_side_that_cannot_be_written_to_stops_the_other_from_being_read() -> N
     assert (joined.upstream.reading, joined.client.reading) == (False, False)
     joined.splice.resume_writing()
     assert (joined.upstream.reading, joined.client.reading) == (True, False)
+
+
+@pytest.mark.parametrize(("early", "first"), [(b"x" * 70_000, b"hello"), (b"SSH-2.0", b"x" * 70_000)])
+def test_what_is_too_much_before_the_two_are_joined_stops_its_side_as_well(early: bytes, first: bytes) -> None:
+    joined = Joined(early, first)
+    assert joined.upstream.reading == (len(early) < HIGH_WATER)
+    assert joined.client.reading == (len(first) < HIGH_WATER)
 
 
 def test_a_client_that_takes_what_is_left_for_it_may_go_on_and_one_that_does_not_is_cut() -> None:

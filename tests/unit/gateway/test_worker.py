@@ -13,7 +13,8 @@ import pytest
 
 from localcluster.ports import free_ports
 from sandkeeper.gateway.fleet import Fleet
-from sandkeeper.gateway.places import DNS_PORT, HTTP_PORT
+from sandkeeper.gateway.places import DNS_PORT, HTTP_PORT, TLS_PORT
+from sandkeeper.gateway.reasons import DRAINED
 from sandkeeper.gateway.wire import Change, Entry, Report, Slots
 from unit.gateway.pods import grant
 
@@ -111,4 +112,21 @@ async def test_a_worker_that_is_drained_takes_nothing_more_and_ends(monkeypatch:
 
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", HTTP_PORT + OFFSET), timeout=5).close()
+        draining.cancel()
+
+
+async def test_what_a_drained_worker_cuts_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(monkeypatch) as lab:
+        lab.allow("allowed.test")
+        await lab.until(lambda: any(each.spreads for each in lab.reports))
+        reader, writer = await asyncio.open_connection("127.0.0.1", TLS_PORT + OFFSET, local_addr=(ONE, 0))
+        await lab.until(lambda: lab.reports[-1].open == 1)
+
+        draining = asyncio.create_task(lab.fleet.drain(0.3))
+
+        assert await reader.read() == b""
+        writer.close()
+        await lab.until(lambda: lab.fleet.listening == 0)
+        ended = [count.labels for each in lab.reports for count in each.counts if "connections" in count.name]
+        assert ended == [("tls", "denied", DRAINED)]
         draining.cancel()
