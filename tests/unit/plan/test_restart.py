@@ -1,5 +1,7 @@
 """A new pod because somebody asked for one: once for each word, and never for a word that was taken back."""
 
+from typing import Any
+
 import pytest
 
 from sandkeeper.api.sandbox import Sandbox
@@ -11,14 +13,14 @@ NOTE = "sandkeeper.dev/restart"
 EPHEMERAL = {"type": "Ephemeral"}
 
 
-def asked(word: str | None, **spec: object) -> Sandbox:
+def asked(word: str | None, **spec: Any) -> Sandbox:
     """Make a sandbox whose annotation has a word; None for no annotation."""
     made = sandbox(**spec or {"workspace": EPHEMERAL})
     noted = made.metadata.model_copy(update={"annotations": {} if word is None else {NOTE: word}})
     return made.model_copy(update={"metadata": noted})
 
 
-def started(word: str | None, **spec: object) -> Json:
+def started(word: str | None, **spec: Any) -> Json:
     """Pod that was made when the annotation had a word."""
     return pod_of(asked(word, **spec))
 
