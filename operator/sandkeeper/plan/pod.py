@@ -12,6 +12,7 @@ from sandkeeper.api.names import (
     CLAIM_ANNOTATION,
     ENVIRONMENT_ANNOTATION,
     LABEL_PREFIX,
+    RESTART_ANNOTATION,
     ROLE_LABEL,
     SANDBOX_ROLE,
     child_labels,
@@ -55,6 +56,7 @@ RENDERING_ANNOTATION: Final = f"{LABEL_PREFIX}rendering"
 """Hash of what the operator and its settings put into the pod beside what the environment asks for."""
 TEMPLATE_KEYS_ANNOTATION: Final = f"{LABEL_PREFIX}template-keys"
 """Keys of the labels and annotations that came from podTemplate, so that those it drops can be taken off the pod."""
+_LONGEST_REQUEST: Final = 64
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def sandbox_pod(
     spec.update(name_service(gateway))
     rendering = _rendering(spec, environment, settings)
     notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
-    notes |= egress_annotation(grant) if grant else {}
+    notes |= restart_annotation(sandbox) | (egress_annotation(grant) if grant else {})
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     name_proxy(spec, environment, gateway)
     # Resources and egress change in place; user namespace and image volume are what nodes allowed at the start, and
@@ -146,6 +148,12 @@ def _notes(name: str, environment: Environment, settings: Settings, volume: Volu
         **guest_annotation(environment),
         **({CLAIM_ANNOTATION: volume.claim} if elsewhere else {}),
     }
+
+
+def restart_annotation(sandbox: Sandbox) -> dict[str, str]:
+    """Annotation that notes the restart for which a pod is made; empty where none was ever asked for."""
+    asked = sandbox.metadata.annotations.get(RESTART_ANNOTATION, "")[:_LONGEST_REQUEST]
+    return {RESTART_ANNOTATION: asked} if asked else {}
 
 
 def _set_resources(spec: Json, environment: Environment) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from sandkeeper.api.names import EGRESS_ANNOTATION, ENVIRONMENT_ANNOTATION
+from sandkeeper.api.names import EGRESS_ANNOTATION, ENVIRONMENT_ANNOTATION, RESTART_ANNOTATION
 from sandkeeper.api.quantities import parsed
 from sandkeeper.plan.pod import RENDERING_ANNOTATION, TEMPLATE_KEYS_ANNOTATION, template_keys, template_metadata
 from sandkeeper.plan.pod_state import condition
@@ -25,6 +25,9 @@ def replacement_cause(pod: Json, desired: Json) -> str:
     """Why a pod has to be replaced by a new one; empty where it can stay."""
     if _annotation(pod, ENVIRONMENT_ANNOTATION) != _annotation(desired, ENVIRONMENT_ANNOTATION):
         return "the environment changed"
+    # One that is taken back has been granted already, or never will be.
+    if _annotation(desired, RESTART_ANNOTATION) not in {"", _annotation(pod, RESTART_ANNOTATION)}:
+        return "a restart was asked for"
     secret = changed_secret(pod, desired)
     if secret:
         return f"Secret {secret} changed"

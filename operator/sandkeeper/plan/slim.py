@@ -13,6 +13,7 @@ from sandkeeper.api.names import (
     FENCE_KIND,
     GUEST_CONTAINER,
     MOMENT_ANNOTATION,
+    RESTART_ANNOTATION,
     SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
@@ -35,6 +36,7 @@ _CONTAINER: Final = ("name", "image", "resources")
 _SANDBOX_METADATA: Final = (
     "name", "namespace", "uid", "generation", "resourceVersion", "creationTimestamp", "deletionTimestamp",
 )  # fmt: skip
+_SANDBOX_NOTES: Final = (CHECK_FENCE_ANNOTATION, ACTIVITY_ANNOTATION, RESTART_ANNOTATION)
 _POD_STATUS: Final = ("phase", "reason", "message", "podIP", "startTime")
 _CONTAINER_STATUS: Final = ("name", "image", "imageID", "restartCount", "state", "lastState", "started")
 _TELLING: Final = frozenset({"Ready", "PodScheduled", "PodResizePending", "PodReadyToStartContainers"})
@@ -199,7 +201,7 @@ def slim_runtime_class(runtime_class: Json) -> Json:
 def slim_sandbox(sandbox: Json) -> Json:
     """Keep of a Sandbox its spec, its status, and of the metadata what tells which sandbox at which version."""
     return {
-        "metadata": _annotated(sandbox["metadata"], _SANDBOX_METADATA, CHECK_FENCE_ANNOTATION, ACTIVITY_ANNOTATION),
+        "metadata": _annotated(sandbox["metadata"], _SANDBOX_METADATA, *_SANDBOX_NOTES),
         "spec": sandbox.get("spec", {}),
         "status": sandbox.get("status", {}),
     }

@@ -24,6 +24,12 @@ PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.92.
 PROMETHEUS_OPERATOR_SUM = "h1:rHWuFo6SVya4FBSCNg2DCzyc4xAv54zk3eDTzp5mQZc="
 CILIUM = "github.com/cilium/cilium@v1.20.2"
 CILIUM_SUM = "h1:dqiEGIcXc+gqCLYG/l7VCFJ8GHyb4HUrwbZOpkX5dL8="
+KUSTOMIZE_CONTROLLER = "github.com/fluxcd/kustomize-controller@v1.9.6"
+KUSTOMIZE_CONTROLLER_SUM = "h1:XB+G3A0mky0j5uVHZWv4oSlS2RvZBoNIUhstIvY0JKE="
+SOURCE_CONTROLLER = "github.com/fluxcd/source-controller@v1.9.6"
+SOURCE_CONTROLLER_SUM = "h1:nG534/bI6nVpyHra7ONAk6xDB3xPsVT+EOLHZHXPrrc="
+ARGO_CD = "github.com/argoproj/argo-cd/v3@v3.5.7"
+ARGO_CD_SUM = "h1:Xm1BF+I5OgDKUG3SDK49vn2/Y5AMyaNVko+/JT08gj0="
 # What the API description calls a string although the apiserver takes numbers as well.
 LENIENT: dict[str, Schema] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
@@ -33,7 +39,9 @@ LENIENT: dict[str, Schema] = {
 
 def schema_location() -> str:
     """Return what to give kubeconform as ``-schema-location``, making the schemas where this machine never did."""
-    label = f"{KUBERNETES.version}-{PROMETHEUS_OPERATOR.rsplit('@', 1)[1]}-{CILIUM.rsplit('@', 1)[1]}-1"
+    modules = (PROMETHEUS_OPERATOR, CILIUM, KUSTOMIZE_CONTROLLER, SOURCE_CONTROLLER, ARGO_CD)
+    versions = (module.rsplit("@", 1)[1] for module in modules)
+    label = "-".join((KUBERNETES.version, *versions, "1"))
     folder = made_once(cache_home() / "manifest-schemas" / label, _write_schemas)
     return f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
 
@@ -47,14 +55,24 @@ def _write_schemas(folder: Path) -> None:
         for kind in schema.get("x-kubernetes-group-version-kind", []):
             file = folder / file_name(kind["group"], kind["version"], kind["kind"])
             file.write_text(json.dumps({"$ref": f"definitions.json#/definitions/{name}"}))
-    prometheus = _source(PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_SUM) / "example" / "prometheus-operator-crd"
-    cilium = _source(CILIUM, CILIUM_SUM) / "pkg" / "k8s" / "apis" / "cilium.io" / "client" / "crds" / "v2"
-    for definition in (
-        prometheus / "monitoring.coreos.com_servicemonitors.yaml",
-        cilium / "ciliumclusterwidenetworkpolicies.yaml",
-    ):
+    for definition in _definitions():
         for name, schema in custom_kinds(definition):
             (folder / name).write_text(json.dumps(schema))
+
+
+def _definitions() -> list[Path]:
+    """CustomResourceDefinitions of others, whose kinds the chart or the documentation has."""
+    prometheus = _source(PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_SUM) / "example" / "prometheus-operator-crd"
+    cilium = _source(CILIUM, CILIUM_SUM) / "pkg" / "k8s" / "apis" / "cilium.io" / "client" / "crds" / "v2"
+    kustomize = _source(KUSTOMIZE_CONTROLLER, KUSTOMIZE_CONTROLLER_SUM) / "config" / "crd" / "bases"
+    source = _source(SOURCE_CONTROLLER, SOURCE_CONTROLLER_SUM) / "config" / "crd" / "bases"
+    return [
+        prometheus / "monitoring.coreos.com_servicemonitors.yaml",
+        cilium / "ciliumclusterwidenetworkpolicies.yaml",
+        kustomize / "kustomize.toolkit.fluxcd.io_kustomizations.yaml",
+        source / "source.toolkit.fluxcd.io_gitrepositories.yaml",
+        _source(ARGO_CD, ARGO_CD_SUM) / "manifests" / "crds" / "application-crd.yaml",
+    ]
 
 
 def custom_kinds(definition: Path) -> Iterator[tuple[str, Schema]]:
