@@ -23,8 +23,9 @@ from sandkeeper.api.names import (
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.controllers.diffs import Diffs
-from sandkeeper.controllers.references import claim_refers, sandbox_of, source_of
+from sandkeeper.controllers.references import claim_refers, sandbox_of, sandbox_refers
 from sandkeeper.controllers.secrets import SecretWatch
+from sandkeeper.controllers.templates import Templates
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.made_from import note_of
 from sandkeeper.plan.pod_state import condition
@@ -93,8 +94,8 @@ class Cluster:
 
     Attributes
     ----------
-    copies, diffs, secrets
-        What it knows of snapshots, of diffs and of Secrets.
+    copies, diffs, secrets, templates
+        What it knows of snapshots, of diffs, of Secrets and of templates.
     """
 
     def __init__(
@@ -112,14 +113,16 @@ class Cluster:
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
         self._stores[PODS] = Store(slim_pod, refers=noted_secrets)
         self._stores[CLAIMS] = Store(slim_claim, refers=claim_refers)
-        self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
+        self._stores[SANDBOXES] = Store(slim_sandbox, refers=sandbox_refers)
         self.diffs = Diffs(client, self._stores[CLAIMS], wake_diff)
         self.copies = Copies(client, self._stores[SANDBOXES], wake, self._snapshot_concerned)
         self._support: NodeSupport | None = None
         self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
         self.secrets = SecretWatch(client, self._stores[PODS], wake, watched=secrets_watched)
-        beside = (*self.copies.informers, *self.diffs.informers, *self.secrets.informers)
+        self.templates = Templates(client, self._stores[SANDBOXES], self._sandbox_concerned)
+        watched = (self.copies, self.diffs, self.secrets, self.templates)
+        beside = [informer for each in watched for informer in each.informers]
         self.informers = [*self._new_informers(), *beside]
 
     def _new_informers(self) -> list[Informer]:
@@ -226,6 +229,10 @@ class Cluster:
     def wait_for_nodes(self, sandbox: Key, *, waits: bool) -> None:
         """Note whether a sandbox is to be woken once nodes or RuntimeClasses offer something else."""
         (self._waiting_for_nodes.add if waits else self._waiting_for_nodes.discard)(sandbox)
+
+    def _sandbox_concerned(self, sandbox: Key) -> None:
+        self._wake(sandbox)
+        self.copies.sandbox_changed(sandbox)
 
     def _snapshot_concerned(self, snapshot: Key) -> None:
         self._wake_snapshot(snapshot)

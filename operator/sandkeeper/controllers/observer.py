@@ -84,6 +84,7 @@ class Observer:
             policies=self._cluster.foreign_policies(key.namespace),
             used_at=self._uses.last(sandbox, raw, now),
             secrets=self._cluster.secrets.versions(key.namespace),
+            base=self._cluster.templates.base_of(sandbox, pod),
         )
         observed = self._with_copies(self._with_claims(observed, key), key, now)
         return self._with_measurements(observed, pod, key) if pod else observed

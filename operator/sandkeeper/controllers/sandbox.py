@@ -112,6 +112,8 @@ class SandboxController:
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
         observed = self._schedules.observe(self._observer.observe(key, raw, now), key, now)
+        if observed.base.missing and await self._cluster.templates.look_up(Key(key.namespace, observed.base.absent)):
+            raise OutdatedError
         if unanswered(observed):
             self._proof.ask(key.namespace)
         late = worth_asking(observed, now)

@@ -17,6 +17,7 @@ from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.restores import restores_of
 from sandkeeper.controllers.status_write import write_status
+from sandkeeper.plan.base import Base
 from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
@@ -158,6 +159,7 @@ class SnapshotController:
             readers=readers,
             awaited=restores_of(cluster, raw)[1],
             diffs=cluster.diffs.reading(raw),
+            base=cluster.templates.base_of(parsed, pod) if parsed else Base(),
         )
 
     async def _apply(self, write: Write, key: Key) -> None:

@@ -21,6 +21,8 @@ Json = dict[str, Any]
 def conflict(observed: Observed, environment: Environment) -> PodState | None:
     """State where something that is not ours has the name of one of our children."""
     claim = observed.claim if environment.workspace.persistent else None
+    if claim is None and observed.claim is not None and ownership(observed.claim, observed.sandbox) is Ownership.OURS:
+        return _left_on(observed.claim)
     if observed.sandbox.spec.source and not environment.workspace.persistent:
         return on_no_volume()
     if claim is not None and claim_ownership(claim, observed.sandbox) is Ownership.FOREIGN:
@@ -40,6 +42,15 @@ def not_captured(claim: Json | None) -> PodState | None:
     except UnreadableError as error:
         return unreadable(f"PersistentVolumeClaim {(claim or {})['metadata']['name']}", str(error))
     return None
+
+
+def _left_on(claim: Json) -> PodState:
+    """State of a sandbox whose template, by now, would have its workspace on no volume."""
+    message = (
+        f"spec.workspace.type: the workspace is on PersistentVolumeClaim {claim['metadata']['name']} and can't become "
+        "Ephemeral; write Persistent here, name another template, or make another sandbox."
+    )
+    return PodState("Conflict", message, wrong=True, stalled=True)
 
 
 def _unfit_state(claim: Json) -> PodState:

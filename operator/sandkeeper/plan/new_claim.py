@@ -152,14 +152,14 @@ def _large_enough(
     observed: Observed, captured: tuple[SandboxSpec, ...], origin: Origin
 ) -> tuple[tuple[SandboxSpec, ...], str]:
     """Layers, and the text of the captured one, in which the size that nobody wrote holds what is restored."""
-    own = observed.sandbox.spec
+    own, lower = observed.sandbox.spec, observed.base.used.layers
     written = own.workspace is not None and own.workspace.size is not None
-    if written or parsed(resolve(*captured, own).workspace.size) >= parsed(origin.least):
-        return restored_layers(next(iter(captured), None), own), origin.captured
+    if written or parsed(resolve(*lower, *captured, own).workspace.size) >= parsed(origin.least):
+        return restored_layers(next(iter(captured), None), own, lower), origin.captured
     layer = captured[0] if captured else SandboxSpec()
     workspace = (layer.workspace or Workspace()).model_copy(update={"size": origin.least})
     layer = layer.model_copy(update={"workspace": workspace})
-    return restored_layers(layer, own), orjson.dumps(layer.to_json()).decode()
+    return restored_layers(layer, own, lower), orjson.dumps(layer.to_json()).decode()
 
 
 def _unfit(observed: Observed, environment: Environment, origin: Origin) -> PodState | None:

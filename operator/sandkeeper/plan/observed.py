@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from sandkeeper.plan.base import Base
 from sandkeeper.plan.idle import IdleRule, Usage
 
 if TYPE_CHECKING:
@@ -172,6 +173,8 @@ class Observed:
         What measurements of the pod say; None where there are none.
     volume
         How full the workspace's volume is; None where nobody measured it.
+    base
+        What lies below the sandbox's own spec.
     secrets
         Versions of the namespace's Secrets, by name; empty where none are watched.
     used_at
@@ -216,4 +219,5 @@ class Observed:
     snapshots_in_use: frozenset[str] = frozenset()
     uncopied: Mapping[str, str] = field(default_factory=dict)
     snapshot_refusal: PodState | None = None
+    base: Base = field(default_factory=Base)
     secrets: Mapping[str, str] = field(default_factory=dict)

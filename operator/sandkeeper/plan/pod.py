@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.base import Lower
     from sandkeeper.plan.observed import Settings
 
 Json = dict[str, Any]
@@ -82,6 +83,7 @@ def sandbox_pod(
     work_first: bool = False,
     workspace: Volume | None = None,
     secrets: Mapping[str, str] | None = None,
+    lower: Lower | None = None,
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
@@ -99,12 +101,15 @@ def sandbox_pod(
         Where a Persistent workspace is; None for the claim that begins empty.
     secrets
         Versions of the Secrets that are there, by name.
+    lower
+        What lies below the sandbox's own spec, for the pod to remember.
     """
     name = sandbox.metadata.name
     volume = workspace or Volume(claim_name(name))
     spec = _pod_spec(name, environment, settings, volume)
     rendering = _rendering(spec, environment, settings)
     notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
+    notes |= lower.note() if lower else {}
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     # Resources change in place; user namespace and image volume are what nodes allowed at the start, and whether the
     # guest has work is what it found there: none of them is rendering.

@@ -216,7 +216,7 @@ def _held(observed: Observed, pod: Json) -> PodState | None:
     if unfit(claim):
         message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}."
         return PodState("Conflict", message, wrong=True, stalled=True)
-    environment = resolve(*layers_on(claim, observed.sandbox.spec))
+    environment = resolve(*layers_on(claim, observed.sandbox.spec, observed.base.used.layers))
     return denial(environment, observed.settings) or gate(observed, pod["metadata"].get("labels", {}))
 
 

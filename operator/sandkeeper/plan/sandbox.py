@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.resolve import resolve
 from sandkeeper.api.source import REINSTALL
 from sandkeeper.plan.claim import keep_claim
 from sandkeeper.plan.conflict import conflict, conflict_state, not_captured
@@ -15,7 +14,6 @@ from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate, opened_by_labels
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state
-from sandkeeper.plan.layers import layers_of
 from sandkeeper.plan.lifecycle import Life, Phase, life_of
 from sandkeeper.plan.made_from import new_mark, reinstall_mark
 from sandkeeper.plan.new_claim import create_claim, remake_claim
@@ -29,6 +27,7 @@ from sandkeeper.plan.schedule import plan_copies
 from sandkeeper.plan.sleep import end, fall_asleep
 from sandkeeper.plan.start import postponed, worded
 from sandkeeper.plan.status import status_of
+from sandkeeper.plan.template import environment_of, newer_base, remember, without_template
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.volume import must_stay, outdated_volume, volume_state
 from sandkeeper.plan.workspace_choice import workspace_name
@@ -84,7 +83,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
     Plan
         With no writes and no status where everything is as it should be.
     """
-    environment = resolve(*layers_of(observed))
+    environment = environment_of(observed)
     life = life_of(observed, now)
     isolation = _user_namespace(observed, environment)
     desired = sandbox_pod(
@@ -97,6 +96,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         work_first=has_work_first(observed, environment),
         workspace=_volume(observed),
         secrets=observed.secrets,
+        lower=observed.base.used,
     )
     state, writes = _decide(observed, environment, desired, life, now)
     late = _late(observed, environment, desired) if observed.pod and state.running else None
@@ -113,7 +113,8 @@ def _volume(observed: Observed) -> Volume:
 
 def _late(observed: Observed, environment: Environment, desired: Json) -> tuple[str, str] | None:
     volume = outdated_volume(observed.claim, environment, observed.classes)
-    return (outdated(observed.pod, desired) if observed.pod else None) or volume
+    newer = newer_base(observed, environment)
+    return newer or (outdated(observed.pod, desired) if observed.pod else None) or volume
 
 
 def finish(
@@ -147,7 +148,7 @@ def _runs(observed: Observed) -> bool:
 
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
     """Decide on a sandbox after the API server refused one of its children."""
-    environment = resolve(*layers_of(observed))
+    environment = environment_of(observed)
     return finish(observed, environment, life_of(observed, now), state, (), now)
 
 
@@ -161,6 +162,8 @@ def _user_namespace(observed: Observed, environment: Environment) -> UserNamespa
 def _decide(
     observed: Observed, environment: Environment, desired: Json, life: Life, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
+    if observed.base.missing:
+        return without_template(observed, environment, life, now)
     if life.phase is Phase.ENDED:
         return end(observed, environment, life, now)
     if observed.fence is not None and not is_managed(observed.fence):
@@ -220,7 +223,7 @@ def _change_in_place(
     opened = opened_by_labels(observed, pod, desired) if labels else ""
     if opened:
         return replace(state, reason="Widened", message=opened, wrong=True), ()
-    changes = tuple(filter(None, (labels, resize(pod, desired))))
+    changes = tuple(filter(None, (labels, resize(pod, desired), remember(pod, observed))))
     # One change a pass: each is decided on the version that the other one made.
     return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import (
     ACTIVITY_ANNOTATION,
+    BASE_ANNOTATION,
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
     CHOSEN_ANNOTATION,
@@ -16,9 +18,11 @@ from sandkeeper.api.names import (
     SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
+    TEMPLATE_KIND,
     WIDENS_ANNOTATION,
     WORKTREE_CONTAINER,
 )
+from sandkeeper.plan.base import layer_text
 from sandkeeper.plan.diff_pod import DIFF_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
 
@@ -55,12 +59,21 @@ _BEFORE: Final = frozenset({GUEST_CONTAINER, WORKTREE_CONTAINER})
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
+_TEMPLATE_METADATA: Final = ("name", "namespace", "uid", "generation", "resourceVersion")
+
+
+def slim_template(template: Json) -> Json:
+    """Keep of a SandboxTemplate what pods remember of it, as the one text that they share."""
+    metadata = _picked(template["metadata"], _TEMPLATE_METADATA)
+    return {"kind": TEMPLATE_KIND, "metadata": metadata, "layer": layer_text(template)}
+
+
 def slim_pod(pod: Json) -> Json:
     """Keep of a pod what tells its state and what can change in place."""
     spec, status = pod["spec"], pod.get("status", {})
     return {
         "kind": "Pod",
-        "metadata": _picked(pod["metadata"], _POD_METADATA),
+        "metadata": _sharing(_picked(pod["metadata"], _POD_METADATA)),
         "spec": {
             **_picked(spec, ("nodeName", "hostUsers")),
             "containers": [_picked(each, _CONTAINER) for each in sorted(spec["containers"], key=_not_ours)[:1]],
@@ -74,6 +87,14 @@ def slim_pod(pod: Json) -> Json:
             "containerStatuses": _statuses(status, "containerStatuses", _OURS),
         },
     }
+
+
+def _sharing(metadata: Json) -> Json:
+    """Keep the text that all pods of a template have in common once: a thousand of them would fill the memory."""
+    text = metadata.get("annotations", {}).get(BASE_ANNOTATION)
+    if text is None:
+        return metadata
+    return {**metadata, "annotations": {**metadata["annotations"], BASE_ANNOTATION: intern(text)}}
 
 
 def _statuses(status: Json, kind: str, names: AbstractSet[str]) -> list[Json]:

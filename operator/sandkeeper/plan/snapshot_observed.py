@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from sandkeeper.plan.base import Base
 from sandkeeper.plan.pod_state import condition, parse_time
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
 from sandkeeper.plan.storage_classes import StorageClasses
@@ -98,6 +99,8 @@ class ObservedSnapshot:
         Sandboxes that are to be made from it and have no claim of it yet.
     diffs
         SandboxDiffs that it is being copied for.
+    base
+        What lies below the sandbox's own spec.
     """
 
     snapshot: SandboxSnapshot
@@ -116,6 +119,7 @@ class ObservedSnapshot:
     readers: tuple[str, ...] = ()
     awaited: tuple[str, ...] = ()
     diffs: tuple[str, ...] = ()
+    base: Base = field(default_factory=Base)
 
     @property
     def status(self) -> Json:
