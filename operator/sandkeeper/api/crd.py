@@ -16,6 +16,7 @@ from . import names
 from .diff import SandboxDiff, SandboxDiffSpec, SandboxDiffStatus
 from .kind import Column, Kind
 from .model import JsonSchema, Model, rule
+from .policy import SandboxPolicy, SandboxPolicySpec, SandboxPolicyStatus
 from .sandbox import Sandbox, SandboxSpec, SandboxStatus
 from .schema import structural
 from .snapshot import SandboxSnapshot, SandboxSnapshotSpec, SandboxSnapshotStatus
@@ -108,6 +109,23 @@ TEMPLATE = Kind(
         Column("Age", ".metadata.creationTimestamp", type="date"),
     ),
 )
+POLICY = Kind(
+    kind=names.POLICY_KIND,
+    plural=names.POLICY_PLURAL,
+    singular=names.POLICY_SINGULAR,
+    short=names.POLICY_SHORT,
+    description=SandboxPolicy.__doc__ or "",
+    spec=SandboxPolicySpec,
+    status=SandboxPolicyStatus,
+    columns=(
+        Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="Whether it is in force."),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it is as asked for."),
+        Column("Used", ".status.usage", description="How much of the quota is used."),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Images", ".spec.allowedImages", wide=True),
+        Column("Max TTL", ".spec.maxTTL", wide=True),
+    ),
+)
 FENCE = Kind(
     kind=names.FENCE_KIND,
     plural=names.FENCE_PLURAL,
@@ -115,7 +133,7 @@ FENCE = Kind(
     description="Says that a namespace's sandboxes are fenced; made by the operator, and no one else needs it.",
     columns=(Column("Age", ".metadata.creationTimestamp", type="date"),),
 )
-KINDS = (SANDBOX, SNAPSHOT, DIFF, TEMPLATE, FENCE)
+KINDS = (SANDBOX, SNAPSHOT, DIFF, TEMPLATE, POLICY, FENCE)
 
 
 def definition(kind: Kind) -> JsonSchema:

@@ -23,6 +23,7 @@ from sandkeeper.api.names import (
 )
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.controllers.diffs import Diffs
+from sandkeeper.controllers.policies import Policies
 from sandkeeper.controllers.references import claim_refers, sandbox_of, sandbox_refers
 from sandkeeper.controllers.secrets import SecretWatch
 from sandkeeper.controllers.templates import Templates
@@ -49,6 +50,7 @@ from sandkeeper.runtime.resource import (
     NETWORK_POLICIES,
     NODES,
     PODS,
+    RESOURCE_QUOTAS,
     RUNTIME_CLASSES,
     SERVICES,
     STORAGE_CLASSES,
@@ -79,7 +81,7 @@ _SLIM = {
     STORAGE_CLASSES: slim_storage_class,
 }
 _CHILDREN = (PODS, CLAIMS, SERVICES, FENCES)
-RESOURCES = {resource.kind: resource for resource in (*_SLIM, SNAPSHOTS, VOLUME_SNAPSHOTS)}
+RESOURCES = {resource.kind: resource for resource in (*_SLIM, SNAPSHOTS, VOLUME_SNAPSHOTS, RESOURCE_QUOTAS)}
 
 
 class Cluster:
@@ -87,15 +89,15 @@ class Cluster:
 
     Parameters
     ----------
-    wake, wake_snapshot, wake_diff
-        Called with the key of a Sandbox, a SandboxSnapshot or a SandboxDiff that a change concerns.
+    wake, wake_snapshot, wake_diff, wake_policy
+        Called with the key of an object that a change concerns; for a SandboxPolicy with a delay in seconds.
     secrets_watched
         Whether the operator may see that a Secret changed.
 
     Attributes
     ----------
-    copies, diffs, secrets, templates
-        What it knows of snapshots, of diffs, of Secrets and of templates.
+    copies, diffs, secrets, templates, rules
+        What it knows of snapshots, of diffs, of Secrets, of templates, and of policies with their quotas.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Cluster:
         wake: Callable[[Key], None],
         wake_snapshot: Callable[[Key], None],
         wake_diff: Callable[[Key], None] = lambda _: None,
+        wake_policy: Callable[[Key, float], None] = lambda _, __: None,
         *,
         secrets_watched: bool = False,
     ) -> None:
@@ -121,7 +124,9 @@ class Cluster:
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
         self.secrets = SecretWatch(client, self._stores[PODS], wake, watched=secrets_watched)
         self.templates = Templates(client, self._stores[SANDBOXES], self._sandbox_concerned)
-        watched = (self.copies, self.diffs, self.secrets, self.templates)
+        self.rules = Policies(client, self._stores[SANDBOXES], wake, wake_policy)
+        self._stores[RESOURCE_QUOTAS] = self.rules.quotas
+        watched = (self.copies, self.diffs, self.secrets, self.templates, self.rules)
         beside = [informer for each in watched for informer in each.informers]
         self.informers = [*self._new_informers(), *beside]
 

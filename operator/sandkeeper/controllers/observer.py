@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.observed import Observed, SourceFacts
 from sandkeeper.plan.pod_state import parse_time
+from sandkeeper.plan.policy import policy_in
 from sandkeeper.plan.uncopied import uncopied
 from sandkeeper.plan.workspace_choice import asked_name, current_claim, pods_claim
 from sandkeeper.runtime.resource import Json, Key
@@ -65,6 +66,7 @@ class Observer:
         """
         uid, pod = raw["metadata"]["uid"], self._cluster.pod(key)
         sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})})
+        policy = self._cluster.rules.of(key.namespace)
         observed = Observed(
             sandbox=sandbox,
             status=raw.get("status", {}),
@@ -84,7 +86,8 @@ class Observer:
             policies=self._cluster.foreign_policies(key.namespace),
             used_at=self._uses.last(sandbox, raw, now),
             secrets=self._cluster.secrets.versions(key.namespace),
-            base=self._cluster.templates.base_of(sandbox, pod),
+            base=self._cluster.templates.base_of(sandbox, pod, policy),
+            policy=policy_in(policy["rules"]) if policy else None,
         )
         observed = self._with_copies(self._with_claims(observed, key), key, now)
         return self._with_measurements(observed, pod, key) if pod else observed

@@ -159,7 +159,7 @@ class SnapshotController:
             readers=readers,
             awaited=restores_of(cluster, raw)[1],
             diffs=cluster.diffs.reading(raw),
-            base=cluster.templates.base_of(parsed, pod) if parsed else Base(),
+            base=cluster.templates.base_of(parsed, pod, cluster.rules.of(key.namespace)) if parsed else Base(),
         )
 
     async def _apply(self, write: Write, key: Key) -> None:

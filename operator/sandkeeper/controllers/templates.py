@@ -40,11 +40,11 @@ class Templates:
         self._store = Store(slim_template)
         self.informers = [Informer(client, TEMPLATES, self._store, self._changed)]
 
-    def base_of(self, sandbox: Sandbox, pod: Json | None) -> Base:
-        """Tell what lies below the spec of a sandbox, whose pod is given."""
+    def base_of(self, sandbox: Sandbox, pod: Json | None, policy: Json | None) -> Base:
+        """Tell what lies below the spec of a sandbox, whose pod and policy are given."""
         asked = sandbox.spec.template_ref
         template = self._store.get(Key(sandbox.metadata.namespace, asked.name)) if asked else None
-        return base_of(sandbox, pod, template)
+        return base_of(sandbox, pod, template, policy["layer"] if policy else "")
 
     async def look_up(self, key: Key) -> bool:
         """Read a template from the API server before it is taken for missing: its sandbox may be heard of first.

@@ -20,6 +20,7 @@ from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words
 from sandkeeper.plan.origin import Awaited, Origin, origin_of
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import PodState
+from sandkeeper.plan.policy import policy_denial
 from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.workspace_choice import asked_name, last_good, taken
 from sandkeeper.plan.writes import Create, Patch, Write
@@ -84,7 +85,11 @@ def claim_to_make(observed: Observed) -> NewClaim | Awaited | None:
         return Awaited(unreadable(in_words(origin.note), str(error)))
     layers, text = _large_enough(observed, captured, origin)
     environment = resolve(*layers)
-    wrong = _unfit(observed, environment, origin) or denial(environment, observed.settings)
+    wrong = (
+        _unfit(observed, environment, origin)
+        or denial(environment, observed.settings)
+        or policy_denial(environment, observed.policy, observed.settings)
+    )
     if wrong:
         return Awaited(wrong)
     claim = workspace_claim(observed.sandbox, environment, asked_name(observed.sandbox))

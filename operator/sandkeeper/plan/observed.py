@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sandkeeper.api.policy import SandboxPolicySpec
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.enforcement import Verdict
     from sandkeeper.plan.packing import PackResult
@@ -175,6 +176,8 @@ class Observed:
         How full the workspace's volume is; None where nobody measured it.
     base
         What lies below the sandbox's own spec.
+    policy
+        Rules of the namespace's SandboxPolicy; None where it has none.
     secrets
         Versions of the namespace's Secrets, by name; empty where none are watched.
     used_at
@@ -220,4 +223,5 @@ class Observed:
     uncopied: Mapping[str, str] = field(default_factory=dict)
     snapshot_refusal: PodState | None = None
     base: Base = field(default_factory=Base)
+    policy: SandboxPolicySpec | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)

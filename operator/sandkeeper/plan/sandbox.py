@@ -22,6 +22,7 @@ from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import Volume, sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, relabel, replacement_cause, resize
 from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
+from sandkeeper.plan.policy import policy_denial
 from sandkeeper.plan.rollback import Rollback, beside, rollback_of, runs, settle, swap
 from sandkeeper.plan.schedule import plan_copies
 from sandkeeper.plan.sleep import end, fall_asleep
@@ -175,6 +176,9 @@ def _decide(
     rollback, left = (rollback_of(observed, now), settle(observed)) if persistent else (None, ())
     claims = (*keep_claim(observed, environment, (*left, *(rollback.writes if rollback else ()))), *left)
     denied = not_captured(observed.claim) or denial(environment, observed.settings)
+    if life.phase is Phase.AWAKE:
+        # One that falls asleep takes nothing that its policy forbids, and has to be able to.
+        denied = denied or policy_denial(environment, observed.policy, observed.settings)
     obstacle = conflict(observed, environment) or (None if rollback and runs(observed) else denied)
     if obstacle:
         return obstacle, (*fence, *claims, *(rollback.writes if rollback else ()))

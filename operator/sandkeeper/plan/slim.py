@@ -5,6 +5,8 @@ from __future__ import annotations
 from sys import intern
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 from sandkeeper.api.names import (
     ACTIVITY_ANNOTATION,
     BASE_ANNOTATION,
@@ -15,6 +17,7 @@ from sandkeeper.api.names import (
     FENCE_KIND,
     GUEST_CONTAINER,
     MOMENT_ANNOTATION,
+    POLICY_KIND,
     SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
@@ -25,6 +28,7 @@ from sandkeeper.api.names import (
 from sandkeeper.plan.base import layer_text
 from sandkeeper.plan.diff_pod import DIFF_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
+from sandkeeper.plan.policy import default_layer
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -66,6 +70,28 @@ def slim_template(template: Json) -> Json:
     """Keep of a SandboxTemplate what pods remember of it, as the one text that they share."""
     metadata = _picked(template["metadata"], _TEMPLATE_METADATA)
     return {"kind": TEMPLATE_KIND, "metadata": metadata, "layer": layer_text(template)}
+
+
+def slim_policy(policy: Json) -> Json:
+    """Keep of a SandboxPolicy its rules, as the one text by which they are read, and what it gives to all."""
+    spec = policy.get("spec", {})
+    return {
+        "kind": POLICY_KIND,
+        "metadata": _picked(policy["metadata"], (*_TEMPLATE_METADATA, "deletionTimestamp")),
+        "rules": orjson.dumps(spec, option=orjson.OPT_SORT_KEYS).decode(),
+        "layer": default_layer(spec),
+        "status": policy.get("status", {}),
+    }
+
+
+def slim_quota(quota: Json) -> Json:
+    """Keep of a ResourceQuota what it bounds and what is used."""
+    return {
+        "kind": "ResourceQuota",
+        "metadata": _picked(quota["metadata"], _METADATA),
+        "spec": quota.get("spec", {}),
+        "status": _picked(quota.get("status", {}), ("hard", "used")),
+    }
 
 
 def slim_pod(pod: Json) -> Json:

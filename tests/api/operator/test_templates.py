@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from api.operator.conftest import StartOperator
 from api.operator.kubernetes_api import Json
 from api.operator.operator_process import OperatorProcess
 from api.operator.proxy import Fault, after, before
@@ -66,12 +65,12 @@ def test_a_change_is_taken_at_once_or_at_the_next_start_as_each_sandbox_asks(
     share(team, image=NEW)
 
     assert image(team.await_pod("now", other_than=now)) == NEW
-    eventually(lambda: team.condition("UpToDate", "waits")["reason"] == "TemplateChanged", "told what waits")
+    eventually(lambda: team.condition("UpToDate", "waits").get("reason") == "TemplateChanged", "told what waits")
     assert team.condition("UpToDate", "waits")["message"].startswith("SandboxTemplate python changed in image: ")
     assert uid(team.pod("waits")) == waits
     team.api.delete(PODS, team.namespace, "sbx-waits")
     assert image(team.await_pod("waits", other_than=waits)) == NEW
-    eventually(lambda: team.condition("UpToDate", "waits")["status"] == "True", "up to date")
+    eventually(lambda: team.condition("UpToDate", "waits").get("status") == "True", "up to date")
 
 
 def test_a_template_that_is_missing_is_waited_for_and_only_those_are_woken_who_name_it(
@@ -90,18 +89,17 @@ def test_a_template_that_is_missing_is_waited_for_and_only_those_are_woken_who_n
 
 
 def test_what_runs_goes_on_without_its_template_through_a_restart_of_the_operator(
-    start_operator: StartOperator, team: Team
+    operator: OperatorProcess, team: Team
 ) -> None:
-    operator = start_operator()
     share(team, image=OLD, ports=[{"name": "web", "port": 8080}])
     of_template(team)
     team.await_running()
     before_it, service = uid(team.pod()), uid(team.get(SERVICES, "agent"))
 
     team.api.delete(TEMPLATES, team.namespace, "python")
-    eventually(lambda: team.condition("UpToDate")["reason"] == "TemplateNotFound", "told that it is gone")
+    eventually(lambda: team.condition("UpToDate").get("reason") == "TemplateNotFound", "told that it is gone")
     operator.stop()
-    start_operator("operator-1")
+    operator.start()
     team.change(podTemplate={"metadata": {"labels": {"touched": "yes"}}})
     eventually(lambda: team.pod()["metadata"]["labels"].get("touched") == "yes", "a change of its own")
 
@@ -113,9 +111,8 @@ def test_what_runs_goes_on_without_its_template_through_a_restart_of_the_operato
 @pytest.mark.parametrize("moment", [before, after])
 @pytest.mark.parametrize("what", ["delete pods", "create pods"])
 def test_an_operator_killed_in_the_middle_of_a_rollout_goes_on_with_it(
-    start_operator: StartOperator, team: Team, moment: Moment, what: str
+    operator: OperatorProcess, team: Team, moment: Moment, what: str
 ) -> None:
-    operator = start_operator()
     share(team, image=OLD)
     of_template(team, rollout="Immediate")
     team.await_running()
