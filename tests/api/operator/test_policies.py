@@ -1,23 +1,27 @@
 """What a SandboxPolicy forbids is refused where it is written, and not started where a sandbox only resolves to it."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from api.operator.kubernetes_api import Json, RefusedError
+from api.operator.kubernetes_api import NAMESPACES, Api, Json, RefusedError
 from api.operator.operator_process import OperatorProcess
 from api.operator.policies import ready, rule
 from api.operator.team import IMAGE, Team, condition
 from api.operator.waiting import eventually
+from localcluster.controlplane import ControlPlane
+from sandkeeper.api.images import allows
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.templates import TEMPLATES
-from sandkeeper.runtime.resource import PODS
+from sandkeeper.runtime.resource import PODS, Resource
+from unit.fakes.images import ALLOWED as ALIKE
+from unit.fakes.images import REFUSED as UNLIKE
 
 ALLOWED = ["ubuntu:*", "docker.io/library/*", "registry.example/agent*", "registry.example.com/agents/*"]
 EPHEMERAL = {"type": "Ephemeral"}
-Refusal = Callable[[Json], str]
+CASES = [*ALIKE, *UNLIKE]
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 
 
 def refused(team: Team, spec: Json, *, kind: Any = SANDBOXES) -> str:
@@ -180,3 +184,55 @@ def test_only_the_policy_named_default_has_an_effect_and_the_others_say_so(
 
     assert ready(team, "strict")["reason"] == "NoEffect"
     assert "only the one named default is in force" in ready(team, "strict")["message"]
+
+
+def test_admission_and_operator_judge_images_alike(operator: OperatorProcess, team: Team, api: Api) -> None:
+    made = {pattern: api.create(NAMESPACES, "", {"metadata": {"generateName": "judged-"}}) for pattern, _ in CASES}
+    teams = {pattern: Team(api, each["metadata"]["name"]) for pattern, each in made.items()}
+    try:
+        for pattern, each in teams.items():
+            api.create(
+                POLICIES, each.namespace, {"metadata": {"name": "default"}, "spec": {"allowedImages": [pattern]}}
+            )
+        for each in teams.values():
+            await_guard(each, {"image": "nowhere.example/none"})
+
+        wrong = [
+            (pattern, image) for pattern, image in CASES if _lets_in(teams[pattern], image) != allows(pattern, image)
+        ]
+
+        assert wrong == []
+    finally:
+        for each in teams.values():
+            api.delete(NAMESPACES, "", each.namespace)
+
+
+def _lets_in(team: Team, image: str) -> bool:
+    return refused(team, {"image": image, "workspace": EPHEMERAL, "lifecycle": {"state": "Sleeping"}}) == ""
+
+
+def test_a_tenant_writes_templates_reads_policies_and_writes_neither_those_nor_what_is_said(
+    operator: OperatorProcess, team: Team, apiserver: ControlPlane
+) -> None:
+    rule(team, allowedImages=ALLOWED)
+    team.create()
+    team.await_running()
+    binding = {
+        "metadata": {"name": "tenants"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "admin"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "tenant"}],
+    }
+    team.api.create(ROLE_BINDINGS, team.namespace, binding)
+    tenant = Team(Api(apiserver.credentials("tenant")), team.namespace)
+
+    eventually(lambda: not refused(tenant, {"image": "ubuntu"}, kind=TEMPLATES), "template of the tenant's")
+    assert tenant.get(POLICIES, "default")["spec"]["allowedImages"] == ALLOWED
+    for attempt in (
+        lambda: tenant.api.merge(POLICIES, team.namespace, "default", {"spec": {"allowedImages": None}}),
+        lambda: tenant.api.merge(POLICIES, team.namespace, "default", {"status": {}}, sub="status"),
+        lambda: tenant.api.merge(SANDBOXES, team.namespace, "agent", {"status": {}}, sub="status"),
+        lambda: tenant.api.create(POLICIES, team.namespace, {"metadata": {"name": "mine"}, "spec": {}}),
+        lambda: tenant.api.delete(POLICIES, team.namespace, "default"),
+    ):
+        with pytest.raises(RefusedError, match='User "tenant" cannot'):
+            attempt()

@@ -159,6 +159,7 @@ def test_more_sandboxes_than_there_may_be_are_refused(counting: OperatorProcess,
     assert "exceeded quota: sandkeeper-objects, requested: count/sandboxes.sandkeeper.dev=1" in said
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_quotas_follow_their_policy_and_end_with_it(counting: OperatorProcess, team: Team) -> None:
     bound(team, running=1, sandboxes=5)
     assert team.names(QUOTAS) == ["sandkeeper-objects", "sandkeeper-pods"]
