@@ -66,7 +66,6 @@ class Observer:
         """
         uid, pod = raw["metadata"]["uid"], self._cluster.pod(key)
         sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})})
-        policy = self._cluster.rules.of(key.namespace)
         observed = Observed(
             sandbox=sandbox,
             status=raw.get("status", {}),
@@ -86,11 +85,14 @@ class Observer:
             policies=self._cluster.foreign_policies(key.namespace),
             used_at=self._uses.last(sandbox, raw, now),
             secrets=self._cluster.secrets.versions(key.namespace),
-            base=self._cluster.templates.base_of(sandbox, pod, policy),
-            policy=policy_in(policy["rules"]) if policy else None,
         )
-        observed = self._with_copies(self._with_claims(observed, key), key, now)
+        observed = self._with_copies(self._with_claims(self._with_rules(observed), key), key, now)
         return self._with_measurements(observed, pod, key) if pod else observed
+
+    def _with_rules(self, observed: Observed) -> Observed:
+        policy = self._cluster.rules.of(observed.sandbox.metadata.namespace)
+        base = self._cluster.templates.base_of(observed.sandbox, observed.pod, policy)
+        return replace(observed, base=base, policy=policy_in(policy["rules"]) if policy else None)
 
     def _with_claims(self, observed: Observed, key: Key) -> Observed:
         claims = self._cluster.claims(key)

@@ -117,14 +117,7 @@ class SandboxController:
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
-        observed = self._schedules.observe(self._observer.observe(key, raw, now), key, now)
-        if observed.base.missing and await self._cluster.templates.look_up(Key(key.namespace, observed.base.absent)):
-            raise OutdatedError
-        if unanswered(observed):
-            self._proof.ask(key.namespace)
-        late = worth_asking(observed, now)
-        if late is not None:
-            observed = replace(observed, volume_news=await self._news.of(late))
+        observed = await self._observe(key, raw, now)
         plan = plan_sandbox(observed, now)
         self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
         if needs_confirmation(observed, plan):
@@ -133,6 +126,18 @@ class SandboxController:
             return None
         # First, so that a sandbox that can't have a pod is copied all the same.
         plan = await self._schedules.carry_out(observed, plan, now)
+        return await self._carry_out(key, observed, plan, now)
+
+    async def _observe(self, key: Key, raw: Json, now: datetime) -> Observed:
+        observed = self._schedules.observe(self._observer.observe(key, raw, now), key, now)
+        if observed.base.missing and await self._cluster.templates.look_up(Key(key.namespace, observed.base.absent)):
+            raise OutdatedError
+        if unanswered(observed):
+            self._proof.ask(key.namespace)
+        late = worth_asking(observed, now)
+        return replace(observed, volume_news=await self._news.of(late)) if late is not None else observed
+
+    async def _carry_out(self, key: Key, observed: Observed, plan: Plan, now: datetime) -> float | None:
         try:
             for write in plan.writes:
                 await self._apply(write, observed, now)

@@ -12,13 +12,14 @@ from unit.fakes import virtual_time
 from unit.fakes.replica import without_network
 
 MISHAPS = [
+    "change_template",
     "apply", "apply", "apply", "delete", "delete_pod", "delete_claim", "lose_copy", "delete_service",
     "delete_ports_policy", "delete_fence", "delete_sign", "widen_fence", "fail_pod", "evict_pod", "hide_pod", "occupy",
     "compact", "restart", "crash",
 ]  # fmt: skip
 PAUSES = st.sampled_from([0.0, 0.5, 4.0, 15.0])
 STEPS = st.lists(
-    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 14)), min_size=1, max_size=12
+    st.tuples(PAUSES, st.sampled_from(MISHAPS), st.sampled_from("ab"), st.integers(0, 16)), min_size=1, max_size=12
 )
 
 
