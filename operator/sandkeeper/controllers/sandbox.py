@@ -111,6 +111,7 @@ class SandboxController:
         await self._fences.finish_removal(key.namespace)
         raw = self._cluster.sandboxes.get(key)
         if raw is None or "deletionTimestamp" in raw["metadata"]:
+            self._line.leave(key)
             await self._clean_up(key, raw)
             return None
         return await self._bring_about(key, raw)
