@@ -124,13 +124,16 @@ def _uncounted(environment: Environment, policy: SandboxPolicySpec, settings: Se
         )
 
 
-def allowed_domains(policy: SandboxPolicySpec | None, asked: Iterable[str]) -> str:
-    """Say which domain that is asked for is not allowed; empty where all are.
+def allowed_domains(policy: SandboxPolicySpec | None, asked: Iterable[str], networks: Iterable[str] = ()) -> str:
+    """Say what of that which is asked for is not allowed; empty where all is.
 
     Parameters
     ----------
     asked
-        Patterns that admission let in.
+        Patterns of domains that admission let in.
+    networks
+        Networks that are asked for by address: where domains are bounded there are none, or any domain could be reached
+        by its addresses.
     """
     if policy is None or policy.allowed_domains is None:
         return ""
@@ -138,7 +141,7 @@ def allowed_domains(policy: SandboxPolicySpec | None, asked: Iterable[str]) -> s
     for each in asked:
         if not any(covers(one, domain(each)) for one in allowed):
             return _not_allowed("egress.domains", each, policy.allowed_domains)
-    return ""
+    return next((_not_allowed("egress.cidrs", each, ()) for each in networks), "")
 
 
 def _not_allowed(field: str, value: str, allowed: Iterable[str]) -> str:

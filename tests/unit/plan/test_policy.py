@@ -218,6 +218,13 @@ def test_domains_within_the_allowed_ones_are_allowed(asked: str) -> None:
     assert allowed_domains(None, [asked]) == allowed_domains(rules(), [asked]) == ""
 
 
+def test_who_is_held_to_domains_reaches_no_network_by_address() -> None:
+    assert allowed_domains(rules(allowedDomains=["github.com"]), ["github.com"], ["140.82.112.0/20"]) == (
+        "egress.cidrs: 140.82.112.0/20 is not allowed by SandboxPolicy default; allowed: none."
+    )
+    assert allowed_domains(rules(), ["github.com"], ["140.82.112.0/20"]) == ""
+
+
 @pytest.mark.parametrize("asked", ["*.openai.com", "*.co", "supabase.co", "evilsupabase.co", "api.openai.com:22"])
 def test_a_domain_beyond_them_is_told(asked: str) -> None:
     given = rules(allowedDomains=["api.openai.com", "*.supabase.co"])
