@@ -34,7 +34,9 @@ async def check(world: World) -> None:
     assert world.children() == world.expected()
     assert set(world.stories().values()) <= {("True", "Running", True), ("True", "Sleeping", True)}
     assert not world.replica.failed.is_set()
-    assert await world.writes_of_a_new_operator() == []
+    writes = await world.writes_of_a_new_operator()
+    # One with a schedule goes on being copied.
+    assert writes == [] or any("snapshots" in each["spec"] for each in world.sandboxes())
 
 
 @pytest.mark.timeout(1200)
