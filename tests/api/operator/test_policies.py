@@ -1,9 +1,12 @@
 """What a SandboxPolicy forbids is refused where it is written, and not started where a sandbox only resolves to it."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.operator.conftest import INSTALLED
 from api.operator.kubernetes_api import NAMESPACES, Api, Json, RefusedError
 from api.operator.operator_process import OperatorProcess
 from api.operator.policies import ready, rule
@@ -15,6 +18,7 @@ from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.templates import TEMPLATES
 from sandkeeper.runtime.resource import PODS, Resource
+from unit.chart.rendering import Helm, objects
 from unit.fakes.images import ALLOWED as ALIKE
 from unit.fakes.images import REFUSED as UNLIKE
 
@@ -236,3 +240,32 @@ def test_a_tenant_writes_templates_reads_policies_and_writes_neither_those_nor_w
     ):
         with pytest.raises(RefusedError, match='User "tenant" cannot'):
             attempt()
+
+
+@pytest.fixture
+def required(api: Api, team: Team, tmp_path: Path) -> Iterator[None]:
+    """What the chart adds where every namespace is to have a policy, for the team's namespace alone."""
+    only = {"matchLabels": {"kubernetes.io/metadata.name": team.namespace}}
+    rendered = Helm(tmp_path).rendered({"requirePolicy": True, "admissionPolicies": {"namespaceSelector": only}})
+    kinds = [resource for resource in INSTALLED if resource.kind.startswith("ValidatingAdmissionPolicy")]
+    added = [
+        (resource, each)
+        for resource in kinds
+        for each in objects(rendered, resource.kind)
+        if each["metadata"]["name"] == "sandkeeper-require-policy"
+    ]
+    for resource, each in added:
+        api.create(resource, "", each)
+    yield
+    for resource, each in added:
+        api.delete(resource, "", each["metadata"]["name"])
+
+
+@pytest.mark.usefixtures("required")
+def test_no_sandbox_begins_without_a_policy_where_one_is_required(operator: OperatorProcess, team: Team) -> None:
+    eventually(lambda: "no params found" in refused(team, {}), "refusal of a sandbox without a policy")
+    assert refused(team, {"image": "ubuntu"}, kind=TEMPLATES) == ""
+
+    rule(team)
+
+    eventually(lambda: refused(team, {}) == "", "sandbox under a policy")
