@@ -6,8 +6,9 @@ pod: whoever works in a sandbox can let its container start anew, but not make t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from pydantic import ValidationError
@@ -15,9 +16,10 @@ from pydantic import ValidationError
 from sandkeeper.api.domains import WEB_PORTS, covers, domain
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.gateway.rules import SLOTS, assigned_slots
-from sandkeeper.plan.gateway import note_of_egress
+from sandkeeper.plan.gateway import EGRESS_UNAVAILABLE, note_of_egress
 from sandkeeper.plan.made_from import reinstall_mark
-from sandkeeper.plan.pod_state import is_ready, parse_time
+from sandkeeper.plan.pod_state import PodState, is_ready, parse_time
+from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.workspace_choice import workspace_name
 
 if TYPE_CHECKING:
@@ -29,12 +31,22 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_LONGEST: Final = 1000
+
 
 def grant_of(observed: Observed, environment: Environment, now: datetime) -> EgressGrant:
     """What a sandbox's pod is granted, the one that is there or else the one that is to be made."""
     setup, until = _setup(observed, environment, now)
     egress = environment.egress
     return EgressGrant(domains=egress.domains, cidrs=egress.cidrs, setup=setup, setup_until=until)
+
+
+def as_far_as_reachable(observed: Observed, environment: Environment, state: PodState) -> PodState:
+    """Tell of a domain that can't be reached here, which keeps nothing else from the sandbox."""
+    missing = "" if state.wrong or state.at_rest else unavailable(environment, observed.settings)
+    if not missing:
+        return state
+    return replace(state, reason=EGRESS_UNAVAILABLE, message=harmless(missing, _LONGEST), wrong=True, stalled=True)
 
 
 def unavailable(environment: Environment, settings: Settings) -> str:
