@@ -22,7 +22,7 @@ GATEWAY = GatewaySettings("sandkeeper-system", {"app.kubernetes.io/component": "
 SETTINGS = Settings(gateway=GATEWAY)
 OPENS = replace(
     SETTINGS,
-    gateway=replace(GATEWAY, setup_domains=("pip.packages.example",)),
+    gateway=replace(GATEWAY, setup_domains=("packages.example.com",)),
     guest=GuestSettings(install_timeout=timedelta(minutes=30)),
 )
 ADDRESSES = ("10.96.0.53",)
@@ -292,11 +292,11 @@ def regranted(decision: Plan, pod: Json) -> Json:
 def test_setup_domains_are_open_while_a_pod_installs_and_closed_once_it_is_ready() -> None:
     owner = sandbox(**INSTALLS)
     pod = made(owner, settings=OPENS)
-    assert setup(pod) == (["pip.packages.example"], timedelta(minutes=30))
+    assert setup(pod) == (["packages.example.com"], timedelta(minutes=30))
 
     begun = decided(owner, settings=OPENS, pod=lives(pod, installing()))
     pod = regranted(begun, pod)
-    assert setup(pod) == (["pip.packages.example"], timedelta(minutes=35)), "the deadline counts from when it began"
+    assert setup(pod) == (["packages.example.com"], timedelta(minutes=35)), "the deadline counts from when it began"
     assert not regrants(decided(owner, settings=OPENS, pod=lives(pod, installing())))
 
     ready = decided(owner, settings=OPENS, pod=lives(pod))
@@ -327,16 +327,19 @@ def test_they_are_opened_once_for_each_change_of_what_is_installed() -> None:
     status = decided(owner, settings=OPENS, pod=lives(made(owner, settings=OPENS, claim=claim)), claim=claim).status
 
     assert setup(made(owner, settings=OPENS, status=status, claim=claim)) == ([], None)
-    assert setup(made(other, settings=OPENS, status=status, claim=claim)) == (["pip.packages.example"], timedelta(minutes=30))
+    assert setup(made(other, settings=OPENS, status=status, claim=claim)) == (
+        ["packages.example.com"],
+        timedelta(minutes=30),
+    )
     lost = claim_of(owner, uid="uid-other")
-    assert setup(made(owner, settings=OPENS, status=status, claim=lost))[0] == ["pip.packages.example"]
+    assert setup(made(owner, settings=OPENS, status=status, claim=lost))[0] == ["packages.example.com"]
 
 
 def test_what_keeps_no_packages_installs_them_for_every_pod() -> None:
     owner = sandbox(workspace={"type": "Ephemeral"}, **INSTALLS)
     status = decided(owner, settings=OPENS, pod=lives(made(owner, settings=OPENS))).status
 
-    assert setup(made(owner, settings=OPENS, status=status))[0] == ["pip.packages.example"]
+    assert setup(made(owner, settings=OPENS, status=status))[0] == ["packages.example.com"]
 
 
 def test_who_installs_nothing_is_granted_no_setup_domain() -> None:
