@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from sandkeeper.api.domains import covers, domain
+from sandkeeper.api.domains import within
+from sandkeeper.api.egress import EffectiveEgress
 from sandkeeper.api.images import allows
 from sandkeeper.api.lifecycle import EffectiveLifecycle, Lifecycle, seconds
 from sandkeeper.api.names import PODS_QUOTA
@@ -102,6 +103,7 @@ def _faults(environment: Environment, policy: SandboxPolicySpec, settings: Setti
         for name in environment.pod_template.spec.to_json():
             if name not in allowed:
                 yield _not_allowed("podTemplate.spec", name, allowed)
+    yield from _unreachable(environment, policy)
     yield from _beyond(environment, policy)
     yield from _uncounted(environment, policy, settings)
 
@@ -124,24 +126,26 @@ def _uncounted(environment: Environment, policy: SandboxPolicySpec, settings: Se
         )
 
 
-def allowed_domains(policy: SandboxPolicySpec | None, asked: Iterable[str], networks: Iterable[str] = ()) -> str:
-    """Say what of that which is asked for is not allowed; empty where all is.
+def permitted(environment: Environment, policy: SandboxPolicySpec | None) -> Environment:
+    """Give what a sandbox resolves to with no more egress than its policy allows.
 
-    Parameters
-    ----------
-    asked
-        Patterns of domains that admission let in.
-    networks
-        Networks that are asked for by address: where domains are bounded there are none, or any domain could be reached
-        by its addresses.
+    Where domains are bounded no network is reached by address, or any domain could be.
     """
     if policy is None or policy.allowed_domains is None:
-        return ""
-    allowed = [domain(each) for each in policy.allowed_domains]
-    for each in asked:
-        if not any(covers(one, domain(each)) for one in allowed):
-            return _not_allowed("egress.domains", each, policy.allowed_domains)
-    return next((_not_allowed("egress.cidrs", each, ()) for each in networks), "")
+        return environment
+    egress = EffectiveEgress(domains=within(environment.egress.domains, policy.allowed_domains))
+    return environment.model_copy(update={"egress": egress})
+
+
+def _unreachable(environment: Environment, policy: SandboxPolicySpec) -> Iterator[str]:
+    """Sentences on what is to be reached and may not be."""
+    asked, reached = environment.egress, permitted(environment, policy).egress
+    for each in asked.domains:
+        if each not in reached.domains:
+            yield _not_allowed("egress.domains", each, policy.allowed_domains or ())
+    if not reached.cidrs:
+        for network in asked.cidrs:
+            yield _not_allowed("egress.cidrs", network.cidr, ())
 
 
 def _not_allowed(field: str, value: str, allowed: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sandkeeper.api.source import REINSTALL
 from sandkeeper.plan.claim import keep_claim
 from sandkeeper.plan.conflict import conflict, conflict_state, not_captured
-from sandkeeper.plan.converge import offer, raise_fence
+from sandkeeper.plan.converge import narrow, offer, raise_fence
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.egress import as_far_as_reachable, grant_of
 from sandkeeper.plan.enforcement import gate, opened_by_labels
@@ -24,7 +24,7 @@ from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import Volume, sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, regrant, relabel, replacement_cause, resize
 from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
-from sandkeeper.plan.policy import policy_denial
+from sandkeeper.plan.policy import permitted, policy_denial
 from sandkeeper.plan.rollback import Rollback, beside, rollback_of, runs, settle, swap
 from sandkeeper.plan.schedule import plan_copies
 from sandkeeper.plan.sleep import end, fall_asleep
@@ -200,11 +200,12 @@ def _decide(
         # One that falls asleep takes nothing that its policy forbids, and has to be able to.
         denied = denied or policy_denial(environment, observed.policy, observed.settings)
     obstacle = conflict(observed, environment) or (None if rollback and runs(observed) else denied)
+    allowed = permitted(environment, observed.policy)
     if obstacle:
-        return obstacle, (*fence, *claims, *(rollback.writes if rollback else ()))
+        return obstacle, (*fence, *narrow(observed, allowed), *claims, *(rollback.writes if rollback else ()))
     state, writes = _decide_life(observed, environment, desired, life, rollback, now)
     # What offers the pod to others may follow it.
-    return state, (*fence, *writes, *claims, *offer(observed, environment))
+    return state, (*fence, *writes, *claims, *offer(observed, allowed))
 
 
 def _decide_life(
