@@ -1,6 +1,6 @@
 """What a SandboxPolicy forbids is refused where it is written, and not started where a sandbox only resolves to it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,18 @@ from api.operator.policies import ready, rule
 from api.operator.team import IMAGE, Team, condition
 from api.operator.waiting import eventually
 from localcluster.controlplane import ControlPlane
+from sandkeeper.api.domains import within
 from sandkeeper.api.images import allows
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.templates import TEMPLATES
 from sandkeeper.runtime.resource import PODS, Resource
 from unit.chart.rendering import Helm, objects
-from unit.fakes.images import ALLOWED as ALIKE
-from unit.fakes.images import REFUSED as UNLIKE
+from unit.fakes import domains, images
 
 ALLOWED = ["ubuntu:*", "docker.io/library/*", "registry.example/agent*", "registry.example.com/agents/*"]
 EPHEMERAL = {"type": "Ephemeral"}
-CASES = [*ALIKE, *UNLIKE]
+DOMAINS = ["api.openai.com", "*.supabase.co", "github.com:22"]
 ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 
 
@@ -49,6 +49,7 @@ def guarded(operator: OperatorProcess, team: Team) -> Team:
     rule(
         team,
         allowedImages=ALLOWED,
+        allowedDomains=DOMAINS,
         allowedRuntimeClasses=["", "gvisor", "kata"],
         allowedPodTemplateFields=["nodeSelector"],
         maxTTL="720h",
@@ -71,6 +72,15 @@ def guarded(operator: OperatorProcess, team: Team) -> Team:
         (
             {"podTemplate": {"spec": {"tolerations": [{"operator": "Exists"}]}}},
             "spec.podTemplate.spec: tolerations is not allowed by SandboxPolicy default of namespace",
+        ),
+        (
+            {"egress": {"domains": ["api.openai.com", "*.co"]}},
+            "spec.egress.domains: *.co is not allowed by SandboxPolicy default of namespace",
+        ),
+        ({"egress": {"domains": ["api.openai.com:22"]}}, "allowed: api.openai.com, *.supabase.co, github.com:22"),
+        (
+            {"egress": {"cidrs": [{"cidr": "10.20.0.0/16"}]}},
+            "spec.egress.cidrs: 10.20.0.0/16 is not allowed by SandboxPolicy default of namespace",
         ),
         ({"lifecycle": {"ttl": "721h"}}, "spec.lifecycle.ttl: 721h is above 720h, the most that SandboxPolicy default"),
         ({"resources": {"limits": {"cpu": "2001m"}}}, "spec.resources.limits.cpu: 2001m is above 2, the most that"),
@@ -100,6 +110,7 @@ def test_what_is_written_and_forbidden_is_refused_with_field_and_allowed_values(
         {"resources": {"limits": {"cpu": "2000m", "memory": "2048Mi"}}},
         {"resources": {"limits": {"cpu": "0.5", "memory": "1e9"}}},
         {"lifecycle": {"ttl": "43200m"}},
+        {"egress": {"domains": ["api.openai.com:443", "*.eu.supabase.co", "db.supabase.co", "github.com:22"]}},
         {"security": {"runtimeClassName": "gvisor"}},
         {"podTemplate": {"spec": {"nodeSelector": {"a": "b"}}}},
     ],
@@ -190,19 +201,47 @@ def test_only_the_policy_named_default_has_an_effect_and_the_others_say_so(
     assert "only the one named default is in force" in ready(team, "strict")["message"]
 
 
-def test_admission_and_operator_judge_images_alike(operator: OperatorProcess, team: Team, api: Api) -> None:
-    made = {pattern: api.create(NAMESPACES, "", {"metadata": {"generateName": "judged-"}}) for pattern, _ in CASES}
+def image_spec(image: str) -> Json:
+    return {"image": image}
+
+
+def domain_spec(domain: str) -> Json:
+    return {"egress": {"domains": [domain]}}
+
+
+def reaches(pattern: str, asked: str) -> bool:
+    return within((asked,), (pattern,)) != ()
+
+
+@pytest.mark.parametrize(
+    ("field", "cases", "nowhere", "spec_of", "judge"),
+    [
+        ("allowedImages", [*images.ALLOWED, *images.REFUSED], "nowhere.example/none", image_spec, allows),
+        ("allowedDomains", [*domains.ALLOWED, *domains.REFUSED], "nowhere.invalid", domain_spec, reaches),
+    ],
+    ids=["images", "domains"],
+)
+def test_admission_and_operator_judge_alike(
+    operator: OperatorProcess,
+    api: Api,
+    field: str,
+    cases: list[tuple[str, str]],
+    nowhere: str,
+    spec_of: Callable[[str], Json],
+    judge: Callable[[str, str], bool],
+) -> None:
+    made = {pattern: api.create(NAMESPACES, "", {"metadata": {"generateName": "judged-"}}) for pattern, _ in cases}
     teams = {pattern: Team(api, each["metadata"]["name"]) for pattern, each in made.items()}
     try:
         for pattern, each in teams.items():
-            api.create(
-                POLICIES, each.namespace, {"metadata": {"name": "default"}, "spec": {"allowedImages": [pattern]}}
-            )
+            api.create(POLICIES, each.namespace, {"metadata": {"name": "default"}, "spec": {field: [pattern]}})
         for each in teams.values():
-            await_guard(each, {"image": "nowhere.example/none"})
+            await_guard(each, spec_of(nowhere))
 
         wrong = [
-            (pattern, image) for pattern, image in CASES if _lets_in(teams[pattern], image) != allows(pattern, image)
+            (pattern, asked)
+            for pattern, asked in cases
+            if _lets_in(teams[pattern], spec_of(asked)) != judge(pattern, asked)
         ]
 
         assert wrong == []
@@ -211,8 +250,36 @@ def test_admission_and_operator_judge_images_alike(operator: OperatorProcess, te
             api.delete(NAMESPACES, "", each.namespace)
 
 
-def _lets_in(team: Team, image: str) -> bool:
-    return refused(team, {"image": image, "workspace": EPHEMERAL, "lifecycle": {"state": "Sleeping"}}) == ""
+def _lets_in(team: Team, spec: Json) -> bool:
+    return refused(team, {**spec, "workspace": EPHEMERAL, "lifecycle": {"state": "Sleeping"}}) == ""
+
+
+def test_the_longest_lists_of_domains_are_judged_too(operator: OperatorProcess, team: Team) -> None:
+    allowed = [f"*.{'a' * 40}-{n}.example" for n in range(256)]
+    rule(team, allowedDomains=allowed)
+    await_guard(team, domain_spec("nowhere.invalid"))
+    most = [f"{'b' * 40}-{n}.{allowed[-1].removeprefix('*.')}:443" for n in range(128)]
+
+    assert refused(team, {"egress": {"domains": most}}) == ""
+    assert "spec.egress.domains: nowhere.invalid is not" in refused(
+        team, {"egress": {"domains": [*most[1:], "nowhere.invalid"]}}
+    )
+
+
+def test_what_was_reached_before_a_policy_bounds_domains_is_not_refused_a_change_of_something_else(
+    operator: OperatorProcess, team: Team
+) -> None:
+    before = {"domains": ["old.example"], "cidrs": [{"cidr": "10.20.0.0/16", "ports": [443]}]}
+    team.create(egress=before)
+    rule(team, allowedDomains=["new.example"])
+    await_guard(team, domain_spec("nowhere.invalid"))
+
+    team.change(lifecycle={"state": "Sleeping"})
+    team.change(egress={"domains": ["old.example", "new.example"]})
+
+    for wider in ({"domains": ["old.example", "other.example"]}, {"cidrs": [{"cidr": "10.20.0.0/16"}]}):
+        with pytest.raises(RefusedError, match="not allowed by SandboxPolicy default"):
+            team.change(egress=wider)
 
 
 def test_a_tenant_writes_templates_reads_policies_and_writes_neither_those_nor_what_is_said(
