@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sandkeeper.api.egress import EgressGrant
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.base import Base, base_of
 from sandkeeper.plan.observed import Settings
@@ -27,7 +28,8 @@ def made_from(owner: Sandbox, given: Json | None, status: Json | None = None, *,
     """Make the pod that a sandbox got while its template was as given, as the store keeps it."""
     lower = base_of(owner, None, given, defaults).latest
     environment = resolve(*lower.layers, owner.spec)
-    pod = stored(sandbox_pod(owner, environment, Settings(), user_namespace=False, lower=lower))
+    grant = EgressGrant(domains=environment.egress.domains, cidrs=environment.egress.cidrs)
+    pod = stored(sandbox_pod(owner, environment, Settings(), user_namespace=False, grant=grant, lower=lower))
     pod["spec"]["nodeName"] = "n1"
     return slim_pod({**pod, "status": RUNNING if status is None else status})
 

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from sandkeeper.api.names import EGRESS_ANNOTATION
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.captured import capture
 from sandkeeper.plan.sandbox import Plan
@@ -151,6 +152,25 @@ def test_immediate_changes_in_place_what_can_and_the_pod_remembers_it() -> None:
     assert remembered["template"]["generation"] == 2
     pod["metadata"]["annotations"] |= noted.patch["metadata"]["annotations"]
     assert seen(owner, pod, LARGER).writes == ()
+
+
+def test_domains_of_a_template_are_added_as_it_is_rolled_out_and_no_pod_is_replaced_for_them() -> None:
+    opened = template(
+        generation=2, image="python:3.13", env=[{"name": "A", "value": "1"}], resources={"limits": {"cpu": "1"}},
+        egress={"domains": ["shared.example"]},
+    )  # fmt: skip
+    own = {"domains": ["own.example"]}
+    waits, takes = of_template(egress=own), of_template("Immediate", egress=own)
+
+    waiting, taking = (seen(each, made_from(each, V1), opened) for each in (waits, takes))
+
+    assert waiting.writes == ()
+    assert up_to_date(waiting)["reason"] == "TemplateChanged"
+    assert "changed in egress: " in up_to_date(waiting)["message"]
+    (granted,) = taking.writes
+    assert isinstance(granted, Patch)
+    grant = orjson.loads(granted.patch["metadata"]["annotations"][EGRESS_ANNOTATION])
+    assert grant["domains"] == ["shared.example", "own.example"]
 
 
 def test_another_template_is_the_sandboxs_own_change_and_taken_at_once() -> None:
