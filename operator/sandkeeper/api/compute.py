@@ -18,7 +18,7 @@ _KNOWN: Final = (
 _FRACTIONAL: Final = f"(name != 'cpu' && !{WHOLE.format(value='self[name]')})"
 _NAMES: Final = "cpu, memory, ephemeral-storage, or an extended resource such as nvidia.com/gpu"
 
-_PER_RESOURCE: Final = checks(
+PER_RESOURCE: Final = checks(
     rule(
         f"self.all(name, {_KNOWN})",
         f"must be of {_NAMES}",
@@ -32,6 +32,7 @@ _PER_RESOURCE: Final = checks(
     ),
     maxProperties=8,
 )
+"""For a map of quantities by resource."""
 
 _BOTH: Final = "has(self.requests) && has(self.limits)"
 _COMPARABLE: Final = (
@@ -61,13 +62,13 @@ class Resources(Model):
         description="Most that the sandbox may use, per resource: cpu, memory, ephemeral-storage, or an extended one "
         "such as nvidia.com/gpu. A resource that is left out keeps its default: cpu 2, memory 4Gi, "
         "ephemeral-storage 10Gi.",
-        json_schema_extra=_PER_RESOURCE,
+        json_schema_extra=PER_RESOURCE,
     )
     requests: dict[str, Quantity] | None = Field(
         default=None,
         description="What a node has to have free for the sandbox, per resource. A request above a default limit "
         "raises that limit. Default: a quarter of the limit, or all of it for an extended resource.",
-        json_schema_extra=_PER_RESOURCE,
+        json_schema_extra=PER_RESOURCE,
     )
 
 

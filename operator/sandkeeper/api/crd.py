@@ -6,7 +6,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,13 @@ import yaml
 
 from . import names
 from .diff import SandboxDiff, SandboxDiffSpec, SandboxDiffStatus
+from .kind import Column, Kind
 from .model import JsonSchema, Model, rule
+from .policy import SandboxPolicy, SandboxPolicySpec, SandboxPolicyStatus
 from .sandbox import Sandbox, SandboxSpec, SandboxStatus
 from .schema import structural
 from .snapshot import SandboxSnapshot, SandboxSnapshotSpec, SandboxSnapshotStatus
+from .template import SandboxTemplate, SandboxTemplateSpec
 
 FOLDERS = ("crds", "charts/sandkeeper/files/crds")
 HEADER = "# Generated from the models in operator/sandkeeper/api by hack/generate.\n"
@@ -31,43 +33,6 @@ _PENDING = {
     "message": "Waiting for the operator.",
     "lastTransitionTime": "1970-01-01T00:00:00Z",
 }
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of ``kubectl get``; a wide one shows with ``-o wide`` only."""
-
-    name: str
-    path: str
-    type: str = "string"
-    description: str = ""
-    wide: bool = False
-
-    def to_json(self) -> JsonSchema:
-        """Give it as the CRD wants it."""
-        column: JsonSchema = {"name": self.name, "type": self.type, "jsonPath": self.path}
-        if self.description:
-            column["description"] = self.description
-        return column | ({"priority": 1} if self.wide else {})
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a CRD says of a kind beside its models; one without them has nothing but names."""
-
-    kind: str
-    plural: str
-    singular: str
-    description: str
-    columns: tuple[Column, ...]
-    short: str = ""
-    spec: type[Model] | None = None
-    status: type[Model] | None = None
-
-    @property
-    def file(self) -> str:
-        """Name of the file that the CRD is written to."""
-        return f"{names.GROUP}_{self.plural}.yaml"
 
 
 SANDBOX = Kind(
@@ -126,6 +91,41 @@ DIFF = Kind(
         Column("Expires", ".status.expiresAt", wide=True),
     ),
 )
+TEMPLATE = Kind(
+    kind=names.TEMPLATE_KIND,
+    plural=names.TEMPLATE_PLURAL,
+    singular=names.TEMPLATE_SINGULAR,
+    short=names.TEMPLATE_SHORT,
+    description=SandboxTemplate.__doc__ or "",
+    spec=SandboxTemplateSpec,
+    columns=(
+        Column("Image", ".spec.image", description="Container image; none for the default."),
+        Column("CPU", ".spec.resources.limits.cpu", description="Most CPUs that a sandbox may use."),
+        Column("Memory", ".spec.resources.limits.memory", description="Most memory that a sandbox may use."),
+        Column("Workspace", ".spec.workspace.size", description="Size of the workspace."),
+        Column("Repository", ".spec.git.repository", description="What is cloned into the workspace.", wide=True),
+        Column("Runtime", ".spec.security.runtimeClassName", description="RuntimeClass of the pod.", wide=True),
+        Column("Generation", ".metadata.generation", type="integer", description="Grows with each change."),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+    ),
+)
+POLICY = Kind(
+    kind=names.POLICY_KIND,
+    plural=names.POLICY_PLURAL,
+    singular=names.POLICY_SINGULAR,
+    short=names.POLICY_SHORT,
+    description=SandboxPolicy.__doc__ or "",
+    spec=SandboxPolicySpec,
+    status=SandboxPolicyStatus,
+    columns=(
+        Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="Whether it is in force."),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it is as asked for."),
+        Column("Used", ".status.usage", description="How much of the quota is used."),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+        Column("Images", ".spec.allowedImages", wide=True),
+        Column("Max TTL", ".spec.maxTTL", wide=True),
+    ),
+)
 FENCE = Kind(
     kind=names.FENCE_KIND,
     plural=names.FENCE_PLURAL,
@@ -133,7 +133,7 @@ FENCE = Kind(
     description="Says that a namespace's sandboxes are fenced; made by the operator, and no one else needs it.",
     columns=(Column("Age", ".metadata.creationTimestamp", type="date"),),
 )
-KINDS = (SANDBOX, SNAPSHOT, DIFF, FENCE)
+KINDS = (SANDBOX, SNAPSHOT, DIFF, TEMPLATE, POLICY, FENCE)
 
 
 def definition(kind: Kind) -> JsonSchema:
@@ -186,15 +186,13 @@ def object_schema(kind: Kind) -> JsonSchema:
             "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
         },
     }
-    return _with_models(schema, kind.spec, kind.status) if kind.spec and kind.status else schema
+    return _with_models(schema, kind.spec, kind.status) if kind.spec else schema
 
 
-def _with_models(schema: JsonSchema, spec: type[Model], status: type[Model]) -> JsonSchema:
-    properties = {
-        **schema["properties"],
-        "spec": structural(spec),
-        "status": structural(status) | {"default": {"conditions": [_PENDING]}},
-    }
+def _with_models(schema: JsonSchema, spec: type[Model], status: type[Model] | None) -> JsonSchema:
+    properties = {**schema["properties"], "spec": structural(spec)}
+    if status:
+        properties["status"] = structural(status) | {"default": {"conditions": [_PENDING]}}
     name = rule(
         f"self.metadata.name.matches('{names.NAME_PATTERN}')",
         f"must be {_NAMES}",

@@ -5,6 +5,7 @@ The same text is judged by the apiserver when it is written, and compared here w
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -27,9 +28,11 @@ ALLOWED: Final = (
 WEB_PORTS: Final = frozenset({80, 443})
 """What a pattern without a port stands for."""
 
-DomainPattern = Annotated[
-    str, Field(json_schema_extra=checks(rule(f"self.matches('{PATTERN}')", ALLOWED), maxLength=MAX_PATTERN))
-]
+IS_DOMAIN: Final = rule(
+    f"self.matches('{PATTERN}') && self.replace('*.', '').split(':')[0].size() <= {MAX_HOST}", ALLOWED
+)
+"""Rule over a field that is a pattern."""
+DomainPattern = Annotated[str, Field(json_schema_extra=checks(IS_DOMAIN, maxLength=MAX_PATTERN))]
 """Pattern of domain names, as a spec holds it."""
 
 
@@ -80,3 +83,16 @@ def covers(allowed: Domain, asked: Domain) -> bool:
         return not asked.below and asked.host == allowed.host
     # *.example.com is not of example.com itself, but *.example.com covers itself.
     return asked.host.endswith(f".{allowed.host}") or (asked.below and asked.host == allowed.host)
+
+
+@lru_cache(maxsize=1024)
+def within(asked: tuple[str, ...], allowed: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of some patterns that reach nothing beyond what one of others reaches.
+
+    Raises
+    ------
+    ValueError
+        If any of them is no pattern.
+    """
+    limits = tuple(map(domain, allowed))
+    return tuple(each for each in asked if any(covers(limit, domain(each)) for limit in limits))

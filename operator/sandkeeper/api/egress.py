@@ -8,7 +8,7 @@ from typing import Annotated, Final
 import orjson
 from pydantic import Field
 
-from .domains import ALLOWED, MAX_HOST, MAX_PATTERN, PATTERN, WEB_PORTS, domain
+from .domains import IS_DOMAIN, MAX_PATTERN, WEB_PORTS, domain
 from .model import Model, checks, rule
 
 METADATA: Final = (
@@ -48,10 +48,7 @@ _Domain = Annotated[
     str,
     Field(
         json_schema_extra=checks(
-            rule(
-                f"self.matches('{PATTERN}') && self.replace('*.', '').split(':')[0].size() <= {MAX_HOST}",
-                ALLOWED,
-            ),
+            IS_DOMAIN,
             rule(
                 f"!self.startsWith('*.') || !self.contains(':') || {_WEB_ENDS}",
                 _OWN_PORT,

@@ -1,4 +1,4 @@
-"""What the fields of a Sandbox's spec can't ask for together."""
+"""What the fields of a spec can't ask for together: those of every environment, and those of a Sandbox alone."""
 
 from typing import Final
 
@@ -23,13 +23,13 @@ def _exclusion(field: str, asked: str, other: str, message: str) -> JsonSchema:
     return rule(f"!({asked} && {other})", message, fieldPath=f".{field}", reason="FieldValueForbidden")
 
 
-_REPOSITORY: Final = "!has(self.git) || has(self.git.repository) || has(self.source)"
+_REPOSITORY: Final = "!has(self.git) || has(self.git.repository) || has(self.source) || has(self.templateRef)"
 _OWN_CONFIGURATION: Final = (
     "!has(self.git) || !has(self.env) || self.env.all(one, one.name != 'GIT_CONFIG_COUNT' "
     "|| (has(one.value) && one.value.size() < 4))"
 )
 
-EXCLUSIONS: Final = (
+ENVIRONMENT_EXCLUSIONS: Final = (
     _exclusion(
         "packages",
         "has(self.packages)",
@@ -50,6 +50,17 @@ EXCLUSIONS: Final = (
         f"({_ROOTLESS} || {_READ_ONLY})",
         "keeps what root changes outside of the workspace; leave it out, or security.root: false and writablePaths",
     ),
+    rule(
+        _OWN_CONFIGURATION,
+        "must give GIT_CONFIG_COUNT as a value, a number below 1000, beside git, which adds to that configuration",
+        fieldPath=".env",
+        reason="FieldValueForbidden",
+    ),
+)
+"""Rules over what makes an environment."""
+
+EXCLUSIONS: Final = (
+    *ENVIRONMENT_EXCLUSIONS,
     _exclusion(
         "lifecycle.idleTimeout",
         _IDLES,
@@ -64,16 +75,10 @@ EXCLUSIONS: Final = (
     ),
     rule(
         _REPOSITORY,
-        "must be given with git where source is not: the address of what is to be cloned, such as "
+        "must be given with git where neither source nor templateRef is: the address of what is to be cloned, such as "
         "https://github.com/example/app.git",
         fieldPath=".git.repository",
         reason="FieldValueRequired",
     ),
-    rule(
-        _OWN_CONFIGURATION,
-        "must give GIT_CONFIG_COUNT as a value, a number below 1000, beside git, which adds to that configuration",
-        fieldPath=".env",
-        reason="FieldValueForbidden",
-    ),
 )
-"""Rules over the whole spec."""
+"""Rules over the whole spec of a Sandbox."""

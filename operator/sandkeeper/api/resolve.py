@@ -101,23 +101,36 @@ def captured_layer(*layers: SandboxSpec) -> SandboxSpec:
 
     It holds all that makes an environment, and neither a life of its own, nor where it came from, nor its branch.
     """
-    spec = reduce(merge, layers, BUILT_IN)
-    git = spec.git.model_copy(update={"branch": None}) if spec.git else None
-    return spec.model_copy(update={"git": git, "lifecycle": None, "source": None, "snapshots": None})
+    return environment_part(reduce(merge, layers, BUILT_IN))
+
+
+def environment_part(layer: SandboxSpec) -> SandboxSpec:
+    """Give of a layer what makes an environment, and nothing that is a sandbox's own."""
+    git = layer.git.model_copy(update={"branch": None}) if layer.git else None
+    own = {"template_ref": None, "lifecycle": None, "source": None, "snapshots": None}
+    return layer.model_copy(update={**own, "git": git})
+
+
+def of_one_repository(layers: tuple[SandboxSpec, ...]) -> tuple[SandboxSpec, ...]:
+    """Take from layers what they say of another repository than the highest of them that names one.
+
+    Ref and login of a repository go to no other one: its server would be handed what is another's.
+    """
+    addresses = [each.git.repository for each in layers if each.git and each.git.repository]
+    others = {*addresses[:-1]} - {*addresses[-1:]}
+    return tuple(
+        each.model_copy(update={"git": None}) if each.git and each.git.repository in others else each for each in layers
+    )
 
 
 def captured_below(captured: SandboxSpec, own: SandboxSpec) -> SandboxSpec:
     """Give a captured layer as it lies below the spec of what is restored from it.
 
-    Ref and login of a repository go to no other one: its server would be handed what is another's.
-
     A spec that writes ``secrets``, be it an empty list, gets none of the captured ones, nor the variables that were
     taken from Secrets, nor the login for Git: a clone to production is not to hold what the sandbox that was copied
     had.
     """
-    address = own.git.repository if own.git else None
-    if captured.git and address and address != captured.git.repository:
-        captured = captured.model_copy(update={"git": None})
+    captured, own = of_one_repository((captured, own))
     if own.secrets is None:
         return captured
     env = tuple(each for each in captured.env or () if not (each.value_from and each.value_from.secret_key_ref))

@@ -8,7 +8,7 @@ from .compute import EffectiveResources, Resources
 from .conditions import Condition
 from .containers import IMAGE, PORTS, EnvVar, Port
 from .egress import Egress
-from .exclusions import EXCLUSIONS
+from .exclusions import ENVIRONMENT_EXCLUSIONS, EXCLUSIONS
 from .git import Git, GitStatus
 from .lifecycle import Lifecycle
 from .metadata import ObjectMeta
@@ -19,15 +19,16 @@ from .schedule import Snapshots
 from .secrets import SECRETS, SECRETS_APART, Secret
 from .security import Security
 from .source import SOURCE_RULES, Source
+from .template_reference import TemplateReference
 from .workspace import WORKSPACE_KEPT, WORKSPACE_RULES, EffectiveWorkspace, Workspace
 
 _WORD = Annotated[str, Field(json_schema_extra=checks(maxLength=65536))]
 
 
-class SandboxSpec(Model):
-    """What the sandbox should be. Whatever is left out takes the default that its description names."""
+class EnvironmentSpec(Model):
+    """What makes an environment, as templates and sandboxes write it."""
 
-    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS, *WORKSPACE_KEPT, *SECRETS_APART))
+    model_config = ConfigDict(json_schema_extra=checks(*ENVIRONMENT_EXCLUSIONS, *SECRETS_APART))
 
     image: str | None = Field(
         default=None,
@@ -117,6 +118,17 @@ class SandboxSpec(Model):
     pod_template: PodTemplate | None = Field(
         default=None, description="What is added to the sandbox's pod. Default: nothing."
     )
+
+
+class SandboxSpec(EnvironmentSpec):
+    """What the sandbox should be. Whatever is left out takes the default that its description names."""
+
+    model_config = ConfigDict(json_schema_extra=checks(*EXCLUSIONS, *WORKSPACE_KEPT, *SECRETS_APART))
+
+    template_ref: TemplateReference | None = Field(
+        default=None,
+        description="The SandboxTemplate that gives what the spec leaves out of its environment. Default: none.",
+    )
     lifecycle: Lifecycle | None = Field(
         default=None, description="When the sandbox runs, sleeps, and ends. Default: it sleeps after 15 idle minutes."
     )
@@ -141,6 +153,13 @@ class EffectiveStatus(Model):
     runtime_class_name: str | None = Field(
         default=None, description="RuntimeClass of the pod; absent for the container runtime's own."
     )
+
+
+class UsedTemplate(Model):
+    """The template that the environment is of."""
+
+    name: str = Field(description="Its name.")
+    generation: int = Field(description="Its generation: a newer one counts once the pod is started anew.")
 
 
 class FenceCheck(Model):
@@ -252,6 +271,9 @@ class SandboxStatus(Model):
     )
     setup_environment: str | None = Field(
         default=None, description="Hash of what was installed last, for which the setup domains are not opened again."
+    )
+    template: UsedTemplate | None = Field(
+        default=None, description="The SandboxTemplate that the environment is of; absent for none."
     )
     startup_seconds: float | None = Field(default=None, description="Seconds from creation to Running.")
     effective: EffectiveStatus | None = Field(

@@ -28,7 +28,7 @@ def _persistent(name: str, check: str, why: str) -> JsonSchema:
     )
 
 
-def _kept(name: str, why: str, unchanged: str) -> JsonSchema:
+def kept(name: str, why: str, unchanged: str) -> JsonSchema:
     """Build the rule of the spec that a field of the workspace stays as it is, written or not."""
     had, has = (f"(has({each}.workspace) && has({each}.workspace.{name}))" for each in ("oldSelf", "self"))
     return rule(
@@ -38,6 +38,8 @@ def _kept(name: str, why: str, unchanged: str) -> JsonSchema:
         reason="FieldValueForbidden",
     )
 
+
+SAME_TYPE: Final = "({had} && oldSelf.workspace.type == 'Ephemeral') == ({has} && self.workspace.type == 'Ephemeral')"
 
 WORKSPACE_RULES: Final = (
     rule(_SMALLER, "can't be made smaller: no volume shrinks", fieldPath=".size", reason="FieldValueForbidden"),
@@ -61,12 +63,8 @@ WORKSPACE_RULES: Final = (
 )
 """Rules over the workspace."""
 WORKSPACE_KEPT: Final = (
-    _kept(
-        "type",
-        "what is in it can't follow; make another sandbox",
-        "({had} && oldSelf.workspace.type == 'Ephemeral') == ({has} && self.workspace.type == 'Ephemeral')",
-    ),
-    _kept(
+    kept("type", "what is in it can't follow; make another sandbox", SAME_TYPE),
+    kept(
         "storageClassName",
         "a volume stays in its class; make another sandbox",
         "{had} == {has} && (!{has} || self.workspace.storageClassName == oldSelf.workspace.storageClassName)",

@@ -24,32 +24,31 @@ from sandkeeper.api.names import (
 from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.controllers.diffs import Diffs
 from sandkeeper.controllers.gateway import GatewayWatch
-from sandkeeper.controllers.references import claim_refers, sandbox_of, source_of
+from sandkeeper.controllers.nodes import Nodes
+from sandkeeper.controllers.policies import Policies
+from sandkeeper.controllers.references import claim_refers, sandbox_of, sandbox_refers
 from sandkeeper.controllers.secrets import SecretWatch
+from sandkeeper.controllers.templates import Templates
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.made_from import note_of
-from sandkeeper.plan.pod_state import condition
 from sandkeeper.plan.secrets import noted_secrets
 from sandkeeper.plan.slim import (
     slim_claim,
     slim_fence,
     slim_network_policy,
-    slim_node,
     slim_pod,
-    slim_runtime_class,
     slim_sandbox,
     slim_service,
     slim_storage_class,
 )
 from sandkeeper.plan.storage_classes import StorageClasses
-from sandkeeper.plan.user_namespace import NodeSupport, offers
 from sandkeeper.runtime.informer import Informer
 from sandkeeper.runtime.resource import (
     CLAIMS,
     NETWORK_POLICIES,
     NODES,
     PODS,
-    RUNTIME_CLASSES,
+    RESOURCE_QUOTAS,
     SERVICES,
     STORAGE_CLASSES,
     VOLUME_SNAPSHOTS,
@@ -75,12 +74,10 @@ _SLIM = {
     CLAIMS: slim_claim,
     SERVICES: slim_service,
     NETWORK_POLICIES: slim_network_policy,
-    NODES: slim_node,
-    RUNTIME_CLASSES: slim_runtime_class,
     STORAGE_CLASSES: slim_storage_class,
 }
 _CHILDREN = (PODS, CLAIMS, SERVICES, FENCES)
-RESOURCES = {resource.kind: resource for resource in (*_SLIM, SNAPSHOTS, VOLUME_SNAPSHOTS)}
+RESOURCES = {resource.kind: resource for resource in (*_SLIM, SNAPSHOTS, VOLUME_SNAPSHOTS, RESOURCE_QUOTAS)}
 
 
 class Cluster:
@@ -88,8 +85,8 @@ class Cluster:
 
     Parameters
     ----------
-    wake, wake_snapshot, wake_diff
-        Called with the key of a Sandbox, a SandboxSnapshot or a SandboxDiff that a change concerns.
+    wake, wake_snapshot, wake_diff, wake_policy
+        Called with the key of an object that a change concerns; for a SandboxPolicy with a delay in seconds.
     secrets_watched
         Whether the operator may see that a Secret changed.
     gateway
@@ -97,8 +94,9 @@ class Cluster:
 
     Attributes
     ----------
-    copies, diffs, secrets, gateway
-        What it knows of snapshots, of diffs, of Secrets, and of where the gateway is.
+    copies, diffs, secrets, gateway, nodes, templates, rules
+        What it knows of snapshots, of diffs, of Secrets, of where the gateway is, of nodes, of templates, and of
+        policies with their quotas.
     """
 
     def __init__(
@@ -107,6 +105,7 @@ class Cluster:
         wake: Callable[[Key], None],
         wake_snapshot: Callable[[Key], None],
         wake_diff: Callable[[Key], None] = lambda _: None,
+        wake_policy: Callable[[Key, float], None] = lambda _, __: None,
         *,
         secrets_watched: bool = False,
         gateway: GatewaySettings | None = None,
@@ -117,15 +116,18 @@ class Cluster:
         self._stores = {resource: Store(slim) for resource, slim in _SLIM.items()}
         self._stores[PODS] = Store(slim_pod, refers=noted_secrets)
         self._stores[CLAIMS] = Store(slim_claim, refers=claim_refers)
-        self._stores[SANDBOXES] = Store(slim_sandbox, refers=source_of)
+        self._stores[SANDBOXES] = Store(slim_sandbox, refers=sandbox_refers)
         self.diffs = Diffs(client, self._stores[CLAIMS], wake_diff)
         self.copies = Copies(client, self._stores[SANDBOXES], wake, self._snapshot_concerned)
-        self._support: NodeSupport | None = None
-        self._waiting_for_nodes: set[Key] = set()
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
         self.secrets = SecretWatch(client, self._stores[PODS], wake, watched=secrets_watched)
         self.gateway = GatewayWatch(client, gateway, self._wake_all)
-        watches = (self.copies, self.diffs, self.secrets, self.gateway)
+        self.nodes = Nodes(client, wake, self._node_turned)
+        self._stores[NODES] = self.nodes.store
+        self.templates = Templates(client, self._stores[SANDBOXES], self._sandbox_concerned)
+        self.rules = Policies(client, self._stores[SANDBOXES], wake, wake_policy)
+        self._stores[RESOURCE_QUOTAS] = self.rules.quotas
+        watches = (self.copies, self.diffs, self.secrets, self.gateway, self.nodes, self.templates, self.rules)
         beside = [informer for watch in watches for informer in watch.informers]
         self.informers = [*self._new_informers(), *beside]
 
@@ -136,8 +138,6 @@ class Cluster:
             for resource in _CHILDREN
         ]
         rest = {
-            NODES: self._node_changed,
-            RUNTIME_CLASSES: self._node_changed,
             STORAGE_CLASSES: self._class_changed,
             # All of them, whatever their labels: policies add up, so anybody's may open a sandbox.
             NETWORK_POLICIES: self._policy_changed,
@@ -214,25 +214,9 @@ class Cluster:
         """Whether there is no object of a child's kind and name any more."""
         return key_of(child) not in self._stores[RESOURCES[child["kind"]]]
 
-    def node_of(self, pod: Json | None) -> Json | None:
-        """Node that a pod is on."""
-        name = pod["spec"].get("nodeName") if pod else None
-        return self._stores[NODES].get(Key("", name)) if name else None
-
-    @property
-    def support(self) -> NodeSupport:
-        """What nodes and RuntimeClasses can do, computed once per change."""
-        if self._support is None:
-            nodes, classes = self._stores[NODES], self._stores[RUNTIME_CLASSES]
-            self._support = NodeSupport(
-                nodes=tuple(filter(None, map(nodes.get, nodes))),
-                handlers={key.name: found["handler"] for key in classes if (found := classes.get(key))},
-            )
-        return self._support
-
-    def wait_for_nodes(self, sandbox: Key, *, waits: bool) -> None:
-        """Note whether a sandbox is to be woken once nodes or RuntimeClasses offer something else."""
-        (self._waiting_for_nodes.add if waits else self._waiting_for_nodes.discard)(sandbox)
+    def _sandbox_concerned(self, sandbox: Key) -> None:
+        self._wake(sandbox)
+        self.copies.sandbox_changed(sandbox)
 
     def _snapshot_concerned(self, snapshot: Key) -> None:
         self._wake_snapshot(snapshot)
@@ -286,13 +270,7 @@ class Cluster:
         for sandbox in self.sandboxes:
             self._wake(sandbox)
 
-    def _node_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
-        if offers(before) != offers(after):
-            self._support = None
-            for sandbox in self._waiting_for_nodes:
-                self._wake(sandbox)
-        if before is not None and condition(before, "Ready") != condition(after or {}, "Ready"):
-            # The news of a lost node's pods may come before that of the node.
-            for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
-                if pod["spec"].get("nodeName") == key.name:
-                    self._child_changed(key_of(pod), None, pod)
+    def _node_turned(self, node: str) -> None:
+        for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
+            if pod["spec"].get("nodeName") == node:
+                self._child_changed(key_of(pod), None, pod)

@@ -135,14 +135,14 @@ class DiffController:
             diff=diff,
             status=raw.get("status", {}),
             settings=self._settings,
-            nodes=self._cluster.support,
+            nodes=self._cluster.nodes.support,
             classes=self._cluster.classes,
             old=old,
             new=new,
             sandbox=sandbox,
             has_sandbox=bool(sandbox) and Key(key.namespace, sandbox) in self._cluster.sandboxes,
             pod=pod,
-            node=self._cluster.node_of(pod),
+            node=self._cluster.nodes.of(pod),
         )
 
     def _side(self, raw: Json, role: str, name: str) -> Side:

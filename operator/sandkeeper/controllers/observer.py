@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.observed import Observed, SourceFacts
+from sandkeeper.plan.policy import policy_in
 from sandkeeper.plan.uncopied import uncopied
 from sandkeeper.plan.workspace_choice import asked_name, current_claim, pods_claim
 from sandkeeper.runtime.resource import Json, Key
@@ -68,14 +69,14 @@ class Observer:
             sandbox=sandbox,
             status=raw.get("status", {}),
             settings=self._settings,
-            nodes=self._cluster.support,
+            nodes=self._cluster.nodes.support,
             classes=self._cluster.classes,
             pod=pod,
             service=self._cluster.service(key),
             ports_policy=self._cluster.ports_policy(key),
             fence=self._cluster.fence(key.namespace),
             fence_sign=self._cluster.fence_sign(key.namespace),
-            node=self._cluster.node_of(pod),
+            node=self._cluster.nodes.of(pod),
             failure=self._failures.get(uid),
             first_seen=self._first_seen.get(uid),
             cluster_verdict=self._proof.cluster,
@@ -85,8 +86,13 @@ class Observer:
             secrets=self._cluster.secrets.versions(key.namespace),
             gateway=self._cluster.gateway.addresses,
         )
-        observed = self._with_copies(self._with_claims(observed, key), key, now)
+        observed = self._with_copies(self._with_claims(self._with_rules(observed), key), key, now)
         return self._with_measurements(observed, pod, key) if pod else observed
+
+    def _with_rules(self, observed: Observed) -> Observed:
+        policy = self._cluster.rules.of(observed.sandbox.metadata.namespace)
+        base = self._cluster.templates.base_of(observed.sandbox, observed.pod, policy)
+        return replace(observed, base=base, policy=policy_in(policy["rules"]) if policy else None)
 
     def _with_claims(self, observed: Observed, key: Key) -> Observed:
         claims = self._cluster.claims(key)

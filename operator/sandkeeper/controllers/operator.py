@@ -179,6 +179,7 @@ class Operator:
             (queues.sandboxes, [*cluster.sandboxes, *self._orphans()]),
             (queues.snapshots, cluster.copies.snapshots),
             (queues.diffs, cluster.diffs.store),
+            (queues.policies, cluster.rules.store),
         ):
             for key in keys:
                 if shard_of(key.namespace, self._settings.shards) == shard:

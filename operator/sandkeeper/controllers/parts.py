@@ -14,6 +14,8 @@ from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, TrafficMetrics, UsageMetrics
 from sandkeeper.controllers.packing import Packer, Turns
+from sandkeeper.controllers.policies import POLICIES
+from sandkeeper.controllers.policy import PolicyController
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.controllers.snapshot import Guests, SnapshotController
@@ -62,6 +64,7 @@ class Queues:
     sandboxes: WorkQueue[Key]
     snapshots: WorkQueue[Key]
     diffs: WorkQueue[Key]
+    policies: WorkQueue[Key]
 
 
 class Parts:
@@ -78,9 +81,10 @@ class Parts:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         settings, client, registry = around.settings, around.client, around.metrics.registry
-        self.queues = Queues(WorkQueue(), WorkQueue(), WorkQueue())
+        self.queues = Queues(WorkQueue(), WorkQueue(), WorkQueue(), WorkQueue())
         self.cluster = Cluster(
             client, self.queues.sandboxes.add, self.queues.snapshots.add, self.queues.diffs.add,
+            self.queues.policies.add_after,
             secrets_watched=settings.restart_on_secret_change, gateway=settings.gateway,
         )  # fmt: skip
         fences = FenceKeeper(self.cluster, ChildWriter(client, self.cluster))
@@ -94,6 +98,8 @@ class Parts:
         self.sandboxes = self._sandbox_controller(fences)
         self._snapshots = self._snapshot_controller()
         self._diffs = self._diff_controller(fences)
+        priority_class = settings.for_plans().priority_class
+        self._policies = PolicyController(client, self.cluster, priority_class, around.holds, around.clock)
         for kind, queue in self._by_kind():
             around.metrics.watch_queue(kind, queue.__len__)
 
@@ -104,7 +110,7 @@ class Parts:
 
     def workers(self) -> list[Worker[Key]]:
         """Make what takes keys out of the queues and passes over them."""
-        passes = (self.sandboxes.reconcile, self._snapshots.reconcile, self._diffs.reconcile)
+        passes = (self.sandboxes.reconcile, self._snapshots.reconcile, self._diffs.reconcile, self._policies.reconcile)
         most, metrics = self._around.settings.workers, self._around.metrics
         return [
             Worker(queue, reconcile, metrics, concurrency=most, kind=kind)
@@ -122,6 +128,7 @@ class Parts:
             (SANDBOXES.kind, queues.sandboxes),
             (SNAPSHOTS.kind, queues.snapshots),
             (DIFFS.kind, queues.diffs),
+            (POLICIES.kind, queues.policies),
         )
 
     def _sandbox_controller(self, fences: FenceKeeper) -> SandboxController:

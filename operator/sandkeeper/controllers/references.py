@@ -19,6 +19,12 @@ def source_of(sandbox: Json) -> tuple[str, ...]:
     return tuple(f"{kind}/{source[kind]['name']}" for kind in ("snapshotRef", "sandboxRef") if kind in source)
 
 
+def sandbox_refers(sandbox: Json) -> tuple[str, ...]:
+    """Name what the workspace of a sandbox is made from, and as ``templateRef/NAME`` its template."""
+    template = sandbox["spec"].get("templateRef")
+    return (*source_of(sandbox), f"templateRef/{template['name']}") if template else source_of(sandbox)
+
+
 def asked_claim(cluster: Cluster, sandbox: Key) -> Json | None:
     """Find the claim that the spec of a sandbox asks for; None where it is not there."""
     raw = cluster.sandboxes.get(sandbox) or {}

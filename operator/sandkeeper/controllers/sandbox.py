@@ -25,7 +25,7 @@ from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import owner_of
 from sandkeeper.plan.pod_state import failed, has_failed
-from sandkeeper.plan.refusal import refusal_state
+from sandkeeper.plan.refusal import QUOTA_EXCEEDED, refusal_state
 from sandkeeper.plan.sandbox import Plan, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
 from sandkeeper.plan.volume import worth_asking
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.events import EventRecorder
 
 
+_QUOTA_SECONDS = 60.0
+"""How often to try again what found no room in a quota; that it frees is told by an event."""
 _CONFLICT_SECONDS = 10.0
 """How often to look whether an object in the way is gone: one without our label is not watched."""
 
@@ -80,6 +82,7 @@ class SandboxController:
         self._failures = Failures()
         self._forks = Forks(cluster, self._children)
         self._observer = Observer(cluster, settings, aides, self._failures, Uses(events), self._forks)
+        self._line = cluster.rules.line
         self._news = VolumeNews(client)
         self._schedules = Schedules(client, cluster)
         self._log = structlog.get_logger()
@@ -96,33 +99,46 @@ class SandboxController:
         float or None
             Seconds until time alone may change something.
         """
-        if not self._holds(key.namespace):
-            return None
-        with self._fences.working_in(key.namespace):
-            return await concluded(self._pass(key))
+        try:
+            if not self._holds(key.namespace):
+                return None
+            with self._fences.working_in(key.namespace):
+                return await concluded(self._pass(key))
+        finally:
+            self._line.passed(key)
 
     async def _pass(self, key: Key) -> float | None:
         await self._fences.finish_removal(key.namespace)
         raw = self._cluster.sandboxes.get(key)
         if raw is None or "deletionTimestamp" in raw["metadata"]:
+            self._line.leave(key)
             await self._clean_up(key, raw)
             return None
         return await self._bring_about(key, raw)
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
+        observed = await self._observe(key, raw, now)
+        plan = plan_sandbox(observed, now)
+        self._cluster.nodes.wait(key, waits=plan.state.reason == NO_USER_NAMESPACE)
+        if needs_confirmation(observed, plan):
+            await self._confirm(observed)
+        if any(map(_counts, plan.writes)) and self._line.must_wait(key):
+            return None
+        # First, so that a sandbox that can't have a pod is copied all the same.
+        plan = await self._schedules.carry_out(observed, plan, now)
+        return await self._carry_out(key, observed, plan, now)
+
+    async def _observe(self, key: Key, raw: Json, now: datetime) -> Observed:
         observed = self._schedules.observe(self._observer.observe(key, raw, now), key, now)
+        if observed.base.missing and await self._cluster.templates.look_up(Key(key.namespace, observed.base.absent)):
+            raise OutdatedError
         if unanswered(observed):
             self._proof.ask(key.namespace)
         late = worth_asking(observed, now)
-        if late is not None:
-            observed = replace(observed, volume_news=await self._news.of(late))
-        plan = plan_sandbox(observed, now)
-        self._cluster.wait_for_nodes(key, waits=plan.state.reason == NO_USER_NAMESPACE)
-        if needs_confirmation(observed, plan):
-            await self._confirm(observed)
-        # First, so that a sandbox that can't have a pod is copied all the same.
-        plan = await self._schedules.carry_out(observed, plan, now)
+        return replace(observed, volume_news=await self._news.of(late)) if late is not None else observed
+
+    async def _carry_out(self, key: Key, observed: Observed, plan: Plan, now: datetime) -> float | None:
         try:
             for write in plan.writes:
                 await self._apply(write, observed, now)
@@ -130,8 +146,11 @@ class SandboxController:
             await self._write_status(observed, refused(observed, conflict_state(error.child), now))
             return _CONFLICT_SECONDS
         except ApiError as error:
-            await self._tell_refusal(observed, write, error, now)
-            raise
+            if await self._tell_refusal(observed, write, error, now) != QUOTA_EXCEEDED:
+                raise
+            self._line.join(key)
+            return _QUOTA_SECONDS
+        self._line.leave(key)
         await self._write_status(observed, plan)
         self._forget_pack(observed, plan)
         return self._next_pass(plan, now)
@@ -193,12 +212,13 @@ class SandboxController:
         name = f"{child['kind']}/{child['metadata']['name']}"
         self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
 
-    async def _tell_refusal(self, observed: Observed, write: Write, error: ApiError, now: datetime) -> None:
-        """Put what the API server refused into the status; the pass then fails and is tried again."""
+    async def _tell_refusal(self, observed: Observed, write: Write, error: ApiError, now: datetime) -> str:
+        """Put what the API server refused into the status, and return the reason; empty where there is none."""
         kind = (write.obj if isinstance(write, Create) else write.child)["kind"]
         state = refusal_state(kind, error.status, error.message)
         if state is not None:
             await self._write_status(observed, refused(observed, state, now))
+        return state.reason if state else ""
 
     async def _write_status(self, observed: Observed, plan: Plan) -> None:
         if not plan.status:
@@ -215,7 +235,7 @@ class SandboxController:
         if pod and owner and owner["name"] == key.name and await self._is_gone(key, owner["uid"], raw):
             await self._children.delete(pod)
             self._log_write(Delete(pod), key)
-        self._cluster.wait_for_nodes(key, waits=False)
+        self._cluster.nodes.wait(key, waits=False)
         if raw is None:
             await self._fences.remove_unused(key.namespace)
 
@@ -236,3 +256,8 @@ class SandboxController:
         self._failures.forget(uid)
         self._observer.forget(uid)
         self._schedules.forget(uid)
+
+
+def _counts(write: Write) -> bool:
+    """Whether a write makes something that quotas of what runs and of volumes count."""
+    return isinstance(write, Create) and write.obj["kind"] in {"Pod", "PersistentVolumeClaim"}

@@ -17,6 +17,7 @@ from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.restores import forks_awaiting, restores_of
 from sandkeeper.controllers.status_write import write_status
+from sandkeeper.plan.base import Base
 from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
@@ -147,7 +148,7 @@ class SnapshotController:
             sandbox=parsed,
             sandbox_status=status,
             pod=pod,
-            node=cluster.node_of(pod),
+            node=cluster.nodes.of(pod),
             claim=current_claim(parsed, claims, pod, status, cluster.classes) if parsed else None,
             volume_snapshot=cluster.copies.volume_snapshot(key),
             classes=cluster.classes,
@@ -159,6 +160,7 @@ class SnapshotController:
             awaited=restores_of(cluster, raw)[1],
             diffs=cluster.diffs.reading(raw),
             forks=forks_awaiting(cluster, raw),
+            base=cluster.templates.base_of(parsed, pod, cluster.rules.of(key.namespace)) if parsed else Base(),
         )
 
     async def _apply(self, write: Write, key: Key) -> None:

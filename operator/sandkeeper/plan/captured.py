@@ -73,9 +73,15 @@ def moment_of(obj: Json) -> Moment:
         return Moment()
 
 
-def capture(sandbox: Sandbox, claim: Json) -> SandboxSpec:
-    """Give what is captured of a sandbox whose workspace is on a claim: its layers, with the class of that claim."""
-    layer = captured_layer(*layers_on(claim, sandbox.spec))
+def capture(sandbox: Sandbox, claim: Json, lower: tuple[SandboxSpec, ...] = ()) -> SandboxSpec:
+    """Give what is captured of a sandbox whose workspace is on a claim: its layers, with the class of that claim.
+
+    Parameters
+    ----------
+    lower
+        What lies below its own spec and what was captured before: a template is captured with it.
+    """
+    layer = captured_layer(*layers_on(claim, sandbox.spec, lower))
     actual = {"storage_class_name": claim["spec"].get("storageClassName")}
     return layer.model_copy(update={"workspace": (layer.workspace or Workspace()).model_copy(update=actual)})
 

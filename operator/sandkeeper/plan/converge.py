@@ -44,3 +44,11 @@ def offer(observed: Observed, environment: Environment) -> tuple[Write, ...]:
     """Offer the pod to others: by a Service, and a policy that lets them reach it."""
     service = _converge(observed, observed.service, sandbox_service(observed.sandbox, environment))
     return (*service, *_converge(observed, observed.ports_policy, ports_policy(observed.sandbox, environment)))
+
+
+def narrow(observed: Observed, environment: Environment) -> tuple[Write, ...]:
+    """Keep a policy of a sandbox's own to its environment, whatever else the sandbox is kept from; make none."""
+    present = observed.ports_policy
+    if present is None or ownership(present, observed.sandbox) is not Ownership.OURS:
+        return ()
+    return _converge(observed, present, ports_policy(observed.sandbox, environment))

@@ -6,22 +6,24 @@ pod: whoever works in a sandbox can let its container start anew, but not make t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from pydantic import ValidationError
 
-from sandkeeper.api.domains import WEB_PORTS, covers, domain
+from sandkeeper.api.domains import WEB_PORTS, domain, within
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.gateway.rules import SLOTS, assigned_slots
-from sandkeeper.plan.gateway import note_of_egress
+from sandkeeper.plan.gateway import EGRESS_UNAVAILABLE, note_of_egress
 from sandkeeper.plan.made_from import reinstall_mark
-from sandkeeper.plan.pod_state import is_ready, parse_time
+from sandkeeper.plan.pod_state import PodState, is_ready, parse_time
+from sandkeeper.plan.policy import permitted
+from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.workspace_choice import workspace_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from sandkeeper.api.environment import Environment
@@ -29,12 +31,25 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_LONGEST: Final = 1000
+
 
 def grant_of(observed: Observed, environment: Environment, now: datetime) -> EgressGrant:
-    """What a sandbox's pod is granted, the one that is there or else the one that is to be made."""
+    """What a sandbox's pod is granted, the one that is there or else the one that is to be made.
+
+    A policy that was tightened counts at once, for what runs too.
+    """
     setup, until = _setup(observed, environment, now)
-    egress = environment.egress
+    egress = permitted(environment, observed.policy).egress
     return EgressGrant(domains=egress.domains, cidrs=egress.cidrs, setup=setup, setup_until=until)
+
+
+def as_far_as_reachable(observed: Observed, environment: Environment, state: PodState) -> PodState:
+    """Tell of a domain that can't be reached here, which keeps nothing else from the sandbox."""
+    missing = "" if state.wrong or state.at_rest else unavailable(environment, observed.settings)
+    if not missing:
+        return state
+    return replace(state, reason=EGRESS_UNAVAILABLE, message=harmless(missing, _LONGEST), wrong=True, stalled=True)
 
 
 def unavailable(environment: Environment, settings: Settings) -> str:
@@ -98,16 +113,8 @@ def _setup_domains(observed: Observed, environment: Environment) -> tuple[str, .
     gateway = observed.settings.gateway
     if gateway is None or not environment.installs:
         return ()
-    # No policy limits a sandbox's domains yet; the one that does is to be given here.
-    return _within(gateway.setup_domains, None)
-
-
-def _within(asked: Iterable[str], allowed: Iterable[str] | None) -> tuple[str, ...]:
-    """Those of some patterns that reach nothing beyond others; all where nothing limits them."""
-    if allowed is None:
-        return tuple(asked)
-    limits = tuple(map(domain, allowed))
-    return tuple(each for each in asked if any(covers(limit, domain(each)) for limit in limits))
+    allowed = observed.policy.allowed_domains if observed.policy else None
+    return gateway.setup_domains if allowed is None else within(gateway.setup_domains, allowed)
 
 
 def _may_open(observed: Observed, environment: Environment) -> bool:

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 def layers_of(observed: Observed) -> tuple[SandboxSpec, ...]:
     """Layers of a sandbox, lowest first.
 
-    What was captured with its workspace lies below its own spec: as the claim says, or as long as there is none, what
-    the claim is to be made from. Of what can't be read or had there is no layer; `_decide` says so before it matters.
+    Above the policy's defaults and the template lies what was captured with its workspace: as the claim says, or as
+    long as there is none, what the claim is to be made from. Of what can't be read or had there is no layer; `_decide`
+    says so before it matters.
     """
-    own = observed.sandbox.spec
+    own, lower = observed.sandbox.spec, observed.base.used.layers
     if observed.claim is not None:
-        return layers_on(observed.claim, own)
+        return layers_on(observed.claim, own, lower)
     made = claim_to_make(observed) if own.source else None
-    return made.layers if isinstance(made, NewClaim) else (own,)
+    return made.layers if isinstance(made, NewClaim) else layers_on(None, own, lower)

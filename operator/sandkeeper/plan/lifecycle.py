@@ -13,6 +13,7 @@ from sandkeeper.api.resolve import resolve_lifecycle
 from sandkeeper.plan.idle import Recorded, idle_since, look_again, record
 from sandkeeper.plan.layers import layers_of
 from sandkeeper.plan.pod_state import condition, is_ready, parse_time, written
+from sandkeeper.plan.policy import bounded, default_lifecycle
 
 if TYPE_CHECKING:
     from sandkeeper.api.lifecycle import EffectiveLifecycle
@@ -75,7 +76,9 @@ def life_of(observed: Observed, now: datetime) -> Life:
         That depends on the spec, the recorded status, and the activity that is known; never on an earlier decision that
         was not recorded.
     """
-    lifecycle = resolve_lifecycle(*layers_of(observed))
+    given = default_lifecycle(observed.policy)
+    layers = (given, *layers_of(observed)) if given else layers_of(observed)
+    lifecycle = bounded(resolve_lifecycle(*layers), observed.policy)
     expires_at = _expiry(observed, lifecycle)
     if expires_at and (now >= expires_at or _has_expired(observed.status, expires_at)):
         return Life(Phase.ENDED, expires_at=expires_at, deletes=lifecycle.deletes)

@@ -14,7 +14,7 @@ import orjson
 from pydantic import ValidationError
 
 from sandkeeper.api.names import CAPTURED_ANNOTATION, SOURCE_ANNOTATION
-from sandkeeper.api.resolve import captured_below, captured_layer, resolve
+from sandkeeper.api.resolve import captured_below, captured_layer, of_one_repository, resolve
 from sandkeeper.api.sandbox import SandboxSpec
 from sandkeeper.plan.captured_faults import fault_of
 from sandkeeper.plan.tenant_text import harmless
@@ -57,20 +57,31 @@ def captured_layers(text: str) -> tuple[SandboxSpec, ...]:
     return (layer,)
 
 
-def layers_on(claim: Json | None, own: SandboxSpec) -> tuple[SandboxSpec, ...]:
-    """Layers of a sandbox on a claim, lowest first; of what can't be read there is none."""
-    return restored_layers(readable_layer(claim), own)
+def layers_on(claim: Json | None, own: SandboxSpec, lower: tuple[SandboxSpec, ...] = ()) -> tuple[SandboxSpec, ...]:
+    """Layers of a sandbox on a claim, lowest first; of what can't be read there is none.
+
+    Parameters
+    ----------
+    lower
+        What lies below all that is captured.
+    """
+    return restored_layers(readable_layer(claim), own, lower)
 
 
-def restored_layers(captured: SandboxSpec | None, own: SandboxSpec) -> tuple[SandboxSpec, ...]:
+def restored_layers(
+    captured: SandboxSpec | None, own: SandboxSpec, lower: tuple[SandboxSpec, ...] = ()
+) -> tuple[SandboxSpec, ...]:
     """Layers of a sandbox that is made from something, lowest first, as far as they hold together.
 
     Parameters
     ----------
     captured
         Layer as it was captured; None for nothing.
+    lower
+        What lies below it.
     """
-    return (captured_below(captured, own), own) if captured is not None else (own,)
+    upper = (captured_below(captured, own), own) if captured is not None else (own,)
+    return of_one_repository((*lower, *upper)) if lower else upper
 
 
 def readable_layer(obj: Json | None) -> SandboxSpec | None:

@@ -20,6 +20,7 @@ from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words
 from sandkeeper.plan.origin import Awaited, Origin, origin_of
 from sandkeeper.plan.ownership import Ownership
 from sandkeeper.plan.pod_state import PodState
+from sandkeeper.plan.policy import policy_denial
 from sandkeeper.plan.tenant_text import harmless
 from sandkeeper.plan.workspace_choice import asked_name, last_good, taken
 from sandkeeper.plan.writes import Create, Patch, Write
@@ -84,7 +85,11 @@ def claim_to_make(observed: Observed) -> NewClaim | Awaited | None:
         return Awaited(unreadable(in_words(origin.note), str(error)))
     layers, text = _large_enough(observed, captured, origin)
     environment = resolve(*layers)
-    wrong = _unfit(observed, environment, origin) or denial(environment, observed.settings)
+    wrong = (
+        _unfit(observed, environment, origin)
+        or denial(environment, observed.settings)
+        or policy_denial(environment, observed.policy, observed.settings)
+    )
     if wrong:
         return Awaited(wrong)
     claim = workspace_claim(observed.sandbox, environment, asked_name(observed.sandbox))
@@ -152,14 +157,14 @@ def _large_enough(
     observed: Observed, captured: tuple[SandboxSpec, ...], origin: Origin
 ) -> tuple[tuple[SandboxSpec, ...], str]:
     """Layers, and the text of the captured one, in which the size that nobody wrote holds what is restored."""
-    own = observed.sandbox.spec
+    own, lower = observed.sandbox.spec, observed.base.used.layers
     written = own.workspace is not None and own.workspace.size is not None
-    if written or parsed(resolve(*captured, own).workspace.size) >= parsed(origin.least):
-        return restored_layers(next(iter(captured), None), own), origin.captured
+    if written or parsed(resolve(*lower, *captured, own).workspace.size) >= parsed(origin.least):
+        return restored_layers(next(iter(captured), None), own, lower), origin.captured
     layer = captured[0] if captured else SandboxSpec()
     workspace = (layer.workspace or Workspace()).model_copy(update={"size": origin.least})
     layer = layer.model_copy(update={"workspace": workspace})
-    return restored_layers(layer, own), orjson.dumps(layer.to_json()).decode()
+    return restored_layers(layer, own, lower), orjson.dumps(layer.to_json()).decode()
 
 
 def _unfit(observed: Observed, environment: Environment, origin: Origin) -> PodState | None:

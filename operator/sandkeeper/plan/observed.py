@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
+from sandkeeper.plan.base import Base
 from sandkeeper.plan.idle import IdleRule, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from sandkeeper.api.policy import SandboxPolicySpec
     from sandkeeper.api.sandbox import Sandbox
     from sandkeeper.plan.enforcement import Verdict
     from sandkeeper.plan.packing import PackResult
@@ -196,6 +198,10 @@ class Observed:
         What measurements of the pod say; None where there are none.
     volume
         How full the workspace's volume is; None where nobody measured it.
+    base
+        What lies below the sandbox's own spec.
+    policy
+        Rules of the namespace's SandboxPolicy; None where it has none.
     secrets
         Versions of the namespace's Secrets, by name; empty where none are watched.
     gateway
@@ -242,5 +248,7 @@ class Observed:
     snapshots_in_use: frozenset[str] = frozenset()
     uncopied: Mapping[str, str] = field(default_factory=dict)
     snapshot_refusal: PodState | None = None
+    base: Base = field(default_factory=Base)
+    policy: SandboxPolicySpec | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     gateway: tuple[str, ...] = ()

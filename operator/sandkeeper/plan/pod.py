@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sandkeeper.api.egress import EgressGrant
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
+    from sandkeeper.plan.base import Lower
     from sandkeeper.plan.observed import Settings
 
 Json = dict[str, Any]
@@ -88,6 +89,7 @@ def sandbox_pod(
     secrets: Mapping[str, str] | None = None,
     grant: EgressGrant | None = None,
     gateway: tuple[str, ...] = (),
+    lower: Lower | None = None,
 ) -> Json:
     """Render the pod of a sandbox, ready to be created.
 
@@ -109,6 +111,8 @@ def sandbox_pod(
         What it may reach; None for nothing.
     gateway
         Addresses of the egress gateway's Service.
+    lower
+        What lies below the sandbox's own spec, for the pod to remember.
     """
     name = sandbox.metadata.name
     volume = workspace or Volume(claim_name(name))
@@ -116,7 +120,8 @@ def sandbox_pod(
     spec.update(name_service(gateway))
     rendering = _rendering(spec, environment, settings)
     notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
-    notes |= restart_annotation(sandbox) | (egress_annotation(grant) if grant else {})
+    notes |= {**restart_annotation(sandbox), **(egress_annotation(grant) if grant else {})}
+    notes |= lower.note() if lower else {}
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     name_proxy(spec, environment, gateway)
     # Resources and egress change in place; user namespace and image volume are what nodes allowed at the start, and

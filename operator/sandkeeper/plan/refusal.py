@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from sandkeeper.plan.pod_state import PodState
 
 _LONGEST = 700
+QUOTA_EXCEEDED: Final = "QuotaExceeded"
+_QUOTA: Final = re.compile(r"exceeded quota: (\S+), requested: (\S+), used: (\S+), limited: (\S+)")
 
 
 def refusal_state(kind: str, status: int, message: str) -> PodState | None:
@@ -28,7 +33,7 @@ def refusal_state(kind: str, status: int, message: str) -> PodState | None:
         return None
     said = f"The API server refused the {kind}: {' '.join(message.split())[:_LONGEST]}"
     if status == 403 and "exceeded quota" in message:
-        return PodState("QuotaExceeded", said, wrong=True)
+        return PodState(QUOTA_EXCEEDED, _no_room(kind, message) or said, wrong=True)
     if status == 403 and "RuntimeClass" in message and "not found" in message:
         return PodState("RuntimeClassNotFound", said, wrong=True)
     if status == 403 or _without_judgement(message):
@@ -37,6 +42,18 @@ def refusal_state(kind: str, status: int, message: str) -> PodState | None:
         # Nothing but another spec mends an object that is not valid.
         return PodState("Failed", said, wrong=True, stalled=True)
     return None
+
+
+def _no_room(kind: str, message: str) -> str:
+    """Sentence on what is asked for, used and allowed by a quota; empty where the API server does not say."""
+    found = _QUOTA.search(message)
+    if found is None:
+        return ""
+    name, asked, used, hard = found.groups()
+    return (
+        f"ResourceQuota {name} has no room for the {kind}: asked for {asked}, used {used}, hard {hard}; it goes on as "
+        "soon as there is."
+    )
 
 
 def namespace_ends(status: int, message: str) -> bool:

@@ -32,6 +32,7 @@ from sandkeeper.plan.origin import Awaited
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.packing import packed_first, worth_packing
 from sandkeeper.plan.pod_state import ROLLING_BACK, PodState, has_failed, is_lost, parse_time, written
+from sandkeeper.plan.policy import policy_denial
 from sandkeeper.plan.volume import awaited_volume
 from sandkeeper.plan.workspace_choice import (
     abandoned,
@@ -216,8 +217,9 @@ def _held(observed: Observed, pod: Json) -> PodState | None:
     if unfit(claim):
         message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}."
         return PodState("Conflict", message, wrong=True, stalled=True)
-    environment = resolve(*layers_on(claim, observed.sandbox.spec))
-    return denial(environment, observed.settings) or gate(observed, pod["metadata"].get("labels", {}))
+    environment = resolve(*layers_on(claim, observed.sandbox.spec, observed.base.used.layers))
+    denied = denial(environment, observed.settings) or policy_denial(environment, observed.policy, observed.settings)
+    return denied or gate(observed, pod["metadata"].get("labels", {}))
 
 
 def _copied_first(observed: Observed, now: datetime) -> PodState | None:

@@ -6,18 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.resolve import resolve
 from sandkeeper.api.source import REINSTALL
 from sandkeeper.plan.claim import keep_claim
 from sandkeeper.plan.conflict import conflict, conflict_state, not_captured
-from sandkeeper.plan.converge import offer, raise_fence
+from sandkeeper.plan.converge import narrow, offer, raise_fence
 from sandkeeper.plan.denial import denial
-from sandkeeper.plan.egress import grant_of, unavailable
+from sandkeeper.plan.egress import as_far_as_reachable, grant_of
 from sandkeeper.plan.enforcement import gate, opened_by_labels
-from sandkeeper.plan.gateway import EGRESS_UNAVAILABLE, without_gateway
+from sandkeeper.plan.gateway import without_gateway
 from sandkeeper.plan.guest import by_image_volume, has_work_first
 from sandkeeper.plan.guest_state import sandbox_state
-from sandkeeper.plan.layers import layers_of
 from sandkeeper.plan.lifecycle import Life, Phase, life_of
 from sandkeeper.plan.made_from import new_mark, reinstall_mark
 from sandkeeper.plan.new_claim import create_claim, remake_claim
@@ -26,12 +24,13 @@ from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import Volume, sandbox_pod
 from sandkeeper.plan.pod_changes import outdated, regrant, relabel, replacement_cause, resize
 from sandkeeper.plan.pod_state import PodState, ending, failed, has_failed, is_ready
+from sandkeeper.plan.policy import permitted, policy_denial
 from sandkeeper.plan.rollback import Rollback, beside, rollback_of, runs, settle, swap
 from sandkeeper.plan.schedule import plan_copies
 from sandkeeper.plan.sleep import end, fall_asleep
 from sandkeeper.plan.start import postponed, worded
 from sandkeeper.plan.status import status_of
-from sandkeeper.plan.tenant_text import harmless
+from sandkeeper.plan.template import environment_of, newer_base, remember, without_template
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE, UserNamespace, stranded, user_namespace
 from sandkeeper.plan.volume import must_stay, outdated_volume, volume_state
 from sandkeeper.plan.workspace_choice import workspace_name
@@ -45,7 +44,6 @@ Json = dict[str, Any]
 
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
-_LONGEST: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
     Plan
         With no writes and no status where everything is as it should be.
     """
-    environment = resolve(*layers_of(observed))
+    environment = environment_of(observed)
     life = life_of(observed, now)
     isolation = _user_namespace(observed, environment)
     desired = sandbox_pod(
@@ -103,9 +101,10 @@ def plan_sandbox(observed: Observed, now: datetime) -> Plan:
         secrets=observed.secrets,
         grant=grant_of(observed, environment, now),
         gateway=observed.gateway,
+        lower=observed.base.used,
     )
     state, writes = _granted(observed, desired, *_decide(observed, environment, desired, life, now), now)
-    state = _as_far_as_reachable(observed, environment, state)
+    state = as_far_as_reachable(observed, environment, state)
     late = _late(observed, environment, desired) if observed.pod and state.running else None
     return finish(observed, environment, life, state, writes, now, late=late)
 
@@ -125,14 +124,6 @@ def _granted(
     return replace(state, look_again=now), (changed, *others)
 
 
-def _as_far_as_reachable(observed: Observed, environment: Environment, state: PodState) -> PodState:
-    """Tell of a domain that can't be reached here, which keeps nothing else from the sandbox."""
-    missing = "" if state.wrong or state.at_rest else unavailable(environment, observed.settings)
-    if not missing:
-        return state
-    return replace(state, reason=EGRESS_UNAVAILABLE, message=harmless(missing, _LONGEST), wrong=True, stalled=True)
-
-
 def _volume(observed: Observed) -> Volume:
     """Where the workspace of a pod is, or would be."""
     name, source = workspace_name(observed), observed.sandbox.spec.source
@@ -143,7 +134,8 @@ def _volume(observed: Observed) -> Volume:
 
 def _late(observed: Observed, environment: Environment, desired: Json) -> tuple[str, str] | None:
     volume = outdated_volume(observed.claim, environment, observed.classes)
-    return (outdated(observed.pod, desired) if observed.pod else None) or volume
+    newer = newer_base(observed, environment)
+    return newer or (outdated(observed.pod, desired) if observed.pod else None) or volume
 
 
 def finish(
@@ -177,7 +169,7 @@ def _runs(observed: Observed) -> bool:
 
 def refused(observed: Observed, state: PodState, now: datetime) -> Plan:
     """Decide on a sandbox after the API server refused one of its children."""
-    environment = resolve(*layers_of(observed))
+    environment = environment_of(observed)
     return finish(observed, environment, life_of(observed, now), state, (), now)
 
 
@@ -191,6 +183,8 @@ def _user_namespace(observed: Observed, environment: Environment) -> UserNamespa
 def _decide(
     observed: Observed, environment: Environment, desired: Json, life: Life, now: datetime
 ) -> tuple[PodState, tuple[Write, ...]]:
+    if observed.base.missing:
+        return without_template(observed, environment, life, now)
     if life.phase is Phase.ENDED:
         return end(observed, environment, life, now)
     if observed.fence is not None and not is_managed(observed.fence):
@@ -202,12 +196,16 @@ def _decide(
     rollback, left = (rollback_of(observed, now), settle(observed)) if persistent else (None, ())
     claims = (*keep_claim(observed, environment, (*left, *(rollback.writes if rollback else ()))), *left)
     denied = not_captured(observed.claim) or denial(environment, observed.settings)
+    if life.phase is Phase.AWAKE:
+        # One that falls asleep takes nothing that its policy forbids, and has to be able to.
+        denied = denied or policy_denial(environment, observed.policy, observed.settings)
     obstacle = conflict(observed, environment) or (None if rollback and runs(observed) else denied)
+    allowed = permitted(environment, observed.policy)
     if obstacle:
-        return obstacle, (*fence, *claims, *(rollback.writes if rollback else ()))
+        return obstacle, (*fence, *narrow(observed, allowed), *claims, *(rollback.writes if rollback else ()))
     state, writes = _decide_life(observed, environment, desired, life, rollback, now)
     # What offers the pod to others may follow it.
-    return state, (*fence, *writes, *claims, *offer(observed, environment))
+    return state, (*fence, *writes, *claims, *offer(observed, allowed))
 
 
 def _decide_life(
@@ -250,7 +248,7 @@ def _change_in_place(
     opened = opened_by_labels(observed, pod, desired) if labels else ""
     if opened:
         return replace(state, reason="Widened", message=opened, wrong=True), ()
-    changes = tuple(filter(None, (labels, resize(pod, desired))))
+    changes = tuple(filter(None, (labels, resize(pod, desired), remember(pod, observed))))
     # One change a pass: each is decided on the version that the other one made.
     return (replace(state, look_again=now), changes[:1]) if len(changes) > 1 else (state, changes)
 

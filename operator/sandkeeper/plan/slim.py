@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import TYPE_CHECKING, Any, Final
+
+import orjson
 
 from sandkeeper.api.names import (
     ACTIVITY_ANNOTATION,
+    BASE_ANNOTATION,
     CAPTURED_ANNOTATION,
     CHECK_FENCE_ANNOTATION,
     CHOSEN_ANNOTATION,
@@ -13,15 +17,19 @@ from sandkeeper.api.names import (
     FENCE_KIND,
     GUEST_CONTAINER,
     MOMENT_ANNOTATION,
+    POLICY_KIND,
     RESTART_ANNOTATION,
     SELECTED_NODE_ANNOTATION,
     SNAPSHOT_KIND,
     SOURCE_ANNOTATION,
+    TEMPLATE_KIND,
     WIDENS_ANNOTATION,
     WORKTREE_CONTAINER,
 )
+from sandkeeper.plan.base import layer_text
 from sandkeeper.plan.diff_pod import DIFF_CONTAINER
 from sandkeeper.plan.pod import CONTAINER
+from sandkeeper.plan.policy import default_layer
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -57,12 +65,43 @@ _BEFORE: Final = frozenset({GUEST_CONTAINER, WORKTREE_CONTAINER})
 _CONDITION: Final = ("type", "status", "reason", "message")
 
 
+_TEMPLATE_METADATA: Final = ("name", "namespace", "uid", "generation", "resourceVersion")
+
+
+def slim_template(template: Json) -> Json:
+    """Keep of a SandboxTemplate what pods remember of it, as the one text that they share."""
+    metadata = _picked(template["metadata"], _TEMPLATE_METADATA)
+    return {"kind": TEMPLATE_KIND, "metadata": metadata, "layer": layer_text(template)}
+
+
+def slim_policy(policy: Json) -> Json:
+    """Keep of a SandboxPolicy its rules, as the one text by which they are read, and what it gives to all."""
+    spec = policy.get("spec", {})
+    return {
+        "kind": POLICY_KIND,
+        "metadata": _picked(policy["metadata"], (*_TEMPLATE_METADATA, "deletionTimestamp")),
+        "rules": orjson.dumps(spec, option=orjson.OPT_SORT_KEYS).decode(),
+        "layer": default_layer(spec),
+        "status": policy.get("status", {}),
+    }
+
+
+def slim_quota(quota: Json) -> Json:
+    """Keep of a ResourceQuota what it bounds and what is used."""
+    return {
+        "kind": "ResourceQuota",
+        "metadata": _picked(quota["metadata"], _METADATA),
+        "spec": quota.get("spec", {}),
+        "status": _picked(quota.get("status", {}), ("hard", "used")),
+    }
+
+
 def slim_pod(pod: Json) -> Json:
     """Keep of a pod what tells its state and what can change in place."""
     spec, status = pod["spec"], pod.get("status", {})
     return {
         "kind": "Pod",
-        "metadata": _picked(pod["metadata"], _POD_METADATA),
+        "metadata": _sharing(_picked(pod["metadata"], _POD_METADATA)),
         "spec": {
             **_picked(spec, ("nodeName", "hostUsers")),
             "containers": [_picked(each, _CONTAINER) for each in sorted(spec["containers"], key=_not_ours)[:1]],
@@ -76,6 +115,14 @@ def slim_pod(pod: Json) -> Json:
             "containerStatuses": _statuses(status, "containerStatuses", _OURS),
         },
     }
+
+
+def _sharing(metadata: Json) -> Json:
+    """Keep the text that all pods of a template have in common once: a thousand of them would fill the memory."""
+    text = metadata.get("annotations", {}).get(BASE_ANNOTATION)
+    if text is None:
+        return metadata
+    return {**metadata, "annotations": {**metadata["annotations"], BASE_ANNOTATION: intern(text)}}
 
 
 def _statuses(status: Json, kind: str, names: AbstractSet[str]) -> list[Json]:

@@ -188,7 +188,13 @@ class _AmissError(Exception):
 
 def _class_for(observed: ObservedSnapshot, sandbox: Sandbox) -> str:
     """Name the class to copy with, or raise what is amiss."""
-    workspace = resolve(*layers_on(observed.claim, sandbox.spec)).workspace
+    if observed.base.missing:
+        raise _AmissError(
+            "TemplateNotFound",
+            f"SandboxTemplate {observed.base.absent} of Sandbox {observed.sandbox_name} is not there, so nobody knows "
+            "what environment is to be captured; it goes on once the template is there.",
+        )
+    workspace = resolve(*layers_on(observed.claim, sandbox.spec, observed.base.used.layers)).workspace
     if not workspace.persistent:
         raise _AmissError(
             "WorkspaceNotPersistent",
@@ -201,7 +207,7 @@ def _class_for(observed: ObservedSnapshot, sandbox: Sandbox) -> str:
         )
     except UnsupportedError as error:
         raise _AmissError("NoSnapshotSupport", str(error)) from error
-    if observed.claim and (trouble := too_big(capture(sandbox, observed.claim))):
+    if observed.claim and (trouble := too_big(capture(sandbox, observed.claim, observed.base.used.layers))):
         raise _AmissError("Failed", trouble)
     return chosen
 
@@ -230,10 +236,12 @@ def _copy(observed: ObservedSnapshot, sandbox: Sandbox, claim: Json, class_name:
     pod, result = observed.pod, observed.quiesced
     digest = (image_digest(pod) if pod else None) or observed.sandbox_status.get("imageDigest")
     pause = result.pause_seconds if result else None
-    git = _checkout(observed, resolve(*layers_on(claim, sandbox.spec)))
+    git = _checkout(observed, resolve(*layers_on(claim, sandbox.spec, observed.base.used.layers)))
     start, packed = observed.status["startTime"], _is_packed(observed)
     moment = Moment(start_time=start, pause_seconds=pause, image_digest=digest, git=git, packed=packed)
-    return volume_snapshot(observed.snapshot, claim, class_name, capture(sandbox, claim), moment)
+    return volume_snapshot(
+        observed.snapshot, claim, class_name, capture(sandbox, claim, observed.base.used.layers), moment
+    )
 
 
 def _is_packed(observed: ObservedSnapshot) -> bool | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from sandkeeper.plan.base import Base
 from sandkeeper.plan.pod_state import condition, parse_time
 from sandkeeper.plan.snapshot_classes import SnapshotClasses
 from sandkeeper.plan.storage_classes import StorageClasses
@@ -100,6 +101,8 @@ class ObservedSnapshot:
         SandboxDiffs that it is being copied for.
     forks
         Names that the snapshots of those forks would have which wait for this one; known until it begins.
+    base
+        What lies below the sandbox's own spec.
     """
 
     snapshot: SandboxSnapshot
@@ -119,6 +122,7 @@ class ObservedSnapshot:
     awaited: tuple[str, ...] = ()
     diffs: tuple[str, ...] = ()
     forks: tuple[str, ...] = ()
+    base: Base = field(default_factory=Base)
 
     @property
     def status(self) -> Json:

@@ -54,7 +54,7 @@ def status_of(
     dict
         Of the present status only times of unchanged conditions and facts about the first start are kept.
     """
-    pod = observed.pod if state.running else None
+    pod, used = observed.pod if state.running else None, observed.base.used.used
     # One that starts has its pod a moment later; to say so then would be a write of its own.
     has_pod = observed.pod is not None or state.reason in {"Starting", WAKING, ROLLING_BACK, RESTORING}
     status: Json = {
@@ -64,7 +64,8 @@ def status_of(
         "serviceName": service_name(observed.sandbox.metadata.name) if environment.ports else None,
         "workspaceClaimName": None if life.phase is Phase.ENDED else _claim_name(observed, environment),
         "previousClaimName": _previous(observed),
-        "effective": environment.status().to_json(),
+        "template": used.to_json() if used else None,
+        "effective": None if observed.base.missing else environment.status().to_json(),
         "startupSeconds": observed.status.get("startupSeconds"),
         "fenceCheck": fence_check(observed),
         "snapshots": copying.status,

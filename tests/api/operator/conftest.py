@@ -20,7 +20,7 @@ from unit.chart.rendering import Helm, objects
 
 StartOperator = Callable[..., OperatorProcess]
 
-_INSTALLED = [SERVICE_ACCOUNTS] + [
+INSTALLED = [SERVICE_ACCOUNTS] + [
     Resource(group, "v1", plural, kind, namespaced)
     for group, plural, kind, namespaced in (
         ("rbac.authorization.k8s.io", "clusterroles", "ClusterRole", False),
@@ -95,7 +95,7 @@ def operator_kubeconfig(apiserver: ControlPlane, api: Api, tmp_path_factory: pyt
     """Credentials of the chart's ServiceAccount with the chart's RBAC and policies, so that a missing right shows."""
     api.create(NAMESPACES, "", {"metadata": {"name": SYSTEM}})
     rendered = Helm(tmp_path_factory.mktemp("helm")).rendered({"admissionPolicies": {"namespaceSelector": _GUARDED}})
-    for resource in _INSTALLED:
+    for resource in INSTALLED:
         for each in objects(rendered, resource.kind):
             api.create(resource, SYSTEM if resource.namespaced else "", each)
     eventually(lambda: _guarded(api), "admission policies in force")

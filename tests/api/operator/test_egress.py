@@ -9,7 +9,8 @@ import pytest
 from api.operator.conftest import StartOperator
 from api.operator.kubernetes_api import Api, Json, RefusedError
 from api.operator.operator_process import SYSTEM
-from api.operator.team import Team
+from api.operator.policies import rule
+from api.operator.team import Team, condition
 from api.operator.waiting import eventually
 from sandkeeper.api.names import EGRESS_ANNOTATION, GATEWAY_SLOT_LABEL
 from sandkeeper.runtime.resource import NETWORK_POLICIES, PODS, SERVICES
@@ -65,6 +66,31 @@ def test_a_change_of_what_is_allowed_is_one_patch_of_the_pod_that_runs_on(
     team.await_reason("Running")
     assert team.pod()["metadata"]["uid"] == pod["metadata"]["uid"]
     assert operator.proxy.writes(team.namespace)[done:] == ["patch pods", "patch sandboxes/status"]
+
+
+def test_a_policy_that_is_tightened_takes_domains_off_the_pod_at_once_and_the_pod_runs_on(
+    gateway: str, start: StartOperator, team: Team
+) -> None:
+    operator = start()
+    team.create(egress={"domains": ["a.example", "b.example"]})
+    team.await_running()
+    pod = team.pod()["metadata"]["uid"]
+    done = len(operator.proxy.writes(team.namespace))
+
+    rule(team, allowedDomains=["b.example"])
+
+    denied = condition(team.await_reason("PolicyDenied"), "Ready")["message"]
+    assert denied == "egress.domains: a.example is not allowed by SandboxPolicy default; allowed: b.example."
+    assert granted(team) == {"domains": ["b.example"]}
+    assert team.condition("Running")["status"] == "True"
+    writes = operator.proxy.writes(team.namespace)[done:]
+    assert [each for each in writes if "sandboxpolicies" not in each] == ["patch pods", "patch sandboxes/status"]
+
+    rule(team, allowedDomains=None)
+
+    eventually(lambda: granted(team) == {"domains": ["a.example", "b.example"]}, "all domains again")
+    team.await_reason("Running")
+    assert team.pod()["metadata"]["uid"] == pod
 
 
 def test_nobody_but_the_operator_grants_anything(gateway: str, start: StartOperator, team: Team) -> None:

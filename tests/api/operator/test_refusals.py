@@ -83,8 +83,9 @@ def test_a_quota_that_is_used_up(operator: OperatorProcess, team: Team) -> None:
     team.create()
 
     sandbox = team.await_reason("QuotaExceeded")
-    assert "exceeded quota: small" in told(sandbox)
-    assert "pods=1" in told(sandbox)
+    assert told(sandbox).startswith(
+        "ResourceQuota small has no room for the Pod: asked for pods=1, used pods=0, hard pods=0"
+    )
     assert eventually(lambda: team.events("QuotaExceeded"), "event")[0]["type"] == "Warning"
     team.api.delete(QUOTAS, team.namespace, "small")
     team.await_reason("Running")

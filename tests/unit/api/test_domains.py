@@ -2,7 +2,8 @@
 
 import pytest
 
-from sandkeeper.api.domains import Domain, covers, domain
+from sandkeeper.api.domains import Domain, covers, domain, within
+from unit.fakes.domains import ALLOWED, REFUSED
 
 
 @pytest.mark.parametrize(
@@ -33,38 +34,18 @@ def test_what_is_no_pattern_is_refused_with_what_is_allowed(pattern: str) -> Non
         domain(pattern)
 
 
-@pytest.mark.parametrize(
-    ("allowed", "asked"),
-    [
-        ("github.com", "github.com"),
-        ("*.supabase.co", "db.supabase.co"),
-        ("*.supabase.co", "a.b.supabase.co"),
-        ("*.supabase.co", "*.supabase.co"),
-        ("*.supabase.co", "*.eu.supabase.co"),
-        ("github.com", "github.com:443"),
-        ("github.com:22", "github.com:22"),
-        ("*.example.com:22", "git.example.com:22"),
-    ],
-)
+@pytest.mark.parametrize(("allowed", "asked"), ALLOWED)
 def test_a_pattern_covers_what_is_as_narrow_or_narrower(allowed: str, asked: str) -> None:
     assert covers(domain(allowed), domain(asked))
 
 
-@pytest.mark.parametrize(
-    ("allowed", "asked"),
-    [
-        ("*.supabase.co", "*.co"),
-        ("*.supabase.co", "supabase.co"),
-        ("*.supabase.co", "evilsupabase.co"),
-        ("*.supabase.co", "*.evilsupabase.co"),
-        ("*.supabase.co", "supabase.co.evil.com"),
-        ("github.com", "*.github.com"),
-        ("github.com", "gist.github.com"),
-        ("github.com", "github.com:22"),
-        ("github.com:443", "github.com"),
-        ("github.com:22", "github.com:2"),
-        ("*.example.com", "git.example.com:22"),
-    ],
-)
+@pytest.mark.parametrize(("allowed", "asked"), REFUSED)
 def test_a_pattern_covers_nothing_wider_nothing_alike_and_no_further_port(allowed: str, asked: str) -> None:
     assert not covers(domain(allowed), domain(asked))
+
+
+def test_what_lies_within_any_of_several_is_kept_in_its_order() -> None:
+    asked = ("b.example.com", "*.com", "github.com:22", "a.example.com")
+
+    assert within(asked, ("github.com", "*.example.com")) == ("b.example.com", "a.example.com")
+    assert within(asked, ()) == ()

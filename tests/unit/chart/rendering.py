@@ -38,7 +38,7 @@ VALUE_SETS: dict[str, Values] = {
             "autoscaling": {"enabled": True},
             "clusterIP": "10.96.0.53",
             "resolvers": ["10.0.0.2"],
-            "setupDomains": ["pip.test"],
+            "setupDomains": ["packages.example.com"],
             "tolerations": [{"key": "system", "operator": "Exists"}],
             "priorityClassName": "system-cluster-critical",
             "cilium": {"enabled": True},

@@ -62,7 +62,11 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
             "kubeletCA": {"configMap": "kubelets", "key": "authority.pem"},
             "insecureSkipVerify": True,
         },
-        "gateway": {"ports": [22, 2222], "setupDomains": ["pip.test", "*.mirror.example:80"], "activityPort": 9082},
+        "gateway": {
+            "ports": [22, 2222],
+            "setupDomains": ["packages.example.com", "*.mirror.example.com:80"],
+            "activityPort": 9082,
+        },
         "log": {"format": "console", "level": "debug"},
     }
     for name, value in environment(helm, values).items():
@@ -103,7 +107,7 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "gateway_selector": "app.kubernetes.io/component=gateway,app.kubernetes.io/instance=sandkeeper,"
         "app.kubernetes.io/name=sandkeeper",
         "gateway_ports": (22, 2222),
-        "gateway_setup_domains": ("pip.test", "*.mirror.example:80"),
+        "gateway_setup_domains": ("packages.example.com", "*.mirror.example.com:80"),
         "gateway_activity_port": 9082,
         "log_format": "console",
         "log_level": "debug",
@@ -172,7 +176,9 @@ def test_the_gateway_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest.
     }
 
 
-@pytest.mark.parametrize("pattern", ["*.example.com:22", "https://pip.test", "10.0.0.7", "Pip.test"])
+@pytest.mark.parametrize(
+    "pattern", ["*.example.com:22", "https://packages.example.com", "10.0.0.7", "Packages.example.com"]
+)
 def test_a_setup_domain_that_is_none_ends_the_operator_and_is_refused_by_the_schema_before(
     helm: Helm, monkeypatch: pytest.MonkeyPatch, pattern: str
 ) -> None:

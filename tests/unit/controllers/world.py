@@ -12,12 +12,15 @@ from sandkeeper.api.resolve import resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import FENCES, SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
+from sandkeeper.controllers.templates import TEMPLATES
+from sandkeeper.plan.base import base_of
 from sandkeeper.plan.claim import workspace_claim
 from sandkeeper.plan.fence import fence_policy, fence_sign, ports_policy
 from sandkeeper.plan.made_from import captured_layers, captured_text, note_of
 from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.pod import Volume, sandbox_pod
 from sandkeeper.plan.service import sandbox_service
+from sandkeeper.plan.slim import slim_template
 from sandkeeper.plan.workspace_choice import asked_name
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import (
@@ -63,10 +66,18 @@ SPECS: list[Json] = [
     {"snapshots": {"schedule": "*/10 * * * *", "keepLast": 2}},
     {"egress": {"cidrs": [{"cidr": "10.1.0.0/16"}]}, "ports": [{"name": "http", "port": 8080}]},
     {"egress": {"cidrs": [{"cidr": "10.1.0.0/16", "ports": [5432]}]}},
+    {"templateRef": {"name": "shared", "rollout": "Immediate"}},
+    {"templateRef": {"name": "shared", "rollout": "Immediate"}, "resources": {"limits": {"cpu": "3"}}},
+]
+TEMPLATE_SPECS: list[Json] = [
+    {"image": "debian:12"},
+    {"image": "debian:12", "resources": {"limits": {"memory": "1Gi"}}},
+    {"ports": [{"name": "http", "port": 8080}], "podTemplate": {"metadata": {"labels": {"app": "shared"}}}},
+    {"workspace": {"reclaimPolicy": "Retain"}, "env": [{"name": "FROM", "value": "template"}]},
 ]
 CALM = 900.0
 """Longer than every back-off, pause and comparison of lists: what has not happened by then does not happen."""
-_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES, STORAGE_CLASSES, SNAPSHOTS, VOLUME_SNAPSHOTS)
+_NOT_CHILDREN = (SANDBOXES, EVENTS, LEASES, NODES, STORAGE_CLASSES, SNAPSHOTS, VOLUME_SNAPSHOTS, TEMPLATES)
 _COPIES = {"one": captured(env=[{"name": "FROM", "value": "one"}]), "two": captured(image="fedora:42")}
 
 
@@ -81,7 +92,8 @@ class World:
         self.replica = Replica(self.server, self.faults)
 
     def take_copies(self) -> None:
-        """Make the snapshots that some specs name."""
+        """Make the snapshots and the template that some specs name."""
+        self._share(0)
         for name, text in _COPIES.items():
             self.server.create(SNAPSHOTS, NAMESPACE, snapshot(name))
             self.server.create(VOLUME_SNAPSHOTS, NAMESPACE, volume_snapshot(name, text))
@@ -120,6 +132,21 @@ class World:
         self.server.delete(VOLUME_SNAPSHOTS, NAMESPACE, f"sbx-{name}")
         await asyncio.sleep(choice)
         self.server.create(VOLUME_SNAPSHOTS, NAMESPACE, volume_snapshot(name, text))
+
+    async def change_template(self, _: str, choice: int) -> None:
+        """Give the template another spec, or take it away and put that in its place."""
+        there = self.server.find(TEMPLATES, NAMESPACE, "shared")
+        if there and choice % 2:
+            fields = dict.fromkeys(there["spec"]) | TEMPLATE_SPECS[choice % len(TEMPLATE_SPECS)]
+            self.server.patch(TEMPLATES, NAMESPACE, "shared", {"spec": fields})
+            return
+        self.server.delete(TEMPLATES, NAMESPACE, "shared")
+        await asyncio.sleep(choice)
+        self._share(choice)
+
+    def _share(self, choice: int) -> None:
+        spec = TEMPLATE_SPECS[choice % len(TEMPLATE_SPECS)]
+        self.server.create(TEMPLATES, NAMESPACE, {"metadata": {"name": "shared"}, "spec": spec})
 
     async def delete_service(self, name: str, _: int) -> None:
         self.server.delete(SERVICES, NAMESPACE, name)
@@ -221,10 +248,14 @@ class World:
         for raw in self.sandboxes():
             sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw["spec"]})
             claim = self._workspace(sandbox)
-            environment = resolve(*captured_layers(captured_text(claim)), sandbox.spec)
+            template = self.server.find(TEMPLATES, NAMESPACE, "shared")
+            lower = base_of(sandbox, None, slim_template(template) if template else None).latest
+            environment = resolve(*lower.layers, *captured_layers(captured_text(claim)), sandbox.spec)
             on = Volume(claim["metadata"]["name"]) if claim else None
             grant = EgressGrant(domains=environment.egress.domains, cidrs=environment.egress.cidrs)
-            pod = sandbox_pod(sandbox, environment, Settings(), user_namespace=True, workspace=on, grant=grant)
+            pod = sandbox_pod(
+                sandbox, environment, Settings(), user_namespace=True, workspace=on, grant=grant, lower=lower
+            )
             pod["spec"]["nodeName"] = NODE
             sleeps = resolve_lifecycle(sandbox.spec).state == "Sleeping"
             # One that never was awake has no workspace yet; of one that sleeps the former one is kept until it wakes.

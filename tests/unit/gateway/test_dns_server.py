@@ -304,10 +304,10 @@ async def test_two_sandboxes_are_answered_by_their_own_rules() -> None:
 async def test_names_of_setup_exist_until_it_is_over() -> None:
     at = [1000.0]
     until = datetime.fromtimestamp(1010.0, UTC)
-    async with serving(caller(HOST, setup=["pip.example"], setup_until=until), now=lambda: at[0]) as served:
-        assert await served.found("pip.example") == [V4]
+    async with serving(caller(HOST, setup=["packages.example"], setup_until=until), now=lambda: at[0]) as served:
+        assert await served.found("packages.example") == [V4]
         at[0] = 1010.0
-        assert await served.found("pip.example") == "NXDOMAIN"
+        assert await served.found("packages.example") == "NXDOMAIN"
 
 
 async def test_a_flood_of_one_source_is_dropped_beyond_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

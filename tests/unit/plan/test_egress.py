@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from sandkeeper.api.names import EGRESS_ANNOTATION
+from sandkeeper.api.policy import SandboxPolicySpec
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.egress import unavailable
 from sandkeeper.plan.fence import fence_policy, ports_policy
@@ -22,7 +23,7 @@ GATEWAY = GatewaySettings("sandkeeper-system", {"app.kubernetes.io/component": "
 SETTINGS = Settings(gateway=GATEWAY)
 OPENS = replace(
     SETTINGS,
-    gateway=replace(GATEWAY, setup_domains=("pip.test",)),
+    gateway=replace(GATEWAY, setup_domains=("packages.example.com",)),
     guest=GuestSettings(install_timeout=timedelta(minutes=30)),
 )
 ADDRESSES = ("10.96.0.53",)
@@ -44,6 +45,11 @@ def made(owner: Any, **known: Any) -> Json:
 
 def lives(pod: Json, status: Json | None = None) -> Json:
     return slim_pod({**pod, "spec": {**pod["spec"], "nodeName": "n1"}, "status": status or RUNNING})
+
+
+def only(*domains: str) -> SandboxPolicySpec:
+    """Rules of a policy that bounds domains."""
+    return SandboxPolicySpec(allowed_domains=domains)
 
 
 def grant(pod: Json) -> Json:
@@ -142,6 +148,38 @@ def test_a_grant_is_narrowed_although_the_spec_asks_for_what_is_denied() -> None
 
     assert told(seen)["Ready"] == ("False", "PolicyDenied")
     assert regrants(seen) == [{EGRESS_ANNOTATION: None}]
+
+
+def test_a_policy_that_is_tightened_is_one_patch_and_what_it_still_allows_stays() -> None:
+    owner = sandbox(egress={"domains": ["a.example", "*.b.example", "git.example:22"]})
+    pod = lives(made(owner))
+
+    seen = decided(owner, pod=pod, policy=only("a.example", "c.b.example", "git.example:22"))
+
+    assert [orjson.loads(each[EGRESS_ANNOTATION]) for each in regrants(seen)] == [
+        {"domains": ["a.example", "git.example:22"]}
+    ]
+    assert len(seen.writes) == 1
+    assert told(seen)["Ready"] == ("False", "PolicyDenied")
+    assert told(seen)["Running"] == ("True", "Running")
+    assert seen.state.message.startswith(
+        "egress.domains: *.b.example is not allowed by SandboxPolicy default; allowed:"
+    )
+    narrowed = lives(regranted(seen, pod))
+    assert decided(owner, pod=narrowed, policy=only("a.example", "c.b.example", "git.example:22")).writes == ()
+    assert grant(regranted(decided(owner, pod=narrowed), narrowed)) == grant(pod), "it heals"
+
+
+def test_a_policy_that_is_tightened_closes_networks_and_leaves_ports_open() -> None:
+    owner = sandbox(ports=[{"name": "web", "port": 80}], egress={"cidrs": [{"cidr": "10.1.0.0/16"}]})
+    opened = slim_network_policy(stored(ports_policy(owner, resolve(owner.spec)) or {}))
+
+    seen = decided(owner, pod=lives(made(owner)), policy=only("a.example"), ports_policy=opened)
+
+    assert told(seen)["Ready"] == ("False", "PolicyDenied")
+    assert regrants(seen) == [{EGRESS_ANNOTATION: None}]
+    (closed,) = (each for each in seen.writes if isinstance(each, Patch) and each.child is opened)
+    assert closed.patch == {"spec": {"policyTypes": ["Ingress"], "egress": None}}
 
 
 def test_a_pod_that_is_to_end_is_told_nothing_more() -> None:
@@ -292,11 +330,11 @@ def regranted(decision: Plan, pod: Json) -> Json:
 def test_setup_domains_are_open_while_a_pod_installs_and_closed_once_it_is_ready() -> None:
     owner = sandbox(**INSTALLS)
     pod = made(owner, settings=OPENS)
-    assert setup(pod) == (["pip.test"], timedelta(minutes=30))
+    assert setup(pod) == (["packages.example.com"], timedelta(minutes=30))
 
     begun = decided(owner, settings=OPENS, pod=lives(pod, installing()))
     pod = regranted(begun, pod)
-    assert setup(pod) == (["pip.test"], timedelta(minutes=35)), "the deadline counts from when it began"
+    assert setup(pod) == (["packages.example.com"], timedelta(minutes=35)), "the deadline counts from when it began"
     assert not regrants(decided(owner, settings=OPENS, pod=lives(pod, installing())))
 
     ready = decided(owner, settings=OPENS, pod=lives(pod))
@@ -327,16 +365,32 @@ def test_they_are_opened_once_for_each_change_of_what_is_installed() -> None:
     status = decided(owner, settings=OPENS, pod=lives(made(owner, settings=OPENS, claim=claim)), claim=claim).status
 
     assert setup(made(owner, settings=OPENS, status=status, claim=claim)) == ([], None)
-    assert setup(made(other, settings=OPENS, status=status, claim=claim)) == (["pip.test"], timedelta(minutes=30))
+    assert setup(made(other, settings=OPENS, status=status, claim=claim)) == (
+        ["packages.example.com"],
+        timedelta(minutes=30),
+    )
     lost = claim_of(owner, uid="uid-other")
-    assert setup(made(owner, settings=OPENS, status=status, claim=lost))[0] == ["pip.test"]
+    assert setup(made(owner, settings=OPENS, status=status, claim=lost))[0] == ["packages.example.com"]
 
 
 def test_what_keeps_no_packages_installs_them_for_every_pod() -> None:
     owner = sandbox(workspace={"type": "Ephemeral"}, **INSTALLS)
     status = decided(owner, settings=OPENS, pod=lives(made(owner, settings=OPENS))).status
 
-    assert setup(made(owner, settings=OPENS, status=status))[0] == ["pip.test"]
+    assert setup(made(owner, settings=OPENS, status=status))[0] == ["packages.example.com"]
+
+
+def test_setup_domains_are_opened_within_the_policy_alone_also_when_it_is_tightened_meanwhile() -> None:
+    owner = sandbox(**INSTALLS)
+    open_to = ("a.packages.example", "b.packages.example")
+    settings = replace(OPENS, gateway=replace(GATEWAY, setup_domains=open_to))
+    pod = made(owner, settings=settings, policy=only("*.packages.example"))
+    assert setup(pod)[0] == [*open_to]
+
+    tightened = decided(owner, settings=settings, pod=lives(pod, installing()), policy=only("b.packages.example"))
+
+    assert setup(regranted(tightened, pod))[0] == ["b.packages.example"]
+    assert setup(made(owner, settings=settings, policy=only())) == ([], None)
 
 
 def test_who_installs_nothing_is_granted_no_setup_domain() -> None:

@@ -18,7 +18,6 @@ INVALID = 'Pod "sbx-a" is invalid: spec.nodeSelector: Invalid value: "_"'
 @pytest.mark.parametrize(
     ("status", "message", "reason", "stalled"),
     [
-        (403, QUOTA, "QuotaExceeded", False),
         (403, CLASS, "RuntimeClassNotFound", False),
         (403, POLICY, "PolicyDenied", False),
         (422, KIND, "PolicyDenied", False),
@@ -38,6 +37,20 @@ def test_a_refusal_is_told_in_the_servers_own_words(status: int, message: str, r
     assert ("Reconciling" in told(seen)) != stalled
     assert message in seen.state.message
     assert seen.writes == ()
+
+
+def test_a_quota_without_room_is_told_with_what_is_asked_used_and_allowed() -> None:
+    state = refusal_state("Pod", 403, QUOTA)
+    assert state
+
+    seen = refused(observe(sandbox()), state, NOW)
+
+    assert told(seen)["Ready"] == ("False", "QuotaExceeded")
+    assert seen.state.message == (
+        "ResourceQuota team has no room for the Pod: asked for cpu=2, used cpu=8, hard cpu=8; it goes on as soon as "
+        "there is."
+    )
+    assert "Stalled" not in told(seen)
 
 
 @pytest.mark.parametrize(

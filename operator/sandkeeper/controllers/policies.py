@@ -1,0 +1,83 @@
+"""What the operator knows of SandboxPolicies and of quotas, and whom a change of one concerns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sandkeeper.api.names import GROUP, POLICY_KIND, POLICY_NAME, POLICY_PLURAL, VERSION
+from sandkeeper.controllers.quota_line import QuotaLine
+from sandkeeper.plan.ownership import is_managed
+from sandkeeper.plan.quota import frees
+from sandkeeper.plan.slim import slim_policy, slim_quota
+from sandkeeper.runtime.informer import Informer
+from sandkeeper.runtime.resource import RESOURCE_QUOTAS, Json, Key, Resource
+from sandkeeper.runtime.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sandkeeper.runtime.client import ApiClient
+
+POLICIES = Resource(GROUP, VERSION, POLICY_PLURAL, POLICY_KIND)
+_USAGE_SECONDS: Final = 5.0
+"""How late usage is told: each sandbox that starts or ends changes it."""
+
+
+class Policies:
+    """Stores of SandboxPolicies and ResourceQuotas, and the informers that feed them.
+
+    Parameters
+    ----------
+    sandboxes
+        All sandboxes.
+    wake
+        Called with the key of each Sandbox that a change concerns.
+    wake_policy
+        Called with the key of a SandboxPolicy that is to be looked at, and in how many seconds.
+
+    Attributes
+    ----------
+    store, quotas
+        The stores.
+    line
+        Who waits for a quota.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        sandboxes: Store,
+        wake: Callable[[Key], None],
+        wake_policy: Callable[[Key, float], None],
+    ) -> None:
+        self._sandboxes = sandboxes
+        self._wake = wake
+        self._wake_policy = wake_policy
+        self.store = Store(slim_policy)
+        self.quotas = Store(slim_quota)
+        self.line = QuotaLine(sandboxes, wake)
+        self.informers = [
+            Informer(client, POLICIES, self.store, self._changed),
+            # All of them, whoever made them: any may be what a sandbox waits for.
+            Informer(client, RESOURCE_QUOTAS, self.quotas, self._quota_changed),
+        ]
+
+    def of(self, namespace: str) -> Json | None:
+        """Policy of a namespace, as the store keeps it; None where it has none."""
+        return self.store.get(Key(namespace, POLICY_NAME))
+
+    def _changed(self, key: Key, before: Json | None, after: Json | None) -> None:
+        if before and after and before["rules"] == after["rules"]:
+            return
+        self._wake_policy(key, 0.0)
+        if key.name == POLICY_NAME:
+            for sandbox in self._sandboxes.in_namespace(key.namespace):
+                self._wake(sandbox)
+
+    def _quota_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
+        if is_managed(after or before or {}):
+            # That it is gone, or is another one, is put right at once.
+            same = before and after and before["spec"] == after["spec"] and bool(before["status"])
+            self._wake_policy(Key(key.namespace, POLICY_NAME), _USAGE_SECONDS if same else 0.0)
+        if frees(before, after):
+            self.line.freed(key.namespace)
