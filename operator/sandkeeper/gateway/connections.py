@@ -13,6 +13,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sandkeeper.gateway import reasons
+from sandkeeper.gateway.pressure import Pressure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -80,11 +81,17 @@ class Connections:
     ----------
     now
         Wall clock, in seconds since the epoch: setup domains end by it.
+
+    Attributes
+    ----------
+    pressure
+        Those of them that hold memory, for an end does not take what was sent to it.
     """
 
     def __init__(self, callers: Callers, limits: Limits, now: Callable[[], float]) -> None:
         self._limits = limits
         self._now = now
+        self.pressure = Pressure(limits.stopped)
         self._held: dict[str, _Held] = {}
         self._due: dict[Live, float] = {}
         self._total = 0
@@ -154,6 +161,7 @@ class Connections:
     def close(self, live: Live, caller: Caller) -> None:
         """Forget a connection that has ended; of one that is not known nothing happens."""
         self._due.pop(live, None)
+        self.pressure.forget(live)
         held = self._held.get(caller.pod_uid)
         if held is None or live not in held.lives:
             return

@@ -84,6 +84,8 @@ class Limits:
         Of one caller: at one time, and new ones per second and at once.
     total, strangers
         Of all callers together, and of sources that are not known yet.
+    stopped
+        Ends of connections, of all callers together, that do not take what was sent to them: half a megabyte each.
     hello_bytes, head_bytes
         How much is read of a ClientHello, or of a request's head, until it has to be complete.
     """
@@ -93,6 +95,7 @@ class Limits:
     burst: int = 1000
     total: int = 32_768
     strangers: int = 512
+    stopped: int = 512
     hello_seconds: float = 10.0
     hello_bytes: int = 65_536
     idle_seconds: float = 3600.0

@@ -202,7 +202,7 @@ class HttpConnection(HttpInbound):
             return kept
         stream = await self.dial(*place, Stream)
         self.upstream = Upstream(stream, place, self.address, self.context.limits.head_bytes)
-        stream.at_end = self._host_ended
+        stream.at_end, stream.at_stop = self._host_ended, self._stops
         return self.upstream
 
     def _host_ended(self) -> None:

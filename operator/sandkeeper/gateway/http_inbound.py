@@ -72,6 +72,7 @@ class HttpInbound(Stream):
         super().connection_made(transport)
         # A client that was gone before it was accepted has no address any more, and is nobody.
         self.source = (transport.get_extra_info("peername") or ("",))[0].removeprefix("::ffff:")
+        self.at_stop = self._stops
         self._task = asyncio.get_running_loop().create_task(self._serve())
 
     def eof_received(self) -> bool:
@@ -174,6 +175,7 @@ class HttpInbound(Stream):
         )
         if self.ended:
             splice.client_ended()
+        splice.watch(self._stops)
         record = self.begin()
         try:
             record.reason = await ended
@@ -218,6 +220,10 @@ class HttpInbound(Stream):
             connections.close_stranger()
         # It may have gone again since that answer was given.
         return callers.known(self.source)
+
+    def _stops(self, stopped: bool) -> None:
+        """Take note of an end that takes nothing more, this one or the host's."""
+        self.context.connections.pressure.tell(self, stopped=stopped)
 
     def _leave(self) -> None:
         if self.upstream is not None:

@@ -97,9 +97,10 @@ class Inbound(asyncio.Protocol):
         """Pass everything from here on between the client and the host; this protocol is left."""
         self.context.connections.expect_nothing(self)
         transport, first, self.first = self.transport, self.first, b""
-        self.splice = Splice(transport, upstream, first, self._spliced)
+        self.splice = splice = Splice(transport, upstream, first, self._spliced)
         if self._client_ended:
-            self.splice.client_ended()
+            splice.client_ended()
+        splice.watch(self._stops)
 
     def refuse(self, reason: str) -> None:
         """Say why not, as far as the client's protocol can, and close."""
@@ -223,6 +224,9 @@ class Inbound(asyncio.Protocol):
         self.address = self.record.address = address
         self.record.allowed = True
         self.reached(cast("Half", upstream))
+
+    def _stops(self, stopped: bool) -> None:
+        self.context.connections.pressure.tell(self, stopped=stopped)
 
     def _spliced(self, reason: str) -> None:
         if self.record is not None and self.splice is not None:

@@ -27,7 +27,7 @@ class Half(asyncio.Protocol):
         Bytes that were read here.
     """
 
-    __slots__ = ("_early", "_ended", "_lost", "_other", "_transport", "moved")
+    __slots__ = ("_early", "_ended", "_lost", "_other", "_stopped", "_transport", "moved")
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -35,6 +35,7 @@ class Half(asyncio.Protocol):
         self._early = b""
         self._ended = False
         self._lost = False
+        self._stopped = False
         self.moved = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,13 +64,17 @@ class Half(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Stop reading what could not be written here."""
+        self._stopped = True
         if self._other is not None:
             self._other._pause()
+            self._tell(stopped=True)
 
     def resume_writing(self) -> None:
         """Read again what can be written here."""
+        self._stopped = False
         if self._other is not None:
             self._other._resume()
+            self._tell(stopped=False)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Let the other side still take what was read for it, then close it."""
@@ -103,6 +108,11 @@ class Half(asyncio.Protocol):
     def _unsent(self) -> int:
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
+    def _tell(self, *, stopped: bool) -> None:
+        """Tell whether this side takes nothing more."""
+        if self._other is not None:
+            self._other._tell(stopped=stopped)
+
     def _over(self) -> None:
         """One side is gone."""
         if self._other is not None:
@@ -122,7 +132,7 @@ class Splice(Half):
         Called once both are gone, with the reason of `cut`, or an empty one.
     """
 
-    __slots__ = ("_on_end", "_quiet_since", "_reason", "_seen", "_upstream")
+    __slots__ = ("_on_end", "_on_stop", "_quiet_since", "_reason", "_seen", "_upstream")
 
     def __init__(
         self, client: asyncio.Transport, upstream: Half, first: bytes | bytearray, ended: Callable[[str], None]
@@ -131,6 +141,7 @@ class Splice(Half):
         self._transport = client
         self._upstream = upstream
         self._on_end: Callable[[str], None] | None = ended
+        self._on_stop: Callable[[bool], None] | None = None
         self._reason = ""
         self._quiet_since = 0.0
         self._seen = -1
@@ -146,6 +157,13 @@ class Splice(Half):
     def down(self) -> int:
         """Bytes from upstream."""
         return self._upstream.moved
+
+    def watch(self, stopped: Callable[[bool], None]) -> None:
+        """Have it told whenever a side takes nothing more, and when it does again; at once where one does already."""
+        self._on_stop = stopped
+        for each in (self, self._upstream):
+            if each._stopped:
+                stopped(True)
 
     def cut(self, reason: str) -> None:
         """Close both sides at once, for one of `reasons`."""
@@ -195,9 +213,13 @@ class Splice(Half):
         if upstream._ended:
             self._end()
 
+    def _tell(self, *, stopped: bool) -> None:
+        if self._on_stop is not None:
+            self._on_stop(stopped)
+
     def _over(self) -> None:
         if self._lost and self._upstream._lost and self._on_end is not None:
             on_end, self._on_end = self._on_end, None
             # Without the circle all of it is freed at once, and not when some collection comes.
-            self._upstream._other = None
+            self._upstream._other = self._on_stop = None
             on_end(self._reason)

@@ -25,11 +25,16 @@ class Stream(asyncio.Protocol):
         Whether the other side has said its last, and whether the connection is gone, or was never there.
     at_end
         Called once when the first of both happens.
+    at_stop
+        Called when the other side takes nothing more, and when it does again.
     sent
         Bytes.
     """
 
-    __slots__ = ("_drained", "_held", "_paused", "_reading", "_waiting", "at_end", "ended", "lost", "sent", "transport")
+    __slots__ = (
+        "_drained", "_held", "_paused", "_reading", "_waiting", "at_end", "at_stop", "ended", "lost", "sent",
+        "transport",
+    )  # fmt: skip
 
     transport: asyncio.Transport
 
@@ -40,6 +45,7 @@ class Stream(asyncio.Protocol):
         self._paused = False
         self._reading = True
         self.at_end: Callable[[], None] | None = None
+        self.at_stop: Callable[[bool], None] | None = None
         self.ended = False
         self.lost = True
         self.sent = 0
@@ -162,15 +168,20 @@ class Stream(asyncio.Protocol):
         del error
         self.lost = True
         self._tell_end()
-        _wake(self._drained)
+        if self._paused:
+            self.resume_writing()
 
     def pause_writing(self) -> None:
         """Have senders wait."""
         self._paused = True
+        if self.at_stop is not None:
+            self.at_stop(True)
 
     def resume_writing(self) -> None:
         """Let them go on."""
         self._paused = False
+        if self.at_stop is not None:
+            self.at_stop(False)
         _wake(self._drained)
 
     def _tell_end(self) -> None:
