@@ -145,7 +145,7 @@ def _unreachable(environment: Environment, policy: SandboxPolicySpec) -> Iterato
             yield _not_allowed("egress.domains", each, policy.allowed_domains or ())
     if not reached.cidrs:
         for network in asked.cidrs:
-            yield _not_allowed("egress.cidrs", network.cidr, ())
+            yield f"egress.cidrs: {network.cidr} is not allowed {_WHOSE}, since it bounds domains; allowed: none."
 
 
 def _not_allowed(field: str, value: str, allowed: Iterable[str]) -> str:

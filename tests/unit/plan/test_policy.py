@@ -89,7 +89,8 @@ def pods(plan: Plan) -> list[Json]:
         (
             {"egress": {"domains": ["github.com"], "cidrs": [{"cidr": "140.82.112.0/20"}]}},
             {"allowedDomains": ["github.com"]},
-            "egress.cidrs: 140.82.112.0/20 is not allowed by SandboxPolicy default; allowed: none.",
+            "egress.cidrs: 140.82.112.0/20 is not allowed by SandboxPolicy default, since it bounds domains; allowed: "
+            "none.",
         ),
         (
             {"egress": {"domains": ["github.com"]}},
