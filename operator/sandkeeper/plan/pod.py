@@ -120,8 +120,7 @@ def sandbox_pod(
     spec.update(name_service(gateway))
     rendering = _rendering(spec, environment, settings)
     notes = _notes(name, environment, settings, volume) | secrets_annotation(environment, secrets or {})
-    notes |= {**restart_annotation(sandbox), **(egress_annotation(grant) if grant else {})}
-    notes |= lower.note() if lower else {}
+    notes |= restart_annotation(sandbox) | (egress_annotation(grant) if grant else {}) | (lower.note() if lower else {})
     bring_guest(spec, environment, settings.guest, image_volume=image_volumes, work_first=work_first)
     name_proxy(spec, environment, gateway)
     # Resources and egress change in place; user namespace and image volume are what nodes allowed at the start, and
