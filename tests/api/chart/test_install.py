@@ -85,14 +85,14 @@ def allowed(kubectl: Kubectl, user: str, verb: str, resource: str, namespace: st
 
 
 @pytest.mark.usefixtures("installed")
-def test_both_replicas_pass_the_restricted_pod_security_standard(kubectl: Kubectl) -> None:
-    deployment = f"--namespace={NAMESPACE}", "deployment/sandkeeper-operator"
+def test_all_replicas_pass_the_restricted_pod_security_standard(kubectl: Kubectl) -> None:
+    deployments = f"--namespace={NAMESPACE}", "deployment/sandkeeper-operator", "deployment/sandkeeper-gateway"
 
-    kubectl("wait", *deployment, "--for=jsonpath={.status.replicas}=2", "--timeout=30s")
+    kubectl("wait", *deployments, "--for=jsonpath={.status.replicas}=2", "--timeout=30s")
 
     pods = json.loads(kubectl("get", "pods", f"--namespace={NAMESPACE}", "-o", "json"))["items"]
     mounts = [mount["mountPath"] for pod in pods for mount in pod["spec"]["containers"][0]["volumeMounts"]]
-    assert mounts == ["/var/run/secrets/kubernetes.io/serviceaccount"] * 2
+    assert mounts == ["/var/run/secrets/kubernetes.io/serviceaccount"] * 4
 
 
 @pytest.mark.usefixtures("installed")
@@ -194,7 +194,7 @@ def test_an_upgrade_takes_the_policies_away_and_brings_them_back(helm: Helm, kub
     assert (off.returncode, policies(kubectl)) == (0, [])
     on = helm(*upgrade, "admissionPolicies.enabled=true")
     assert (on.returncode, policies(kubectl)) == (0, installed)
-    assert len(installed) == 16
+    assert len(installed) == 18
 
 
 @pytest.mark.usefixtures("installed")
@@ -205,4 +205,4 @@ def test_an_upgrade_with_other_values_goes_through(helm: Helm, kubectl: Kubectl)
 
     assert done.returncode == 0, done.stderr
     budgets = kubectl("get", "poddisruptionbudgets", f"--namespace={NAMESPACE}", "-o", "name")
-    assert budgets == ""
+    assert budgets.split() == ["poddisruptionbudget.policy/sandkeeper-gateway"]
