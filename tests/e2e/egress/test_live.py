@@ -1,5 +1,6 @@
 """Policy while connections are open, gateways that end, and neighbours that are greedy."""
 
+import json
 import re
 import subprocess
 import time
@@ -96,6 +97,14 @@ def allow(grounds: Grounds, domains: list[str]) -> None:
     grounds.sandboxes.change("attacker", egress={"domains": domains})
 
 
+def admits_policies(grounds: Grounds) -> bool:
+    """Tell whether the apiserver takes NetworkPolicies."""
+    policy = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": "probe"}}
+    command = [*grounds.kubectl.command, "-n", "default", "apply", "--dry-run=server", "-f", "-"]
+    given = json.dumps({**policy, "spec": {"podSelector": {"matchLabels": {"app": "probe"}}}})
+    return subprocess.run(command, input=given, text=True, capture_output=True, check=False).returncode == 0
+
+
 def test_a_policy_that_is_narrowed_cuts_what_it_no_longer_allows_and_restarts_nothing(grounds: Grounds) -> None:
     before = grounds.sandboxes.pod("attacker")["metadata"]["uid"]
     held, kept = Inside(grounds, HOLD, "allowed.example"), Inside(grounds, HOLD, "b.wild.example")
@@ -159,6 +168,8 @@ def test_a_gateway_that_cannot_see_the_apiserver_keeps_to_what_it_knew(grounds: 
     time.sleep(8)
     ended = time.time()
     hack_cluster("start", "kube-apiserver")
+    # For a moment it knows no kinds but its own, and refuses what a policy judges by one of ours.
+    eventually(lambda: admits_policies(grounds), bool, 60)
 
     lines = eventually(
         lambda: grounds.run("sandbox", "cat", "/tmp/asked").splitlines(), lambda found: len(found) >= 20, 90
