@@ -24,10 +24,16 @@ from sandkeeper.gateway.places import TLS_PORT as GATEWAY_TLS_PORT
 WAYS = {"direct": (SITE, TLS_PORT), "envoy": (GATEWAY, ENVOY_PORT), "gateway": (GATEWAY, GATEWAY_TLS_PORT)}
 LOADS = {"connections": "per_second", "paced": "p50_ms", "stream": "gbit_per_second"}
 _MEBI = 2**20
+_PORTS = {"ip_local_port_range": "1024 65535", "tcp_tw_reuse": "1"}
 
 
 def prepare() -> None:
-    """Give loopback the addresses of the site and of all clients; nothing else is in this network."""
+    """Give loopback the addresses of the site and of all clients; nothing else is in this network.
+
+    Proxies reach the site from one address: they are to find a free port at once, as at a site of many addresses.
+    """
+    for name, value in _PORTS.items():
+        Path("/proc/sys/net/ipv4", name).write_text(value)
     batch = ["link set lo up", *(f"address add {each}/32 dev lo" for each in (SITE, *SOURCES))]
     subprocess.run(["ip", "-batch", "-"], input="\n".join(batch), text=True, check=True)
 

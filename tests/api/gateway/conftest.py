@@ -24,12 +24,14 @@ UNGUARDED = {"example.com/unguarded": "true"}
 StartGateway = Callable[..., GatewayProcess]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def api(apiserver: ControlPlane) -> Iterator[Api]:
     """The API as the cluster's administrator."""
     api = Api(apiserver.kubeconfig)
     api.create(NODES, "", {"metadata": {"name": NODE}})
     yield api
+    # Whoever comes after goes by what all nodes offer, and this one offers nothing.
+    api.delete(NODES, "", NODE)
     api.close()
 
 
@@ -48,7 +50,7 @@ def outside(background: Background, tmp_path_factory: pytest.TempPathFactory) ->
     background.run(serving.__aexit__(None, None, None))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def slots(api: Api) -> dict[int, str]:
     """Addresses of the gateway's Services, by slot."""
     api.create(NAMESPACES, "", {"metadata": {"name": HOME}})

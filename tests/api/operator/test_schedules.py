@@ -175,7 +175,7 @@ def test_a_quota_for_snapshots_is_told_and_harms_nothing(operator: OperatorProce
     told = await_condition(team, "False")
 
     assert told["reason"] == "QuotaExceeded"
-    assert "exceeded quota: none" in told["message"]
+    assert "ResourceQuota none has no room for the SandboxSnapshot" in told["message"]
     assert condition(team.get(SANDBOXES, "agent"), "Ready")["status"] == "True"
     assert eventually(lambda: team.events("QuotaExceeded"), "Event")[0]["type"] == "Warning"
 
