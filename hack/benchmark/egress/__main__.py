@@ -94,6 +94,9 @@ def measure(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
     envoy, gateway = start_envoy(folder), GatewayWorker(folder)
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     known = gateway.process.memory_info().rss / _MEBI
+    # Before anything else: what connections have left is used again for others, and would not be seen.
+    found["idle"]["envoy"].append(held_memory(envoy, *WAYS["envoy"]))
+    found["idle"]["gateway"].append(held_memory(gateway.process, *WAYS["gateway"]))
     for number in range(rounds):
         for what, figure in LOADS.items():
             for way, (address, port) in WAYS.items():
@@ -102,8 +105,6 @@ def measure(folder: Path, rounds: int) -> dict[str, dict[str, float]]:
         found["requests"]["direct"].append(load("requests", SITE, WEB_PORT)["per_second"])
         found["requests"]["gateway"].append(load("requests", GATEWAY, HTTP_PORT)["per_second"])
         found["names"]["gateway"].append(load("names", GATEWAY, DNS_PORT)["p50_ms"])
-        found["idle"]["envoy"].append(held_memory(envoy, *WAYS["envoy"]))
-        found["idle"]["gateway"].append(held_memory(gateway.process, *WAYS["gateway"]))
         found["cut"]["gateway"].append(seconds_to_cut(gateway))
     medians = {what: {way: median(each) for way, each in ways.items()} for what, ways in found.items()}
     return {**medians, "known": {"gateway": known}}
