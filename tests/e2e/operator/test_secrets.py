@@ -10,20 +10,27 @@ import pytest
 from api.kubectl import Kubectl
 from e2e.operator.sandboxes import PERSISTENT, Sandboxes, eventually
 from e2e.operator.test_snapshots import take
+from e2e.operator.test_tenants import write
 from installation import NAMESPACE
 
 KEYS = "/srv/keys"
 FILES: dict[str, Any] = {"name": "files", "as": "Files", "mountPath": KEYS}
 
+CLUSTER_WIDE = ("persistentvolumes", "volumesnapshotcontents.snapshot.storage.k8s.io")
+"""Kinds of which a sandbox has objects that are in no namespace."""
+COMPONENTS = ("operator", "gateway")
 SEARCHED = {
     "pods",
     "events",
     "persistentvolumeclaims",
     "sandboxes.sandkeeper.dev",
     "sandboxsnapshots.sandkeeper.dev",
+    "sandboxtemplates.sandkeeper.dev",
+    "sandboxpolicies.sandkeeper.dev",
     "volumesnapshots.snapshot.storage.k8s.io",
-    "operator log",
-    "operator metrics",
+    *CLUSTER_WIDE,
+    "events of the installation",
+    *(f"{component} {place}" for component in COMPONENTS for place in ("log", "metrics")),
 }
 
 
@@ -139,7 +146,10 @@ def test_the_value_of_a_secret_is_nowhere_but_in_the_sandbox(
 ) -> None:
     put(sandboxes, "files", key=value)
     put(sandboxes, "openai", KEY=value)
-    sandboxes.apply("agent", secrets=[FILES, {"name": "openai"}], workspace=PERSISTENT, setup="env > /dev/null")
+    write(sandboxes, "SandboxPolicy", "default", maxTTL="24h")
+    write(sandboxes, "SandboxTemplate", "shared", secrets=[{"name": "openai"}])
+    shared = {"name": "shared"}
+    sandboxes.apply("agent", templateRef=shared, secrets=[FILES], workspace=PERSISTENT, setup="env > /dev/null")
     sandboxes.wait("agent")
     assert sandboxes.sh("agent", f'test "$KEY" = "$(cat {KEYS}/key)"; echo -n $KEY') == value
     sandboxes.sleep("agent")
@@ -155,26 +165,26 @@ def test_the_value_of_a_secret_is_nowhere_but_in_the_sandbox(
 
 
 def everything_of(sandboxes: Sandboxes, kubectl: Kubectl) -> dict[str, str]:
-    """All objects of the namespace but Secrets, and all that the operator said."""
+    """All objects of the namespace but Secrets, those made for it in none, and all that operator and gateway said."""
     listed = kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
     kinds = [each for each in listed if each != "secrets" and not each.endswith("metrics.k8s.io")]
     places = {kind: sandboxes.kubectl("get", kind, "-o", "json") for kind in kinds}
-    pods = kubectl(
-        "-n",
-        NAMESPACE,
-        "get",
-        "pods",
-        "-l",
-        "app.kubernetes.io/component=operator",
-        "-o",
-        "jsonpath={.items[*].metadata.name}",
-    ).split()
-    assert pods
-    places["operator log"] = "".join(kubectl("-n", NAMESPACE, "logs", pod, "--tail=-1") for pod in pods)
-    paths = [f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics" for pod in pods]
-    places["operator metrics"] = "".join(kubectl("get", "--raw", path) for path in paths)
+    places |= {kind: kubectl("get", kind, "-o", "json") for kind in CLUSTER_WIDE}
+    places["events of the installation"] = kubectl("-n", NAMESPACE, "get", "events", "-o", "json")
+    for component in COMPONENTS:
+        pods = pods_of(kubectl, component)
+        assert pods
+        places[f"{component} log"] = "".join(kubectl("-n", NAMESPACE, "logs", pod, "--tail=-1") for pod in pods)
+        paths = [f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics" for pod in pods]
+        places[f"{component} metrics"] = "".join(kubectl("get", "--raw", path) for path in paths)
     places["sandbox log"] = sandboxes.kubectl("logs", "sbx-agent")
     return places
+
+
+def pods_of(kubectl: Kubectl, component: str) -> list[str]:
+    """Names of the running pods of a part of the installation."""
+    running = ("-l", f"app.kubernetes.io/component={component}", "--field-selector=status.phase=Running")
+    return kubectl("-n", NAMESPACE, "get", "pods", *running, "-o", "jsonpath={.items[*].metadata.name}").split()
 
 
 def test_nothing_of_a_secret_is_packed(sandboxes: Sandboxes, value: str) -> None:

@@ -30,6 +30,8 @@ SOURCE_CONTROLLER = "github.com/fluxcd/source-controller@v1.9.6"
 SOURCE_CONTROLLER_SUM = "h1:nG534/bI6nVpyHra7ONAk6xDB3xPsVT+EOLHZHXPrrc="
 ARGO_CD = "github.com/argoproj/argo-cd/v3@v3.5.7"
 ARGO_CD_SUM = "h1:Xm1BF+I5OgDKUG3SDK49vn2/Y5AMyaNVko+/JT08gj0="
+EXTERNAL_SECRETS = "github.com/external-secrets/external-secrets@v0.16.2"
+EXTERNAL_SECRETS_SUM = "h1:iNY+gIgSyL5higXTfnz+hdPCaiB/43UiHLqE7HBpj68="
 # What the API description calls a string although the apiserver takes numbers as well.
 LENIENT: dict[str, Schema] = {
     "io.k8s.apimachinery.pkg.util.intstr.IntOrString": {"type": ["string", "integer"]},
@@ -39,7 +41,7 @@ LENIENT: dict[str, Schema] = {
 
 def schema_location() -> str:
     """Return what to give kubeconform as ``-schema-location``, making the schemas where this machine never did."""
-    modules = (PROMETHEUS_OPERATOR, CILIUM, KUSTOMIZE_CONTROLLER, SOURCE_CONTROLLER, ARGO_CD)
+    modules = (PROMETHEUS_OPERATOR, CILIUM, KUSTOMIZE_CONTROLLER, SOURCE_CONTROLLER, ARGO_CD, EXTERNAL_SECRETS)
     versions = (module.rsplit("@", 1)[1] for module in modules)
     label = "-".join((KUBERNETES.version, *versions, "1"))
     folder = made_once(cache_home() / "manifest-schemas" / label, _write_schemas)
@@ -66,11 +68,14 @@ def _definitions() -> list[Path]:
     cilium = _source(CILIUM, CILIUM_SUM) / "pkg" / "k8s" / "apis" / "cilium.io" / "client" / "crds" / "v2"
     kustomize = _source(KUSTOMIZE_CONTROLLER, KUSTOMIZE_CONTROLLER_SUM) / "config" / "crd" / "bases"
     source = _source(SOURCE_CONTROLLER, SOURCE_CONTROLLER_SUM) / "config" / "crd" / "bases"
+    external_secrets = _source(EXTERNAL_SECRETS, EXTERNAL_SECRETS_SUM) / "config" / "crds" / "bases"
     return [
         prometheus / "monitoring.coreos.com_servicemonitors.yaml",
         cilium / "ciliumclusterwidenetworkpolicies.yaml",
         kustomize / "kustomize.toolkit.fluxcd.io_kustomizations.yaml",
         source / "source.toolkit.fluxcd.io_gitrepositories.yaml",
+        external_secrets / "external-secrets.io_externalsecrets.yaml",
+        external_secrets / "external-secrets.io_secretstores.yaml",
         _source(ARGO_CD, ARGO_CD_SUM) / "manifests" / "crds" / "application-crd.yaml",
     ]
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parents[3]
-PACKAGE = CHECKOUT / "operator" / "sandkeeper"
-DOCS = CHECKOUT / "docs"
+from unit.docs.pages import DOCS
+
+PACKAGE = Path(__file__).parents[3] / "operator" / "sandkeeper"
 _SAID_BY = {"PodState": {"PodState", "_wrong", "replace"}, "SnapshotState": {"SnapshotState", "_AmissError"}}
 """What is called to make a state of a class."""
 _WRONG = {"_wrong", "_AmissError"}

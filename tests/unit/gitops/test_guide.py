@@ -12,14 +12,13 @@ from sandkeeper.api.names import API_VERSION
 from sandkeeper.api.sandbox import SandboxSpec
 from sandkeeper.api.snapshot import SandboxSnapshotSpec
 from unit.chart.test_rendering import conform
+from unit.docs.pages import DOCS, manifests
 from unit.gitops.argocd import CUSTOMIZATIONS, Json, health
-from unit.gitops.reasons import DOCS
 from unit.gitops.test_reasons import EVERY, told
 
 SPECS: dict[str, type[Model]] = {"Sandbox": SandboxSpec, "SandboxSnapshot": SandboxSnapshotSpec}
 VERDICTS = {"InProgress": "Progressing", "Failed": "Degraded", "Current": "Healthy"}
-BLOCKS = re.findall(r"^```yaml\n(.*?)^```", (DOCS / "gitops.md").read_text(), re.MULTILINE | re.DOTALL)
-MANIFESTS: list[Json] = [each for block in BLOCKS for each in yaml.safe_load_all(block)]
+MANIFESTS = manifests("gitops.md")
 OURS = [each for each in MANIFESTS if each["apiVersion"] == API_VERSION]
 (KUSTOMIZATION,) = (each for each in MANIFESTS if each["kind"] == "Kustomization")
 EXPRESSIONS = {each["kind"]: each for each in KUSTOMIZATION["spec"]["healthCheckExprs"]}
