@@ -7,6 +7,7 @@ that is carried is judged as well.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -93,6 +94,7 @@ def never(address: Address) -> str:
     return _find(address, _NEVER_NETWORKS)
 
 
+@lru_cache(maxsize=4096)
 def forbidden(address: Address) -> str:
     """Say why an address is dialled only for a sandbox that was granted it, or for none; empty for a public one."""
     if why := never(address) or _find(address, _SPECIAL_NETWORKS):

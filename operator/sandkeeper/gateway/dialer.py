@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
@@ -79,16 +79,17 @@ class Dialer:
 async def _connect(
     addresses: Sequence[Address], port: int, factory: Callable[[], asyncio.Protocol]
 ) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
-    loop = asyncio.get_running_loop()
+    loop, literals = asyncio.get_running_loop(), [str(each) for each in addresses]
     if len(addresses) == 1:
         # Half the work of what follows (50 and 110 microseconds), and most names have one address of a family.
-        transport, protocol = await loop.create_connection(factory, str(addresses[0]), port)
+        transport, protocol = await loop.create_connection(factory, literals[0], port)
     else:
         targets = [_target(each, port) for each in addresses]
         connection = await aiohappyeyeballs.start_connection(targets, happy_eyeballs_delay=ATTEMPT_DELAY_SECONDS)
         transport, protocol = await loop.create_connection(factory, sock=connection)
     peer = (transport.get_extra_info("peername") or ("",))[0]
-    if not peer or ip_address(peer) not in addresses:
+    # Both are in the one canonical spelling of an address.
+    if peer not in literals:
         transport.abort()
         raise DialError(reasons.FORBIDDEN_ADDRESS if peer else reasons.UNREACHABLE)
     return transport, protocol, peer

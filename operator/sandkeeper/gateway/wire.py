@@ -182,8 +182,9 @@ class Channel(Generic[M]):
         return self._writer.transport.get_write_buffer_size()
 
     def send(self, message: bytes) -> None:
-        """Send what `encoded` gave; never blocks."""
-        self._writer.write(message)
+        """Send what `encoded` gave; never blocks, and is lost where the other end is gone."""
+        if not self._writer.transport.is_closing():
+            self._writer.write(message)
 
     async def receive(self) -> M | None:
         """Wait for the next message; None once the other end is gone.
