@@ -72,6 +72,9 @@ for _ in range(20):
 """
 
 
+SOON = "egress-controllers-are-back"
+
+
 class Inside:
     """A script that goes on in the attacker's pod."""
 
@@ -158,6 +161,7 @@ def test_a_gateway_that_is_killed_takes_only_its_own_connections_along(grounds: 
     )
 
 
+@pytest.mark.slow
 def test_a_gateway_that_cannot_see_the_apiserver_keeps_to_what_it_knew(grounds: Grounds) -> None:
     # kubectl exec needs the apiserver, so whoever asks meanwhile has to have been started before.
     grounds.run(
@@ -168,8 +172,12 @@ def test_a_gateway_that_cannot_see_the_apiserver_keeps_to_what_it_knew(grounds: 
     time.sleep(8)
     ended = time.time()
     hack_cluster("start", "kube-apiserver")
-    # For a moment it knows no kinds but its own, and refuses what a policy judges by one of ours.
+    # For a moment it knows no kinds but its own, and refuses what a policy judges by one of ours; and controllers that
+    # lost it are back later still, without whom no namespace gets its account.
     eventually(lambda: admits_policies(grounds), bool, 60)
+    grounds.kubectl("create", "namespace", SOON)
+    grounds.kubectl("-n", SOON, "wait", "--for=create", "serviceaccount/default", "--timeout=170s")
+    grounds.kubectl("delete", "namespace", SOON, "--wait=false")
 
     lines = eventually(
         lambda: grounds.run("sandbox", "cat", "/tmp/asked").splitlines(), lambda found: len(found) >= 20, 90

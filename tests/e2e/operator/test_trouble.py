@@ -76,7 +76,7 @@ def test_a_quota_that_is_full(sandboxes: Sandboxes) -> None:
     }
     sandboxes.kubectl("apply", "-f", "-", given=json.dumps(quota))
     sandboxes.apply("crowded")
-    assert "exceeded quota: small" in has_reason(sandboxes, "crowded", "QuotaExceeded")
+    assert "ResourceQuota small has no room for the Pod" in has_reason(sandboxes, "crowded", "QuotaExceeded")
 
     sandboxes.kubectl("delete", "resourcequota", "small")
 
