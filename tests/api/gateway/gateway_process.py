@@ -15,10 +15,9 @@ import dns.message
 import dns.query
 import orjson
 import psutil
-import urllib3
-import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from api.operator.operator_process import fetched, proxied
 from api.operator.proxy import Proxy
 from api.operator.waiting import eventually
 from localcluster.ports import free_ports
@@ -51,7 +50,7 @@ class GatewayProcess:
         given = self._ports | {"workers": 2, "port_offset": OFFSET, "drain_delay_seconds": 0.5} | settings
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("SANDKEEPER_", "KUBE"))}
         variables = {f"SANDKEEPER_GATEWAY_{name.upper()}": _text(value) for name, value in given.items()}
-        kubeconfig = _kubeconfig(folder / "gateway.kubeconfig", proxy.url)
+        kubeconfig = proxied(folder / "gateway.kubeconfig", proxy.url)
         environment = {**kept, **variables, "KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "sandkeeper", "gateway"]
         self._program = Program("gateway", command, folder / "gateway.log", environment)
@@ -96,16 +95,16 @@ class GatewayProcess:
 
     def probe(self, name: str) -> tuple[int, str]:
         """Ask a probe; status 0 where nobody listens."""
-        return _http(f"http://127.0.0.1:{self._ports['probes_port']}/{name}")
+        return fetched(f"http://127.0.0.1:{self._ports['probes_port']}/{name}")
 
     def activity(self) -> dict[str, float]:
         """When pods last had traffic, by uid."""
-        told: Json = orjson.loads(_http(f"http://127.0.0.1:{self._ports['activity_port']}/activity")[1])
+        told: Json = orjson.loads(fetched(f"http://127.0.0.1:{self._ports['activity_port']}/activity")[1])
         return dict(told["traffic"])
 
     def metric(self, name: str, **labels: str) -> float:
         """Sum of all samples of a name that carry some labels."""
-        text = _http(f"http://127.0.0.1:{self._ports['metrics_port']}/metrics")[1]
+        text = fetched(f"http://127.0.0.1:{self._ports['metrics_port']}/metrics")[1]
         samples = [each for family in text_string_to_metric_families(text) for each in family.samples]
         return sum(each.value for each in samples if each.name == name and labels.items() <= each.labels.items())
 
@@ -192,24 +191,3 @@ def _response(plain: socket.socket) -> tuple[int, str]:
 
 def _text(value: object) -> str:
     return orjson.dumps(value).decode() if isinstance(value, list | tuple | bool) else str(value)
-
-
-def _kubeconfig(path: Path, server: str) -> Path:
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "proxy", "cluster": {"server": server}}],
-        "users": [{"name": "proxy", "user": {}}],
-        "contexts": [{"name": "proxy", "context": {"cluster": "proxy", "user": "proxy"}}],
-        "current-context": "proxy",
-    }
-    path.write_text(yaml.safe_dump(content))
-    return path
-
-
-def _http(url: str) -> tuple[int, str]:
-    try:
-        response = urllib3.request("GET", url, retries=False, timeout=10)
-    except urllib3.exceptions.HTTPError as error:
-        return 0, str(error)
-    return response.status, response.data.decode()

@@ -44,7 +44,7 @@ class OperatorProcess:
             identity,
             [sys.executable, "-m", "sandkeeper", "operator"],
             folder / f"{identity}.log",
-            environment(_kubeconfig(folder / f"{identity}.kubeconfig", proxy.url), given),
+            environment(proxied(folder / f"{identity}.kubeconfig", proxy.url), given),
         )
 
     def start(self) -> "OperatorProcess":
@@ -87,12 +87,12 @@ class OperatorProcess:
 
     def probe(self, name: str) -> tuple[int, str]:
         """Ask a probe; status 0 where nobody listens."""
-        return _http(f"{self._probes}/{name}")
+        return fetched(f"{self._probes}/{name}")
 
     def metrics(self) -> dict[str, list[tuple[dict[str, str], float]]]:
         """Scrape: of each sample's name, its labels and value."""
         samples: dict[str, list[tuple[dict[str, str], float]]] = {}
-        for family in text_string_to_metric_families(_http(f"{self._metrics}/metrics")[1]):
+        for family in text_string_to_metric_families(fetched(f"{self._metrics}/metrics")[1]):
             for sample in family.samples:
                 samples.setdefault(sample.name, []).append((sample.labels, sample.value))
         return samples
@@ -126,7 +126,8 @@ def environment(kubeconfig: Path, settings: dict[str, object]) -> dict[str, str]
     return {**kept, **variables, "KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(ROOT)}
 
 
-def _kubeconfig(path: Path, server: str) -> Path:
+def proxied(path: Path, server: str) -> Path:
+    """Write a kubeconfig for a server that asks for no credentials."""
     content = {
         "apiVersion": "v1",
         "kind": "Config",
@@ -139,7 +140,8 @@ def _kubeconfig(path: Path, server: str) -> Path:
     return path
 
 
-def _http(url: str) -> tuple[int, str]:
+def fetched(url: str) -> tuple[int, str]:
+    """Status and body of what is at a URL; 0 and why where nothing answers."""
     try:
         response = urllib3.request("GET", url, retries=False, timeout=10)
     except urllib3.exceptions.HTTPError as error:
