@@ -113,6 +113,7 @@ def test_a_volume_takes_what_was_asked_for_and_more_once_it_has_grown(claims: Cl
     assert "quota exceeded" not in claims.sh("small", fill)
 
 
+@pytest.mark.slow
 def test_the_kubelet_knows_how_full_a_volume_is(claims: Claims, kubectl: Kubectl) -> None:
     claims.claim("seen")
     claims.run("seen")
@@ -212,6 +213,7 @@ def test_claims_are_met_though_the_driver_dies_in_the_middle(claims: Claims) -> 
     assert len(set(volumes)) == len(names)
 
 
+@pytest.mark.slow
 def test_fifty_claims_at_once_are_all_met(claims: Claims, capsys: pytest.CaptureFixture[str]) -> None:
     def meet(index: int) -> None:
         claims.claim(f"many-{index}")

@@ -159,6 +159,7 @@ def test_one_that_sleeps_for_long_expires(sandboxes: Sandboxes) -> None:
     eventually(lambda: claim(sandboxes, "dreamer"), lambda found: not found)
 
 
+@pytest.mark.slow
 def test_one_that_changed_too_much_stays_awake_and_says_what_is_big(sandboxes: Sandboxes) -> None:
     sandboxes.apply("hoarder", workspace=PERSISTENT)
     sandboxes.wait("hoarder")

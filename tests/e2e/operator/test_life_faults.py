@@ -93,6 +93,7 @@ def test_operators_killed_while_a_sandbox_is_packed_lose_nothing(sandboxes: Sand
     assert has_all(sandboxes, "caught")
 
 
+@pytest.mark.slow
 def test_a_kubelet_stopped_in_the_middle_of_packing_delays_sleep(sandboxes: Sandboxes, kubelet: None) -> None:
     started(sandboxes, "midway")
 
@@ -136,6 +137,7 @@ def test_a_lost_node_is_told_and_everything_goes_on_when_it_is_back(sandboxes: S
     assert all(has_all(sandboxes, name) for name in ("running", "falling", "asleep", "waking"))
 
 
+@pytest.mark.slow
 def test_a_full_volume_keeps_it_awake_until_there_is_room(sandboxes: Sandboxes) -> None:
     started(sandboxes, "full")
     sandboxes.sh("full", "head -c 20M /dev/urandom > /opt/work")

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from e2e.conftest import hack_cluster
 from e2e.operator.sandboxes import PERSISTENT, Sandboxes, eventually
 
@@ -115,6 +117,7 @@ def test_a_class_without_snapshots_is_told(sandboxes: Sandboxes) -> None:
     assert not volume(sandboxes, "never")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_it_is_taken_once_there_is_room(sandboxes: Sandboxes) -> None:
     sandboxes.apply("full", workspace=PERSISTENT)
     sandboxes.reaches("full", "Running")
