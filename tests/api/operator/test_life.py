@@ -116,9 +116,11 @@ def test_it_expires_and_tells_so_until_it_is_to_live_longer(operator: OperatorPr
 
 
 def test_it_expires_when_it_is_time_without_another_word(operator: OperatorProcess, team: Team) -> None:
-    running(team, lifecycle={"ttl": "6s"})
+    team.create(lifecycle={"ttl": "6s"})
 
     team.await_reason("Expired")
+
+    assert operator.proxy.writes(team.namespace).count("create pods") == 1
 
 
 def test_it_expires_a_while_after_it_fell_asleep(operator: OperatorProcess, team: Team) -> None:
@@ -132,9 +134,11 @@ def test_it_expires_a_while_after_it_fell_asleep(operator: OperatorProcess, team
 
 
 def test_one_that_is_to_be_deleted_is(operator: OperatorProcess, team: Team) -> None:
-    running(team, lifecycle={"ttl": "2s", "expiryPolicy": "Delete"})
+    team.create(ports=PORTS, lifecycle={"ttl": "2s", "expiryPolicy": "Delete"})
 
     team.await_nothing()
+
+    assert "delete sandboxes" in operator.proxy.writes(team.namespace)
 
 
 def test_a_use_that_can_not_be_read_is_told(operator: OperatorProcess, team: Team) -> None:
