@@ -1,9 +1,10 @@
-"""What a CRD says of a kind beside its models: its names, and the columns that ``kubectl get`` shows."""
+"""What is said of a kind beside its models: its names, the columns that ``kubectl get`` shows, and its conditions."""
 
 from dataclasses import dataclass
 
 from . import names
 from .model import JsonSchema, Model
+from .reasons import Aspect
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a CRD says of a kind beside its models; one without a spec has nothing but names."""
+    """What is said of a kind beside its models; one without a spec has nothing but names."""
 
     kind: str
     plural: str
@@ -36,6 +37,7 @@ class Kind:
     short: str = ""
     spec: type[Model] | None = None
     status: type[Model] | None = None
+    conditions: tuple[Aspect, ...] = ()
 
     @property
     def file(self) -> str:
