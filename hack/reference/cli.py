@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final
 
 from reference.kinds import kind_pages
+from reference.limits import limits_page
 from reference.rendering import rendered
+from reference.versions import versions_page
 from sandkeeper.api import crd, names
 
 ROOT: Final = Path(__file__).parents[2]
@@ -17,7 +19,8 @@ def pages() -> dict[str, str]:
     kinds = kind_pages(ROOT)
     rule = {"names": names, "name_rule": f"must be {crd.NAMES}"}
     found = {f"docs/reference/{page.file}": rendered("kind.md.j2", page=page, **rule) for page in kinds}
-    return found | {"docs/reference/README.md": rendered("index.md.j2", pages=kinds, names=names)}
+    found["docs/reference/README.md"] = rendered("index.md.j2", pages=kinds, names=names)
+    return found | {"docs/limits.md": limits_page(ROOT), "docs/versions.md": versions_page(ROOT)}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
