@@ -46,6 +46,7 @@ SANDBOX = Kind(
     spec=SandboxSpec,
     status=SandboxStatus,
     conditions=sandbox.CONDITIONS,
+    events=sandbox.EVENTS,
     columns=(
         Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="What the sandbox is doing."),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it is as asked for."),
@@ -65,6 +66,7 @@ SNAPSHOT = Kind(
     spec=SandboxSnapshotSpec,
     status=SandboxSnapshotStatus,
     conditions=snapshot.CONDITIONS,
+    events=snapshot.EVENTS,
     columns=(
         Column("Sandbox", ".spec.sandboxRef.name", description="What it is a copy of."),
         Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="How far it is."),

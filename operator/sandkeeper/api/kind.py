@@ -1,10 +1,10 @@
-"""What is said of a kind beside its models: its names, the columns that ``kubectl get`` shows, and its conditions."""
+"""What is said of a kind beside its models: its names, the columns of ``kubectl get``, its conditions and Events."""
 
 from dataclasses import dataclass
 
 from . import names
 from .model import JsonSchema, Model
-from .reasons import Aspect
+from .reasons import Aspect, Reason
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Kind:
     spec: type[Model] | None = None
     status: type[Model] | None = None
     conditions: tuple[Aspect, ...] = ()
+    events: tuple[Reason, ...] = ()
 
     @property
     def file(self) -> str:

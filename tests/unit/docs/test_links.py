@@ -1,4 +1,4 @@
-"""Every link within the documentation leads to a file that is there, and to a heading of it where it names one."""
+"""Every link within the documentation leads to a file that is there, and to its heading; every table is whole."""
 
 import re
 from functools import cache
@@ -46,6 +46,17 @@ def fault(page: Path, link: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert [wrong for wrong in (fault(page, link) for link in links(page)) if wrong] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_row_of_a_table_has_as_many_cells_as_its_head(page: Path) -> None:
+    lines = page.read_text().splitlines()
+    tables = [each.map for each in tokens(page) if each.type == "table_open" and each.map]
+
+    for first, end in tables:
+        # Code takes no bar either unless it is escaped, and cells beyond the last column are not shown.
+        cells = [len(re.findall(r"(?<!\\)\|", line.strip())) for line in lines[first:end]]
+        assert set(cells) == {cells[0]}, lines[first]
 
 
 def test_a_wrong_link_is_noticed() -> None:

@@ -91,8 +91,28 @@ def literals() -> set[str]:
 
 def test_no_reason_is_explained_that_the_code_does_not_have() -> None:
     words = {each.word for kind in crd.KINDS for aspect in kind.conditions for each in aspect.reasons}
+    words |= {each.word for kind in crd.KINDS for each in kind.events}
 
     assert words - literals() == set()
+
+
+def test_every_event_is_explained() -> None:
+    calls = [
+        node
+        for module in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+    written = {
+        argument.value
+        for call in calls
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "record"
+        for argument in call.args[3:4]
+        if isinstance(argument, ast.Constant)
+    }
+
+    assert written <= {each.word for kind in crd.KINDS for each in kind.events}
+    assert {"Expired", "RolledBack", "WorkspaceLost", "ActivityUnreadable"} <= written
 
 
 def test_every_mark_is_explained_or_known_to_be_the_operators_own() -> None:

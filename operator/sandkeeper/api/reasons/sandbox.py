@@ -158,3 +158,15 @@ CONDITIONS: Final = (
         ),
     ),
 )
+
+EVENTS: Final = (
+    Reason(
+        "Denied", "The gateway refused a name or a connection; the message names it.", "[Allowing it](../egress.md)."
+    ),
+    Reason("Widened", "A NetworkPolicy of the namespace opens the sandbox since now (`EgressEnforced`)."),
+    Reason("WorkspaceFull", "Nothing more fits on the volume since now."),
+    Reason("WorkspaceLost", "Somebody deleted the claim of the workspace, and the sandbox goes on with a new one."),
+    Reason("RolledBack", "The workspace is another one; the message says from what to what it went."),
+    Reason("ActivityUnreadable", "The annotation `sandkeeper.dev/last-activity` is no time, and counts for nothing."),
+)
+"""Beside those of the conditions' reasons."""

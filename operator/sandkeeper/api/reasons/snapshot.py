@@ -78,3 +78,6 @@ CONDITIONS: Final = (
         _REASONS,
     ),
 )
+
+EVENTS: Final = (Reason("Expired", "It was deleted, for its time is over."),)
+"""Beside those of the condition's reasons."""
