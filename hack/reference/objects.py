@@ -11,6 +11,7 @@ Schema = dict[str, Any]
 RULES: Final = "x-kubernetes-validations"
 _SCALARS: Final = {"string": "string", "integer": "integer", "number": "number", "boolean": "boolean"}
 _DEFAULT: Final = "Default: "
+_FIXED: Final = "can't be changed"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def _row(parent: Schema, name: str, path: str, page: str, places: Places) -> Row
     entries = [] if inner else [*_messages(_of(node, "items")), *_messages(_of(node, "additionalProperties"))]
     demands = (*own, *(f"each {text}" for text in entries), *_aimed(parent, name))
     required = name in parent.get("required", ())
-    return Row(name, _kind(node, link), "required" if required else default, what, demands)
+    fixed = ", fixed" if any(text.startswith(_FIXED) for text in demands) else ""
+    return Row(name, _kind(node, link) + fixed, "required" if required else default, what, demands)
 
 
 def _described(node: Schema) -> tuple[str, str]:
