@@ -102,9 +102,19 @@ class GoModule:
     @property
     def version(self) -> str:
         """Return the version of the source module, as go.mod requires it."""
-        match = re.search(rf"^\s*(?:require )?{re.escape(self.source)} (v\S+)", self._go_mod, re.MULTILINE)
+        return self.version_of(self.source)
+
+    def version_of(self, required: str) -> str:
+        """Return the version of a module that go.mod requires.
+
+        Raises
+        ------
+        ClusterError
+            If it requires none of that path.
+        """
+        match = re.search(rf"^\s*(?:require )?{re.escape(required)} (v\S+)", self._go_mod, re.MULTILINE)
         if match is None:
-            raise ClusterError(f"{self.folder / 'go.mod'} does not require {self.source}")
+            raise ClusterError(f"{self.folder / 'go.mod'} does not require {required}")
         return match[1]
 
     @property

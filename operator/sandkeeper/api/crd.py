@@ -17,6 +17,7 @@ from .diff import SandboxDiff, SandboxDiffSpec, SandboxDiffStatus
 from .kind import Column, Kind
 from .model import JsonSchema, Model, rule
 from .policy import SandboxPolicy, SandboxPolicySpec, SandboxPolicyStatus
+from .reasons import diff, policy, sandbox, snapshot
 from .sandbox import Sandbox, SandboxSpec, SandboxStatus
 from .schema import structural
 from .snapshot import SandboxSnapshot, SandboxSnapshotSpec, SandboxSnapshotStatus
@@ -25,7 +26,8 @@ from .template import SandboxTemplate, SandboxTemplateSpec
 FOLDERS = ("crds", "charts/sandkeeper/files/crds")
 HEADER = "# Generated from the models in operator/sandkeeper/api by hack/generate.\n"
 
-_NAMES = "at most 52 lower-case letters, digits and hyphens, with a letter first and no hyphen last"
+NAMES = "at most 52 lower-case letters, digits and hyphens, with a letter first and no hyphen last"
+"""What names of our objects are."""
 _PENDING = {
     "type": "Ready",
     "status": "Unknown",
@@ -43,6 +45,8 @@ SANDBOX = Kind(
     description=Sandbox.__doc__ or "",
     spec=SandboxSpec,
     status=SandboxStatus,
+    conditions=sandbox.CONDITIONS,
+    events=sandbox.EVENTS,
     columns=(
         Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="What the sandbox is doing."),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it is as asked for."),
@@ -61,6 +65,8 @@ SNAPSHOT = Kind(
     description=SandboxSnapshot.__doc__ or "",
     spec=SandboxSnapshotSpec,
     status=SandboxSnapshotStatus,
+    conditions=snapshot.CONDITIONS,
+    events=snapshot.EVENTS,
     columns=(
         Column("Sandbox", ".spec.sandboxRef.name", description="What it is a copy of."),
         Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="How far it is."),
@@ -79,6 +85,7 @@ DIFF = Kind(
     description=SandboxDiff.__doc__ or "",
     spec=SandboxDiffSpec,
     status=SandboxDiffStatus,
+    conditions=diff.CONDITIONS,
     columns=(
         Column("From", ".spec.from.snapshotRef.name", description="The earlier state."),
         Column("To", ".status.to", description="The later state."),
@@ -117,6 +124,7 @@ POLICY = Kind(
     description=SandboxPolicy.__doc__ or "",
     spec=SandboxPolicySpec,
     status=SandboxPolicyStatus,
+    conditions=policy.CONDITIONS,
     columns=(
         Column("Status", '.status.conditions[?(@.type=="Ready")].reason', description="Whether it is in force."),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status', description="Whether it is as asked for."),
@@ -195,8 +203,8 @@ def _with_models(schema: JsonSchema, spec: type[Model], status: type[Model] | No
         properties["status"] = structural(status) | {"default": {"conditions": [_PENDING]}}
     name = rule(
         f"self.metadata.name.matches('{names.NAME_PATTERN}')",
-        f"must be {_NAMES}",
-        messageExpression=f"'\"' + self.metadata.name + '\" must be {_NAMES}'",
+        f"must be {NAMES}",
+        messageExpression=f"'\"' + self.metadata.name + '\" must be {NAMES}'",
         fieldPath=".metadata.name",
     )
     return {

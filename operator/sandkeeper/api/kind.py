@@ -1,9 +1,10 @@
-"""What a CRD says of a kind beside its models: its names, and the columns that ``kubectl get`` shows."""
+"""What is said of a kind beside its models: its names, the columns of ``kubectl get``, its conditions and Events."""
 
 from dataclasses import dataclass
 
 from . import names
 from .model import JsonSchema, Model
+from .reasons import Aspect, Reason
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Kind:
-    """What a CRD says of a kind beside its models; one without a spec has nothing but names."""
+    """What is said of a kind beside its models; one without a spec has nothing but names."""
 
     kind: str
     plural: str
@@ -36,6 +37,8 @@ class Kind:
     short: str = ""
     spec: type[Model] | None = None
     status: type[Model] | None = None
+    conditions: tuple[Aspect, ...] = ()
+    events: tuple[Reason, ...] = ()
 
     @property
     def file(self) -> str:

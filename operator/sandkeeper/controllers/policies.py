@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient
 
 POLICIES = Resource(GROUP, VERSION, POLICY_PLURAL, POLICY_KIND)
-_USAGE_SECONDS: Final = 5.0
+USAGE_SECONDS: Final = 5.0
 """How late usage is told: each sandbox that starts or ends changes it."""
 
 
@@ -78,6 +78,6 @@ class Policies:
         if is_managed(after or before or {}):
             # That it is gone, or is another one, is put right at once.
             same = before and after and before["spec"] == after["spec"] and bool(before["status"])
-            self._wake_policy(Key(key.namespace, POLICY_NAME), _USAGE_SECONDS if same else 0.0)
+            self._wake_policy(Key(key.namespace, POLICY_NAME), USAGE_SECONDS if same else 0.0)
         if frees(before, after):
             self.line.freed(key.namespace)

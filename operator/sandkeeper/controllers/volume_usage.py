@@ -26,7 +26,7 @@ _PAGE: Final = "/metrics"
 _CAPACITY: Final = "kubelet_volume_stats_capacity_bytes"
 _AVAILABLE: Final = "kubelet_volume_stats_available_bytes"
 _OURS: Final = f'persistentvolumeclaim="{CHILD_PREFIX}'
-_PERIOD_SECONDS: Final = 300.0
+PERIOD_SECONDS: Final = 300.0
 _LARGEST: Final = float(1 << 62)
 
 
@@ -56,7 +56,7 @@ class VolumeUsages:
     async def ask(self, kubelets: Kubelets, node: str, host: str, port: int, claims: Collection[Key]) -> None:
         """Ask a node about its claims, unless it was asked lately."""
         now = time.monotonic()
-        if now - self._asked.get(node, -_PERIOD_SECONDS) < _PERIOD_SECONDS:
+        if now - self._asked.get(node, -PERIOD_SECONDS) < PERIOD_SECONDS:
             return
         self._asked[node] = now
         try:

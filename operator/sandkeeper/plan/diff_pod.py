@@ -44,7 +44,7 @@ _KEPT: Final = timedelta(hours=1)
 _SNAPSHOT_KEPT: Final = "1h"
 """Of the snapshot that is taken on the way, which the operator deletes itself as soon as it was read."""
 _UNKNOWN: Final = "1Gi"
-_RESOURCES: Final[Json] = {
+RESOURCES: Final[Json] = {
     "requests": {"cpu": "100m", "memory": "64Mi", "ephemeral-storage": "64Mi"},
     "limits": {"cpu": "1", "memory": "512Mi", "ephemeral-storage": "256Mi"},
 }
@@ -168,7 +168,7 @@ def _container(settings: Settings, *, root: bool) -> Json:
         "image": settings.guest.image,
         "imagePullPolicy": settings.guest.pull_policy,
         "command": ["/guest", "diff", "--summary-file", message, f"/{OLD}", f"/{NEW}"],
-        "resources": _RESOURCES,
+        "resources": RESOURCES,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

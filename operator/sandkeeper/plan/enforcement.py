@@ -27,7 +27,7 @@ _INSTALL: Final = (
     "Install a network plugin that enforces NetworkPolicies, such as Cilium or Calico, or turn on your cloud's"
 )
 _WITHOUT: Final = "the chart's value requireEnforcement: false starts sandboxes without"
-_LONGEST_REQUEST: Final = 128
+LONGEST_REQUEST: Final = 128
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def overturns(new: Verdict, standing: Verdict | None) -> bool:
 
 def request_of(annotations: dict[str, str]) -> str:
     """Value of a sandbox's annotation ``check-fence``; empty where it asks for nothing."""
-    return annotations.get(CHECK_FENCE_ANNOTATION, "")[:_LONGEST_REQUEST]
+    return annotations.get(CHECK_FENCE_ANNOTATION, "")[:LONGEST_REQUEST]
 
 
 def fence_check(observed: Observed) -> Json | None:

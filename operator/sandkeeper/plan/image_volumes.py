@@ -7,9 +7,9 @@ from typing import Any, Final
 
 Json = dict[str, Any]
 
-_KUBELET: Final = 1, 36
+KUBELET: Final = 1, 36
 """Since when the feature is stable and can't be turned off."""
-_CONTAINERD: Final = 2, 2, 9
+CONTAINERD: Final = 2, 2, 9
 """Since when a pod with a user namespace starts with one; former versions mount an overlay, which can't be idmapped."""
 _NUMBERS: Final = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -19,7 +19,7 @@ def has_image_volumes(node: Json) -> bool:
     info = node.get("status", {}).get("nodeInfo") or {}
     runtime, _, version = str(info.get("containerRuntimeVersion", "")).partition("://")
     kubelet = _numbers(str(info.get("kubeletVersion", "")))
-    return runtime == "containerd" and kubelet >= _KUBELET and _numbers(version) >= _CONTAINERD
+    return runtime == "containerd" and kubelet >= KUBELET and _numbers(version) >= CONTAINERD
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -57,7 +57,7 @@ RENDERING_ANNOTATION: Final = f"{LABEL_PREFIX}rendering"
 """Hash of what the operator and its settings put into the pod beside what the environment asks for."""
 TEMPLATE_KEYS_ANNOTATION: Final = f"{LABEL_PREFIX}template-keys"
 """Keys of the labels and annotations that came from podTemplate, so that those it drops can be taken off the pod."""
-_LONGEST_REQUEST: Final = 64
+LONGEST_REQUEST: Final = 64
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def _notes(name: str, environment: Environment, settings: Settings, volume: Volu
 
 def restart_annotation(sandbox: Sandbox) -> dict[str, str]:
     """Annotation that notes the restart for which a pod is made; empty where none was ever asked for."""
-    asked = sandbox.metadata.annotations.get(RESTART_ANNOTATION, "")[:_LONGEST_REQUEST]
+    asked = sandbox.metadata.annotations.get(RESTART_ANNOTATION, "")[:LONGEST_REQUEST]
     return {RESTART_ANNOTATION: asked} if asked else {}
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CONDITION: Final = "SnapshotsUpToDate"
-_LONGEST_STEM: Final = 38
+LONGEST_STEM: Final = 38
 _LONGEST_MESSAGE: Final = 500
 
 
@@ -195,7 +195,7 @@ def scheduled_snapshot(sandbox: Sandbox, run: datetime) -> Json:
 
 
 def _stem(name: str) -> str:
-    if len(name) <= _LONGEST_STEM:
+    if len(name) <= LONGEST_STEM:
         return name
     digest = sha256(name.encode()).hexdigest()[:8]
-    return f"{name[: _LONGEST_STEM - len(digest) - 1].rstrip('-')}-{digest}"
+    return f"{name[: LONGEST_STEM - len(digest) - 1].rstrip('-')}-{digest}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
 
-_FULL: Final = 0.01
+FULL: Final = 0.01
 """Part of a volume that file systems keep for themselves or need to go on; less than this is of no use to anybody."""
 
 
@@ -37,4 +37,4 @@ class VolumeUsage:
     @property
     def full(self) -> bool:
         """Whether nothing more fits, as far as its owner would call it that."""
-        return self.available_bytes < self.capacity_bytes * _FULL
+        return self.available_bytes < self.capacity_bytes * FULL

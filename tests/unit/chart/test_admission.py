@@ -23,7 +23,7 @@ from sandkeeper.api.names import (
 )
 from sandkeeper.plan.guest import PACK_COMMAND, QUIESCE_COMMAND
 from sandkeeper.plan.pod import CONTAINER
-from unit.chart.rendering import Helm, objects
+from unit.chart.rendering import CHECKOUT, Helm, objects
 
 
 @pytest.fixture
@@ -69,3 +69,10 @@ def test_every_refusal_is_a_sentence_of_its_own(policies: list[dict[str, Any]]) 
     assert [check for check in checks if "messageExpression" not in check or check["reason"] != "Forbidden"] == []
     # The apiserver evaluates messages without an authorizer and then falls back to the bare expression.
     assert [check for check in checks if "mayWiden" in check["messageExpression"]] == []
+
+
+def test_each_is_explained_where_administrators_look(helm: Helm) -> None:
+    policies = objects(helm.rendered({"requirePolicy": True}), "ValidatingAdmissionPolicy")
+    page = (CHECKOUT / "docs" / "security.md").read_text()
+
+    assert [name for each in policies if f"`{(name := each['metadata']['name'])}`" not in page] == []

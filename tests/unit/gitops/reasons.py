@@ -1,12 +1,11 @@
-"""Every reason that the condition Ready may have, as the operator's code and its documentation tell."""
+"""Every reason that the condition Ready may have, as the operator's code and its reference tell."""
 
 import ast
 import importlib
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from unit.docs.pages import DOCS
+from sandkeeper.api.kind import Kind
 
 PACKAGE = Path(__file__).parents[3] / "operator" / "sandkeeper"
 _SAID_BY = {"PodState": {"PodState", "_wrong", "replace"}, "SnapshotState": {"SnapshotState", "_AmissError"}}
@@ -14,14 +13,10 @@ _SAID_BY = {"PodState": {"PodState", "_wrong", "replace"}, "SnapshotState": {"Sn
 _WRONG = {"_wrong", "_AmissError"}
 
 
-def documented(page: str, *heads: str) -> set[str]:
-    """Reasons in the first column of the tables of a page that begin with these heads."""
-    found: set[str] = set()
-    for table in re.findall(r"(?:^\|.*\n)+", (DOCS / page).read_text(), re.MULTILINE):
-        head, _, *rows = table.splitlines()
-        if [each.strip() for each in head.split("|")[1 : len(heads) + 1]] == list(heads):
-            found |= {word for row in rows for word in re.findall(r"`([A-Z][A-Za-z]+)`", row.split("|")[1])}
-    return found
+def explained(kind: Kind) -> set[str]:
+    """Reasons that the reference explains."""
+    (ready,) = (each for each in kind.conditions if each.type == "Ready")
+    return {each.word for each in ready.reasons}
 
 
 def in_code(state: str, *patterns: str) -> dict[str, set[bool]]:

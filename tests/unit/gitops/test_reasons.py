@@ -6,14 +6,13 @@ itself, which is not to fail a sync.
 
 import pytest
 
+from sandkeeper.api import crd
 from unit.gitops.argocd import Json, health
-from unit.gitops.reasons import documented, in_code
+from unit.gitops.reasons import explained, in_code
 
 AT_REST = {"Running", "Sleeping", "Expired", "Ready"}
 BY_ITSELF = {"Unschedulable", "VolumePending", "SnapshotNotReady"}
-SANDBOX = documented("concepts.md", "reason", "what is the matter") | documented("snapshots.md", "reason of `Ready`")
-SNAPSHOT = documented("snapshots.md", "reason", "what is the matter")
-DIFF = documented("diffs.md", "reason", "what it waits for") | {"Pending", "VolumePending"}
+SANDBOX, SNAPSHOT, DIFF = (explained(kind) for kind in (crd.SANDBOX, crd.SNAPSHOT, crd.DIFF))
 OF_SANDBOXES = ("plan/[!d]*.py", "plan/d[!i]*.py", "controllers/sandbox.py")
 """Modules that decide on sandboxes: all but those of diffs."""
 ON_ITS_WAY = {
@@ -89,17 +88,6 @@ def test_a_changed_sandbox_is_on_its_way_until_the_change_was_seen(before: tuple
     changed["metadata"]["generation"] = 4
 
     assert health(changed)["status"] == "Progressing"
-
-
-def test_the_documentation_names_every_reason_of_the_code() -> None:
-    sandbox = set(in_code("PodState", *OF_SANDBOXES))
-    snapshot = set(in_code("SnapshotState", "plan/*.py", "controllers/snapshot.py"))
-    diff = set(in_code("PodState", "plan/diff*.py", "controllers/diff.py"))
-
-    assert sandbox - SANDBOX == set()
-    # These are decided on and never written.
-    assert snapshot - SNAPSHOT == {"Expired", "Released"}
-    assert diff - DIFF - AT_REST == set()
 
 
 def test_what_the_operator_calls_wrong_is_degraded_and_nothing_else_is() -> None:

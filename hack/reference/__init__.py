@@ -1,0 +1,1 @@
+"""Pages of docs/ that are made from models, chart, settings and locked versions. None of them is edited by hand."""

@@ -1,0 +1,23 @@
+"""The condition of a SandboxPolicy."""
+
+from typing import Final
+
+from . import Aspect, Reason
+
+CONDITIONS: Final = (
+    Aspect(
+        "Ready",
+        "Whether it is in force as it was written.",
+        (
+            Reason("InForce", "Nothing: sandboxes of the namespace are held to it."),
+            Reason("Pending", "Kubernetes does not count by the quota yet.", "Seconds."),
+            Reason(
+                "NoPriorityClass",
+                "`cpu`, `memory` and `running` can't be counted, since sandboxes of this installation have no "
+                "PriorityClass; all else is in force.",
+                "`sandboxPriorityClass` of the chart.",
+            ),
+            Reason("NoEffect", "It is not named `default`.", "That name."),
+        ),
+    ),
+)
