@@ -137,7 +137,7 @@ MODULES = (
     *(KUBERNETES, HELM, HELM_UNITTEST, KUBECONFORM, KWOK, CONTAINERD, RUNC, CNI, COREDNS, STORAGE, KIND),
     *(CONFORMANCE, CSI_SANITY, PROMETHEUS),
 )
-# Built by the one command that runs them: minutes that nothing else has to wait for.
+# Built by what runs them alone: minutes that nothing else has to wait for.
 ON_DEMAND = (CONFORMANCE, CSI_SANITY, PROMETHEUS)
 NODE_MODULES = (KUBERNETES, CONTAINERD, RUNC, CNI, COREDNS, STORAGE)
 PROGRAMS = {program: module for module in MODULES for program in module.programs}

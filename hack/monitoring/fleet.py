@@ -7,7 +7,7 @@ from monitoring.queries import of, quantile, rate_of
 
 _REASONS = f"max by (reason) ({of('sandkeeper_sandboxes')})"
 _RUNNING = 'reason="Running"'
-_FINE = 'reason=~"Running|Sleeping|Expired|Starting|Waking|Installing|Packing|Pending"'
+_FINE = 'reason=~"Running|Sleeping|Expired|Starting|Waking|Installing|Packing|Pending|Restoring|RollingBack"'
 _START = "sandkeeper_sandbox_start_seconds"
 
 OVERVIEW = (

@@ -253,5 +253,5 @@ NotEnforced|Unverified|CanaryBroken|EgressUnavailable|NoUserNamespace|RuntimeCla
 
 {{/* Reasons that a sandbox's own user has brought about, or somebody who broke what many use. */}}
 {{- define "sandkeeper.failedReasons" -}}
-ImagePullFailed|CrashLooping|OOMKilled|SetupFailed|GitFailed|PackFailed|SecretMissing|ConfigMissing|TemplateNotFound|PolicyDenied|QuotaExceeded|Widened|Evicted|Failed|WorkspaceLost|WorkspaceDeleting
+ImagePullFailed|CrashLooping|OOMKilled|SetupFailed|GitFailed|PackFailed|SecretMissing|ConfigMissing|TemplateNotFound|PolicyDenied|QuotaExceeded|Widened|Evicted|Failed|WorkspaceLost|WorkspaceDeleting|SnapshotNotFound|SnapshotNotReady|SandboxNotFound|WorkspaceNotPersistent|ClaimNotFound|SizeTooSmall|StorageClassMismatch|CapturedUnreadable
 {{- end }}

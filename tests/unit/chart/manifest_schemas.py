@@ -43,7 +43,7 @@ def schema_location() -> str:
     """Return what to give kubeconform as ``-schema-location``, making the schemas where this machine never did."""
     modules = (PROMETHEUS_OPERATOR, CILIUM, KUSTOMIZE_CONTROLLER, SOURCE_CONTROLLER, ARGO_CD, EXTERNAL_SECRETS)
     versions = (module.rsplit("@", 1)[1] for module in modules)
-    label = "-".join((KUBERNETES.version, *versions, "1"))
+    label = "-".join((KUBERNETES.version, *versions, "2"))
     folder = made_once(cache_home() / "manifest-schemas" / label, _write_schemas)
     return f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
 
@@ -71,6 +71,7 @@ def _definitions() -> list[Path]:
     external_secrets = _source(EXTERNAL_SECRETS, EXTERNAL_SECRETS_SUM) / "config" / "crds" / "bases"
     return [
         prometheus / "monitoring.coreos.com_servicemonitors.yaml",
+        prometheus / "monitoring.coreos.com_prometheusrules.yaml",
         cilium / "ciliumclusterwidenetworkpolicies.yaml",
         kustomize / "kustomize.toolkit.fluxcd.io_kustomizations.yaml",
         source / "source.toolkit.fluxcd.io_gitrepositories.yaml",
