@@ -1,5 +1,7 @@
 """What alerts ask the runtime's metrics for is told from the start."""
 
+import asyncio
+
 from sandkeeper.runtime.metrics import PASS_RESULTS, Metrics
 from sandkeeper.runtime.queue import WorkQueue
 from sandkeeper.runtime.shards import Shards
@@ -23,14 +25,25 @@ def test_passes_that_never_were_are_told_as_none() -> None:
         assert metrics.registry.get_sample_value("sandkeeper_pass_seconds_count", labels) == 0
 
 
-def test_a_replica_tells_how_many_shards_there_are_and_that_it_holds_none_yet() -> None:
-    metrics = Metrics()
-    client = FakeClient(FakeApiServer(virtual_time.seconds))
+def test_a_replica_tells_how_many_shards_there_are_and_how_many_it_holds() -> None:
+    async def story() -> list[tuple[float | None, float | None]]:
+        metrics, client = Metrics(), FakeClient(FakeApiServer(virtual_time.seconds))
+        shards = Shards(client, "system", "one", 4, lambda _: None)
+        metrics.watch_shards(shards)
+        told = [shards_of(metrics)]
+        running = asyncio.create_task(shards.run())
+        await asyncio.sleep(10)
+        told.append(shards_of(metrics))
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return [*told, shards_of(metrics)]
 
-    metrics.watch_shards(Shards(client, "system", "one", 4, print))
+    assert virtual_time.run(story()) == [(4, 0), (4, 4), (4, 0)]
 
-    assert metrics.registry.get_sample_value("sandkeeper_shards") == 4
-    assert metrics.registry.get_sample_value("sandkeeper_shards_held") == 0
+
+def shards_of(metrics: Metrics) -> tuple[float | None, float | None]:
+    value = metrics.registry.get_sample_value
+    return value("sandkeeper_shards"), value("sandkeeper_shards_held")
 
 
 def test_whoever_has_no_shards_tells_of_none() -> None:
