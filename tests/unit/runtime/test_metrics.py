@@ -27,7 +27,7 @@ def test_passes_that_never_were_are_told_as_none() -> None:
 
 def test_a_replica_tells_how_many_shards_there_are_and_how_many_it_holds() -> None:
     async def story() -> list[tuple[float | None, float | None]]:
-        metrics, client = Metrics(), FakeClient(FakeApiServer(virtual_time.seconds))
+        metrics, client = Metrics(), FakeClient(FakeApiServer(virtual_time.seconds), page=500)
         shards = Shards(client, "system", "one", 4, lambda _: None)
         metrics.watch_shards(shards)
         told = [shards_of(metrics)]
