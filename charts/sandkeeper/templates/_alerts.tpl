@@ -33,7 +33,7 @@ None of them names a job: whoever scrapes, and by whatever name, is served. Rate
     - alert: SandkeeperApiserverFailing
       # 403 and 409 are answers as well: of quotas and admission, and to writes that others were faster with.
       expr: |-
-        1 - sum(rate(sandkeeper_api_request_seconds_count{code!~"0|401|429|5.."}[10m]))
+        1 - (sum(rate(sandkeeper_api_request_seconds_count{code!~"0|401|429|5.."}[10m])) or vector(0))
           / sum(rate(sandkeeper_api_request_seconds_count[10m])) > 0.05
       # A restart of a single apiserver, as kubeadm's upgrade does it, takes less.
       for: 10m

@@ -68,6 +68,8 @@ STORIES = [
         {API.format(200): "0+99x30", API.format(503): "0+1x30"},
         {API.format(200): "5x30"},
     ),
+    # Never yet a good one.
+    Story("ApiserverFailing", {API.format(0): "0+1x30"}, 1),
     *stories(
         "PassesFail",
         {PASSES.format("ok"): "0+80x30", PASSES.format("error"): "0+20x30"},
