@@ -130,7 +130,7 @@ None of them names a job: whoever scrapes, and by whatever name, is served. Rate
       labels: {severity: warning}
       annotations:
         summary: "Sandboxes are {{`{{ $labels.reason }}`}}."
-        description: "{{`{{ $value }} sandboxes are {{ $labels.reason }}`}}, which their users can not mend."
+        description: "{{`{{ $value }} of all sandboxes are {{ $labels.reason }}`}}, which their users can not mend."
     - alert: SandkeeperSandboxesFailing
       # One user's mistake is no alert; that of a tenth of all, and of six at least, is a registry, an image or a quota.
       expr: |-
@@ -141,7 +141,7 @@ None of them names a job: whoever scrapes, and by whatever name, is served. Rate
       labels: {severity: warning}
       annotations:
         summary: "Many sandboxes are {{`{{ $labels.reason }}`}}."
-        description: "{{`{{ $value }} sandboxes are {{ $labels.reason }}`}}, more than a tenth of all."
+        description: "{{`{{ $value }} of all sandboxes are {{ $labels.reason }}`}}, more than a tenth."
     - alert: SandkeeperStartsSlow
       expr: |-
         histogram_quantile(0.9, sum by (le) (rate(sandkeeper_sandbox_start_seconds_bucket[15m])))
