@@ -33,12 +33,12 @@ def rendered() -> str:
     dashboard.with_variable(DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
     dashboard.with_variable(_labels_of("namespace", "Namespace", f"label_values({_TOLD_BY_ALL}, namespace)"))
     dashboard.with_variable(_labels_of("job", "Job", f"label_values({of(_TOLD_BY_ALL)}, job)"))
-    number = 0
+    number = 1
     for title, panels in ROWS.items():
-        dashboard.with_row(Row(title))
-        for panel in panels:
-            number += 1
-            dashboard.with_panel(panel.id(number))
+        dashboard.with_row(Row(title).id(number))
+        for place, panel in enumerate(panels, number + 1):
+            dashboard.with_panel(panel.id(place))
+        number += 1 + len(panels)
     return JSONEncoder(indent=2, sort_keys=True).encode(dashboard.build()) + "\n"
 
 

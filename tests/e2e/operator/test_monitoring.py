@@ -27,6 +27,13 @@ SITE = "site"
 FETCH = (
     "import sys, urllib.request as r; print(r.build_opener(r.ProxyHandler({})).open(sys.argv[1], timeout=20).status)"
 )
+CONNECT = """
+import socket, sys
+try:
+    socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)
+except TimeoutError:
+    print("nobody answers")
+"""
 JOBS = {"sandkeeper-operator-metrics": "2", "sandkeeper-gateway-metrics": "2"}
 BUSY = {
     "Sandboxes", "Running", "In trouble", "First starts a minute", "Passes", "Calls to the apiserver",
@@ -180,6 +187,12 @@ def test_the_rules_are_evaluated_and_nothing_is_critical(monitored: Prometheus) 
     assert {rule["name"] for rule in rules} > {"SandkeeperOperatorDown", "SandkeeperGatewayDown"}
     assert monitored.query('ALERTS{severity="critical"}') == []
     assert monitored.query("max(sandkeeper_shards) - sum(sandkeeper_shards_held)")[0]["value"][1] == "0"
+
+
+def test_who_is_not_named_reads_no_metrics(sandboxes: Sandboxes, monitored: Prometheus) -> None:
+    for job in JOBS:
+        address, _, port = monitored.query(f'up{{job="{job}"}}')[0]["metric"]["instance"].rpartition(":")
+        assert sandboxes.run("curious", IMAGE, "python3", "-c", CONNECT, address, port).strip() == "nobody answers"
 
 
 def test_the_commands_of_the_runbook_work(kubeconfig: Path, installation: Installation) -> None:

@@ -93,6 +93,12 @@ def test_every_panel_says_what_it_shows_in_which_unit_and_by_which_names() -> No
         assert all(target["legendFormat"] for target in panel["targets"]), panel["title"]
 
 
+def test_every_panel_and_row_has_an_id_of_its_own() -> None:
+    ids = [panel["id"] for panel in json.loads(DASHBOARD.read_text())["panels"]]
+
+    assert ids == list(range(1, len(ids) + 1))
+
+
 def test_no_two_panels_overlap_and_rows_are_full() -> None:
     rows: dict[int, int] = {}
     for panel in panels():
