@@ -124,13 +124,21 @@ CSI_SANITY = GoModule(
     source="github.com/kubernetes-csi/csi-test/v5",
     packages=("github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity",),
 )
+# Without its pages, which its module does not have, and finding what it scrapes in no place but a cluster.
+PROMETHEUS = GoModule(
+    name="prometheus",
+    source="github.com/prometheus/prometheus",
+    packages=("github.com/prometheus/prometheus/cmd/prometheus", "github.com/prometheus/prometheus/cmd/promtool"),
+    tags=("remove_all_sd", "enable_kubernetes_sd"),
+    stamps=("github.com/prometheus/common/version.Version",),
+)
 
 MODULES = (
     *(KUBERNETES, HELM, HELM_UNITTEST, KUBECONFORM, KWOK, CONTAINERD, RUNC, CNI, COREDNS, STORAGE, KIND),
-    *(CONFORMANCE, CSI_SANITY),
+    *(CONFORMANCE, CSI_SANITY, PROMETHEUS),
 )
-# Built by the one command that runs them: minutes that nothing else has to wait for.
-ON_DEMAND = (CONFORMANCE, CSI_SANITY)
+# Built by what runs them alone: minutes that nothing else has to wait for.
+ON_DEMAND = (CONFORMANCE, CSI_SANITY, PROMETHEUS)
 NODE_MODULES = (KUBERNETES, CONTAINERD, RUNC, CNI, COREDNS, STORAGE)
 PROGRAMS = {program: module for module in MODULES for program in module.programs}
 

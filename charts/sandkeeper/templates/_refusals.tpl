@@ -6,6 +6,9 @@
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
 {{- fail "metrics.serviceMonitor.enabled is true but networkPolicy.metricsFrom is empty, so Prometheus could not reach the metrics: list its namespace there, or set networkPolicy.enabled to false" }}
 {{- end }}
+{{- if and .Values.metrics.prometheusRule.enabled .Values.networkPolicy.enabled (not .Values.networkPolicy.metricsFrom) }}
+{{- fail "metrics.prometheusRule.enabled is true but networkPolicy.metricsFrom is empty, so alerts would tell of nothing but missing metrics: list Prometheus's namespace there, or set networkPolicy.enabled to false" }}
+{{- end }}
 {{- if and .Values.requireEnforcement (not .Values.canary.enabled) }}
 {{- fail "requireEnforcement is true but canary.enabled is false, so no sandbox could ever start: turn the canary on, or set requireEnforcement to false" }}
 {{- end }}

@@ -1,5 +1,5 @@
 """Images of a single program: the one that holds a pod's namespaces, the cluster DNS, a shell for tests,
-and the one that Kubernetes' own tests ask for.
+the one that Kubernetes' own tests ask for, and the one that watches operator and gateway.
 """
 
 import shutil
@@ -67,6 +67,11 @@ def busybox_image(name: str) -> Path:
 def agnhost_image(name: str) -> Path:
     """Return the archive of the image that the pods of Kubernetes' tests run, with its program alone."""
     return _program_image("agnhost", name, Settings(entrypoint=["/agnhost"], command=["pause"]))
+
+
+def prometheus_image(name: str) -> Path:
+    """Return the archive of an image with Prometheus alone."""
+    return _program_image("prometheus", name, Settings(entrypoint=["/prometheus"], user="65534:65534"))
 
 
 def _program_image(which: str, name: str, settings: Settings) -> Path:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from sandkeeper.api.names import ENFORCEMENT_NAME
-from sandkeeper.plan.enforcement import Verdict, current
+from sandkeeper.plan.enforcement import Result, Verdict, current
 from sandkeeper.plan.pod_state import parse_time
 from sandkeeper.plan.slim import slim_config_map
 from sandkeeper.runtime.errors import ApiError
@@ -124,6 +124,9 @@ class CanaryMetrics:
         self._runs = Counter(
             "sandkeeper_canary_runs", "Runs of the canary by this replica.", ["result"], registry=registry
         )
+        # From zero on, as an alert asks for the rate of each.
+        for result in get_args(Result):
+            self._runs.labels(result)
 
     def ran(self, verdict: Verdict, seconds: float) -> None:
         """Record a run."""

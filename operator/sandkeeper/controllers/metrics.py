@@ -1,4 +1,7 @@
-"""Metrics that speak of sandboxes. No label holds a name or a namespace."""
+"""Metrics that speak of sandboxes. No label holds a name or a namespace.
+
+Results that an alert asks for are counted from zero on: a series that appears with the first failure has no rate.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.store import Store
 
 _ANSWERS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15)
+_PACK_RESULTS = ("ok", "TooLarge", "VolumeFull", "Failed", "Unreachable")
+_SNAPSHOT_RESULTS = ("Ready", "Failed")
 _STARTS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
@@ -37,6 +42,8 @@ class PackMetrics:
             registry=registry, buckets=_STARTS,
         )  # fmt: skip
         self._bytes = Count("sandkeeper_packed_bytes", "Size of all packs that were made.", registry=registry)
+        for result in _PACK_RESULTS:
+            self._seconds.labels(result)
 
     def packed(self, result: str, seconds: float, size: int) -> None:
         """Record one pack; its size is what the guest says."""
@@ -56,6 +63,8 @@ class SnapshotMetrics:
             "sandkeeper_snapshot_pause_seconds", "Time for which a snapshot may have held up what its sandbox wrote.",
             registry=registry, buckets=_STARTS,
         )  # fmt: skip
+        for result in _SNAPSHOT_RESULTS:
+            self._seconds.labels(result)
 
     def ended(self, result: str, status: Json, now: datetime) -> None:
         """Record that a snapshot became ready, or what else became of it.

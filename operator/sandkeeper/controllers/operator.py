@@ -57,6 +57,7 @@ class Operator:
             self._client, self._metrics, controller="sandkeeper.dev/operator", instance=settings.pod_name
         )
         self._shards = self._new_shards(settings)
+        self._metrics.watch_shards(self._shards)
         self._parts = Parts(
             Surroundings(settings, connection, self._client, self._metrics, self._events, clock, self._shards.holds)
         )

@@ -48,6 +48,19 @@ HISTOGRAMS: Final = {
         (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
     ),
 }  # fmt: skip
+FROM_ZERO: Final = (
+    *((BYTES, (direction,)) for direction in ("up", "down")),
+    (DROPPED, ()),
+    *((CONNECTIONS, (kind, "allowed", "")) for kind in ("tls", "http", "connect", "port")),
+    *(
+        (CONNECTIONS, (kind, "denied", reason))
+        for kind in ("tls", "http", "connect", "port")
+        for reason in (
+            reasons.TOO_MANY, reasons.TOO_FAST, reasons.UNRESOLVABLE, reasons.UNREACHABLE, reasons.TIMEOUT,
+        )
+    ),
+)  # fmt: skip
+"""Counters that are told from the start: one that appears with its first count has no rate, and no alert sees it."""
 _OTHER: Final = "other"
 
 

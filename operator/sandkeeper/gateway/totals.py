@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from sandkeeper.gateway.tally import COUNTERS, HISTOGRAMS
+from sandkeeper.gateway.tally import COUNTERS, FROM_ZERO, HISTOGRAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,7 +31,7 @@ class Totals(Collector):
     """
 
     def __init__(self, registry: CollectorRegistry, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
-        self._counts: Counter[tuple[str, Labels]] = Counter()
+        self._counts: Counter[tuple[str, Labels]] = Counter(dict.fromkeys(FROM_ZERO, 0))
         self._buckets: dict[tuple[str, Labels], list[int]] = {}
         self._totals: Counter[tuple[str, Labels]] = Counter()
         self._gauges = gauges

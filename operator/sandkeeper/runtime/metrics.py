@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandkeeper.runtime.informer import Informer
+    from sandkeeper.runtime.shards import Shards
 
+PASS_RESULTS = ("ok", "conflict", "error", "defect")
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -68,6 +70,18 @@ class Metrics:
     def watch_queue(self, kind: str, depth: Callable[[], float]) -> None:
         """Read a queue's depth whenever metrics are scraped."""
         self._queue_depth.labels(kind).set_function(depth)
+
+    def expect_passes(self, kind: str) -> None:
+        """Begin to count passes over a kind at zero: what appears with the first failure has no rate that tells it."""
+        for result in PASS_RESULTS:
+            self.pass_seconds.labels(kind, result)
+
+    def watch_shards(self, shards: Shards) -> None:
+        """Read how many shards there are, and how many are ours, whenever metrics are scraped."""
+        count = Gauge("sandkeeper_shards", "Shards that namespaces are divided into.", registry=self.registry)
+        count.set_function(lambda: shards.count)
+        held = Gauge("sandkeeper_shards_held", "Shards that this replica works on.", registry=self.registry)
+        held.set_function(lambda: len(shards.held))
 
     def watch_informer(self, informer: Informer) -> None:
         """Read a watch's age whenever metrics are scraped."""

@@ -101,6 +101,11 @@ class Shards:
         self._log = structlog.get_logger().bind(identity=identity)
 
     @property
+    def count(self) -> int:
+        """Number of shards, the same in all replicas."""
+        return self._count
+
+    @property
     def held(self) -> set[int]:
         """Shards that are ours beyond doubt: renewed recently enough that nobody else may have taken them."""
         oldest = time.monotonic() - self._times.duration * 2 / 3

@@ -50,6 +50,7 @@ class Worker(Generic[K]):
         self._metrics = metrics
         self._slots = asyncio.Semaphore(concurrency)
         self._kind = kind
+        metrics.expect_passes(kind)
         self._patience = patience
         self._log = structlog.get_logger()
         self._tasks: set[asyncio.Task[None]] = set()

@@ -17,6 +17,7 @@ _NATIVE_ONLY = [
     "test_copies_killed.py",
     "test_copies_faults.py",
     "test_copies_backup.py",
+    "test_monitoring.py",
 ]
 collect_ignore = [] if isinstance(choose(), NativeDriver) else _NATIVE_ONLY
 

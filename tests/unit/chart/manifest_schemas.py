@@ -43,7 +43,7 @@ def schema_location() -> str:
     """Return what to give kubeconform as ``-schema-location``, making the schemas where this machine never did."""
     modules = (PROMETHEUS_OPERATOR, CILIUM, KUSTOMIZE_CONTROLLER, SOURCE_CONTROLLER, ARGO_CD, EXTERNAL_SECRETS)
     versions = (module.rsplit("@", 1)[1] for module in modules)
-    label = "-".join((KUBERNETES.version, *versions, "1"))
+    label = "-".join((KUBERNETES.version, *versions, "2"))
     folder = made_once(cache_home() / "manifest-schemas" / label, _write_schemas)
     return f"{folder}/{{{{.ResourceKind}}}}{{{{.KindSuffix}}}}.json"
 
@@ -64,13 +64,12 @@ def _write_schemas(folder: Path) -> None:
 
 def _definitions() -> list[Path]:
     """CustomResourceDefinitions of others, whose kinds the chart or the documentation has."""
-    prometheus = _source(PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_SUM) / "example" / "prometheus-operator-crd"
     cilium = _source(CILIUM, CILIUM_SUM) / "pkg" / "k8s" / "apis" / "cilium.io" / "client" / "crds" / "v2"
     kustomize = _source(KUSTOMIZE_CONTROLLER, KUSTOMIZE_CONTROLLER_SUM) / "config" / "crd" / "bases"
     source = _source(SOURCE_CONTROLLER, SOURCE_CONTROLLER_SUM) / "config" / "crd" / "bases"
     external_secrets = _source(EXTERNAL_SECRETS, EXTERNAL_SECRETS_SUM) / "config" / "crds" / "bases"
     return [
-        prometheus / "monitoring.coreos.com_servicemonitors.yaml",
+        *prometheus_operators(),
         cilium / "ciliumclusterwidenetworkpolicies.yaml",
         kustomize / "kustomize.toolkit.fluxcd.io_kustomizations.yaml",
         source / "source.toolkit.fluxcd.io_gitrepositories.yaml",
@@ -78,6 +77,12 @@ def _definitions() -> list[Path]:
         external_secrets / "external-secrets.io_secretstores.yaml",
         _source(ARGO_CD, ARGO_CD_SUM) / "manifests" / "crds" / "application-crd.yaml",
     ]
+
+
+def prometheus_operators() -> list[Path]:
+    """Return the CustomResourceDefinitions of the kinds that the chart has for a Prometheus operator."""
+    folder = _source(PROMETHEUS_OPERATOR, PROMETHEUS_OPERATOR_SUM) / "example" / "prometheus-operator-crd"
+    return [folder / f"monitoring.coreos.com_{kind}.yaml" for kind in ("servicemonitors", "prometheusrules")]
 
 
 def custom_kinds(definition: Path) -> Iterator[tuple[str, Schema]]:

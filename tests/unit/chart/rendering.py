@@ -28,7 +28,11 @@ VALUE_SETS: dict[str, Values] = {
         "affinity": {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
         "serviceAccount": {"annotations": {"owner": "platform"}},
         "podDisruptionBudget": {"maxUnavailable": "50%"},
-        "metrics": {"serviceMonitor": {"enabled": True, "metricRelabelings": [{"action": "drop", "regex": "x"}]}},
+        "metrics": {
+            "serviceMonitor": {"enabled": True, "metricRelabelings": [{"action": "drop", "regex": "x"}]},
+            "prometheusRule": {"enabled": True, "runbook": "https://git.example.com/runbook.md"},
+            "dashboard": {"enabled": True, "annotations": {"grafana_folder": "Platform"}},
+        },
         "networkPolicy": {"metricsFrom": [MONITORING], "apiServerCIDRs": ["10.0.0.0/28"], "nodeCIDRs": ["10.0.1.0/24"]},
         "idle": {"kubeletCA": {"configMap": "kubelets"}},
         "canary": {"extraTargets": [{"name": "the database", "host": "192.0.2.1", "port": 5432}]},

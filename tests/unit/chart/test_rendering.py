@@ -60,6 +60,7 @@ def test_the_apiserver_knows_every_field(helm: Helm, values: Values) -> None:
         ("NetworkPolicy", "policyTypes:", "policyType:"),
         ("PriorityClass", "value: 0", "value: nought"),
         ("ServiceMonitor", "endpoints:", "endpoint:"),
+        ("PrometheusRule", "alert: SandkeeperDefect", "alerts: SandkeeperDefect"),
         ("CustomResourceDefinition", "plural: sandboxes", "plural: [sandboxes]"),
         ("ValidatingAdmissionPolicyBinding", "policyName: sandkeeper-marks", "policy: sandkeeper-marks"),
         ("CiliumClusterwideNetworkPolicy", "egressDeny:", "egressDenied:"),

@@ -35,6 +35,19 @@ from unit.chart.rendering import CHART, Helm
             "at '/image/pullPolicy': value must be one of 'Always', 'IfNotPresent', 'Never'",
         ),
         ("metrics: {port: 80}", "at '/metrics/port': minimum: got 80, want 1,024"),
+        (
+            "metrics: {prometheusRule: {runbook: docs/runbook.md}}",
+            "at '/metrics/prometheusRule/runbook': 'docs/runbook.md' does not match pattern",
+        ),
+        (
+            "metrics: {prometheusRule: {without: [OperatorDown]}}",
+            "at '/metrics/prometheusRule/without/0': 'OperatorDown' does not match pattern",
+        ),
+        (
+            "metrics: {prometheusRule: {slowStartSeconds: 0}}",
+            "at '/metrics/prometheusRule/slowStartSeconds': exclusiveMinimum: got 0, want 0",
+        ),
+        ("metrics: {dashboard: {labels: [a]}}", "at '/metrics/dashboard/labels': got array, want object"),
         ("canary: {intervalSeconds: 5}", "at '/canary/intervalSeconds': minimum: got 5, want 60"),
         ("canary: {extraTargets: [{host: a}]}", "at '/canary/extraTargets/0': missing properties 'name', 'port'"),
         ("idle: {intervalSeconds: 1}", "at '/idle/intervalSeconds': minimum: got 1, want 5"),

@@ -69,3 +69,14 @@ def test_no_label_has_a_value_that_a_client_chose() -> None:
     assert 'reason="other"' in told
     assert "secret.example" not in told
     assert "made-up" not in told
+
+
+def test_what_alerts_ask_for_is_counted_from_zero() -> None:
+    registry = CollectorRegistry()
+    Totals(registry, {})
+
+    connections = "sandkeeper_gateway_connections_total"
+    assert value(registry, connections, kind="tls", verdict="denied", reason="too-many-connections") == 0
+    assert value(registry, connections, kind="port", verdict="denied", reason="unresolvable") == 0
+    assert value(registry, connections, kind="http", verdict="allowed", reason="") == 0
+    assert value(registry, "sandkeeper_gateway_audit_dropped_total") == 0

@@ -48,8 +48,8 @@ def test_a_packages_tests_become_a_program_beside_the_others(tmp_path: Path, mon
 
 
 def test_what_takes_minutes_and_few_need_is_built_only_when_asked_for() -> None:
-    assert {"e2e.test", "agnhost", "ginkgo"} <= set(PROGRAMS)
-    assert not {"e2e.test", "agnhost", "ginkgo"} & set(cli.usual_programs())
+    assert {"e2e.test", "agnhost", "ginkgo", "prometheus"} <= set(PROGRAMS)
+    assert not {"e2e.test", "agnhost", "ginkgo", "prometheus"} & set(cli.usual_programs())
 
 
 def test_an_unknown_program_is_refused_with_the_known_ones() -> None:
