@@ -40,7 +40,7 @@ FOREIGN: Final = (
         "Flux: kustomize-controller 1.9.6, source-controller 1.9.6",
         "its objects by schema, [its expressions](gitops.md#flux) by a CEL interpreter. Not installed",
     ),
-    Foreign("Prometheus operator 0.92.1", "the ServiceMonitor by schema"),
+    Foreign("Prometheus operator 0.92.1", "ServiceMonitor and PrometheusRule by schema"),
     Foreign("External Secrets 0.16.2", "[its objects](secrets.md#vault-by-external-secrets) by schema; no Vault"),
     Foreign("Cilium 1.20.2", "the [cluster-wide policy](egress.md#cilium) by schema. Never run against a Cilium"),
 )
@@ -65,4 +65,5 @@ def versions_page(root: Path) -> str:
         coredns=tools.COREDNS,
         storage=tools.STORAGE,
         helm=tools.HELM,
+        prometheus=tools.PROMETHEUS,
     )
