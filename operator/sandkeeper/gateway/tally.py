@@ -48,19 +48,24 @@ HISTOGRAMS: Final = {
         (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
     ),
 }  # fmt: skip
+_KINDS: Final = ("tls", "http", "connect", "port")
 FROM_ZERO: Final = (
     *((BYTES, (direction,)) for direction in ("up", "down")),
     (DROPPED, ()),
-    *((CONNECTIONS, (kind, "allowed", "")) for kind in ("tls", "http", "connect", "port")),
+    *((CONNECTIONS, (kind, "allowed", "")) for kind in _KINDS),
+    (CONNECTIONS, ("dns", "denied", reasons.NOT_ALLOWED)),
     *(
         (CONNECTIONS, (kind, "denied", reason))
-        for kind in ("tls", "http", "connect", "port")
+        for kind in _KINDS
         for reason in (
             reasons.TOO_MANY, reasons.TOO_FAST, reasons.UNRESOLVABLE, reasons.UNREACHABLE, reasons.TIMEOUT,
+            reasons.NOT_ALLOWED,
         )
     ),
 )  # fmt: skip
 """Counters that are told from the start: one that appears with its first count has no rate, and no alert sees it."""
+SPREADS_FROM_ZERO: Final = (*((SECONDS, (kind,)) for kind in _KINDS), (LAG, ()))
+"""Histograms that are."""
 _OTHER: Final = "other"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from sandkeeper.gateway.tally import COUNTERS, FROM_ZERO, HISTOGRAMS
+from sandkeeper.gateway.tally import COUNTERS, FROM_ZERO, HISTOGRAMS, SPREADS_FROM_ZERO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,7 +32,9 @@ class Totals(Collector):
 
     def __init__(self, registry: CollectorRegistry, gauges: Mapping[str, tuple[str, Callable[[], float]]]) -> None:
         self._counts: Counter[tuple[str, Labels]] = Counter(dict.fromkeys(FROM_ZERO, 0))
-        self._buckets: dict[tuple[str, Labels], list[int]] = {}
+        self._buckets: dict[tuple[str, Labels], list[int]] = {
+            (name, labels): [0] * (len(HISTOGRAMS[name].buckets) + 1) for name, labels in SPREADS_FROM_ZERO
+        }
         self._totals: Counter[tuple[str, Labels]] = Counter()
         self._gauges = gauges
         registry.register(self)

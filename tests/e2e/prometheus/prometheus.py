@@ -2,9 +2,10 @@
 
 import json
 import subprocess
-import urllib.parse
-import urllib.request
+from http import HTTPStatus
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlencode
 
 import yaml
 
@@ -37,7 +38,7 @@ class Prometheus:
         self._namespace = namespace
         self._image = image
         self._tunnel: subprocess.Popen[str] | None = None
-        self._address = ""
+        self._connection: HTTPConnection | None = None
 
     def start(self) -> None:
         """Start with the ServiceMonitors and PrometheusRules that the release has by now."""
@@ -48,11 +49,14 @@ class Prometheus:
         self._tunnel = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._tunnel.stdout is not None
         said = self._tunnel.stdout.readline()
-        self._address = f"http://{said.removeprefix('Forwarding from ').split(' ')[0]}"
+        # One connection for all: of each the tunnel prints a line that nobody reads.
+        self._connection = HTTPConnection(said.removeprefix("Forwarding from ").split(" ")[0], timeout=30)
 
     def stop(self) -> None:
         """Close the way to it; it goes with its namespace."""
         self._kubectl("-n", SYSTEM, "delete", "role,rolebinding", self._namespace, "--ignore-not-found")
+        if self._connection is not None:
+            self._connection.close()
         if self._tunnel is not None:
             self._tunnel.kill()
             self._tunnel.communicate()
@@ -75,9 +79,12 @@ class Prometheus:
         return [rule for group in self._ask("rules")["groups"] for rule in group["rules"]]
 
     def _ask(self, what: str, **parameters: str) -> Any:
-        url = f"{self._address}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
-        with urllib.request.urlopen(url, timeout=30) as answer:
-            return json.load(answer)["data"]
+        assert self._connection is not None
+        self._connection.request("GET", f"/api/v1/{what}?{urlencode(parameters)}")
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        assert answer.status == HTTPStatus.OK, text
+        return json.loads(text)["data"]
 
     def _of_release(self, kind: str) -> list[Json]:
         found: list[Json] = json.loads(self._kubectl("-n", SYSTEM, "get", kind, "-o", "json"))["items"]

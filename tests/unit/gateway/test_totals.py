@@ -79,4 +79,6 @@ def test_what_alerts_ask_for_is_counted_from_zero() -> None:
     assert value(registry, connections, kind="tls", verdict="denied", reason="too-many-connections") == 0
     assert value(registry, connections, kind="port", verdict="denied", reason="unresolvable") == 0
     assert value(registry, connections, kind="http", verdict="allowed", reason="") == 0
+    assert value(registry, connections, kind="dns", verdict="denied", reason="domain-not-allowed") == 0
+    assert value(registry, "sandkeeper_gateway_connection_seconds_count", kind="http") == 0
     assert value(registry, "sandkeeper_gateway_audit_dropped_total") == 0
