@@ -200,7 +200,7 @@ def test_no_condition_of_a_sandbox_changes_but_what_says_that_it_is_outdated(sto
 
 
 def test_what_sleeps_sleeps_on_wakes_as_it_was_and_sleeps_again(story: Story) -> None:
-    told = [each for each in reasons(story, "asleep", "Ready") if each not in ("Waking", "Starting")]
+    told = [each for each in reasons(story, "asleep", "Ready") if each not in ("Waking", "Starting", "Packing")]
     assert told == ["Sleeping", "Running", "Sleeping"]
     assert story.woken.split() == ["work", "tool"]
 
