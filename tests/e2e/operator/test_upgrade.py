@@ -151,7 +151,7 @@ def story(kubectl: Kubectl, installation: Installation, tmp_path_factory: pytest
                 eventually(lambda: tenant.sandboxes.pod("starting"), bool)
                 story.upgrade(aside.submit(new.install, *CHANGED))
                 story.roll_back(new)
-                story.upgrade_and_kill(aside.submit(installation.install, DRAIN))
+                story.upgrade_and_kill(aside.submit(installation.install))
             yield story
     finally:
         installation.install()
