@@ -1,6 +1,7 @@
 """The operator comes, changes and goes; what it made goes on running."""
 
 import json
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -8,7 +9,9 @@ import pytest
 
 from api.kubectl import Kubectl
 from e2e.operator.sandboxes import Sandboxes, eventually
-from installation import NAMESPACE, Installation
+from installation import NAMESPACE, RELEASE, Installation
+from localcluster.commands import run
+from localcluster.tools import tool
 
 OPEN = {
     "apiVersion": "networking.k8s.io/v1",
@@ -20,7 +23,7 @@ OPEN = {
 
 def operator_pods(sandboxes: Sandboxes) -> list[str]:
     """Names of the operator's pods, without those that are on their way out."""
-    selector = "app.kubernetes.io/name=sandkeeper"
+    selector = "app.kubernetes.io/name=sandkeeper,app.kubernetes.io/component=operator"
     pods = json.loads(sandboxes._kubectl("-n", NAMESPACE, "get", "pods", "-l", selector, "-o", "json"))["items"]
     return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
@@ -56,6 +59,23 @@ def test_an_upgrade_restarts_nothing_and_says_what_is_outdated(
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert sandboxes.ready("steady")["status"] == "True"
     installation.install()
+
+
+def test_an_upgrade_whose_helm_was_killed_is_taken_up_again(sandboxes: Sandboxes, installation: Installation) -> None:
+    sandboxes.apply("calm")
+    sandboxes.wait("calm")
+    before = sandboxes.pod("calm")["metadata"]["uid"]
+    helm = [str(tool("helm")), "--kubeconfig", str(installation.kubeconfig), "--namespace", NAMESPACE]
+
+    changed = ("--reuse-values", "--set", "replicaCount=3", "--wait")
+    upgrade = [*helm, "upgrade", RELEASE, str(installation.chart), *changed]
+    with subprocess.Popen(upgrade, stdout=subprocess.DEVNULL) as begun:
+        eventually(lambda: json.loads(run(*helm, "list", "--pending", "--output", "json")), bool, 30)
+        begun.kill()
+    installation.install()
+
+    assert not json.loads(run(*helm, "list", "--pending", "--output", "json"))
+    assert sandboxes.pod("calm")["metadata"]["uid"] == before
 
 
 def test_sandboxes_outlive_an_uninstalled_operator(sandboxes: Sandboxes, installation: Installation) -> None:

@@ -106,7 +106,12 @@ def test_on_kind_the_operator_believes_the_certificates_that_kubelets_sign_thems
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(installation, "run", lambda *words: said.extend(map(str, words)))
+
+    def helm(*words: str | Path) -> str:
+        said.extend(map(str, words))
+        return "[]"
+
+    monkeypatch.setattr(installation, "run", helm)
     monkeypatch.setattr(installation, "tool", lambda name: name)
     driver = KindDriver()
 
