@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.aides import Aides
@@ -81,7 +82,7 @@ class Parts:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         settings, client, registry = around.settings, around.client, around.metrics.registry
-        self.queues = Queues(WorkQueue(), WorkQueue(), WorkQueue(), WorkQueue())
+        self.queues = Queues(*(_fair_queue(settings.workers) for _ in range(4)))
         self.cluster = Cluster(
             client, self.queues.sandboxes.add, self.queues.snapshots.add, self.queues.diffs.add,
             self.queues.policies.add_after,
@@ -171,3 +172,8 @@ class Parts:
         sandboxes = self.cluster.sandboxes
         for key in sandboxes if namespace is None else sandboxes.in_namespace(namespace):
             self.queues.sandboxes.add(key)
+
+
+def _fair_queue(workers: int) -> WorkQueue[Key]:
+    """Make a queue in which namespaces take turns; slow passes of one leave a quarter of the workers to others."""
+    return WorkQueue(lane=attrgetter("namespace"), share=max(1, workers * 3 // 4))
