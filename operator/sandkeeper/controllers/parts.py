@@ -14,13 +14,14 @@ from sandkeeper.controllers.diff import DiffController
 from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, TrafficMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer, Turns
+from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.policy import PolicyController
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.controllers.snapshot import Guests, SnapshotController
 from sandkeeper.controllers.traffic import traffic_of
+from sandkeeper.controllers.turns import Turns
 from sandkeeper.controllers.usage import Usages, kubelets_of
 from sandkeeper.plan.guest import QUIESCE_COMMAND
 from sandkeeper.runtime.queue import WorkQueue

@@ -9,9 +9,10 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError, Outdated
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer, Turns
+from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
+from sandkeeper.controllers.turns import Turns
 from sandkeeper.controllers.usage import Usages
 from sandkeeper.plan.idle import IdleRule
 from sandkeeper.plan.observed import Settings
