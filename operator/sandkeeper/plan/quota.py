@@ -43,7 +43,8 @@ def counted(quota: Quota | None) -> dict[str, dict[str, str]]:
     storage = {f"{name}{_STORAGE}": canonical(size) for name, size in (asked.get("storage") or {}).items()}
     return {
         PODS_QUOTA: {called: canonical(str(asked[name])) for name, called in _BY_PODS.items() if name in asked},
-        OBJECTS_QUOTA: {called: str(asked[name]) for name, called in _BY_OBJECTS.items() if name in asked} | storage,
+        OBJECTS_QUOTA: {called: canonical(str(asked[name])) for name, called in _BY_OBJECTS.items() if name in asked}
+        | storage,
     }
 
 
