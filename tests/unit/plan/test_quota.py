@@ -85,6 +85,16 @@ def test_it_is_in_force_once_kubernetes_counts_by_it() -> None:
     assert seen(owner, present).writes == ()
 
 
+def test_a_bound_without_a_count_admits_nothing_and_is_not_in_force() -> None:
+    owner = policy(sandboxes=5, snapshots=5)
+    (quota,) = counting(owner).values()
+    used = {"count/sandboxsnapshots.sandkeeper.dev": "0"}
+
+    uncounted = {"sandkeeper-objects": {**quota, "status": {**quota["status"], "used": used}}}
+
+    assert ready(seen(owner, uncounted)) == ("False", "Pending")
+
+
 def test_use_is_told_in_the_words_of_the_policy() -> None:
     owner = policy(cpu="64", running=2, storage={"fast": "1Ti"})
 
