@@ -1,10 +1,12 @@
-"""The same sandboxes twice: governed by a policy with its quota and made from a template, and spelled out."""
+"""The same sandboxes: spelled out, the same where Kubernetes counts by quotas, and governed by policy and template."""
 
 from dataclasses import dataclass, replace
 
 from benchmark.objects import Target, sandboxes
 from benchmark.scenarios import Scenario
 from sandkeeper.api.names import API_VERSION, POLICY_KIND, POLICY_NAME, TEMPLATE_KIND
+from sandkeeper.api.policy import SandboxPolicy
+from sandkeeper.plan.quota import quotas_of
 from sandkeeper.runtime.resource import Json
 
 _DOMAINS = ["pip.packages.example", "*.packages.example", "github.com"]
@@ -61,6 +63,22 @@ class Arm:
 def spelled_out() -> Arm:
     """Return sandboxes that write everything themselves, in namespaces without a policy."""
     return Arm("open", _target("spelled out", "s", _ENVIRONMENT | {"lifecycle": {"ttl": _TTL}}))
+
+
+def counted_by_hand(priority_class: str) -> Arm:
+    """Return sandboxes that write everything themselves, counted by the same quotas: what Kubernetes takes for them.
+
+    Parameters
+    ----------
+    priority_class
+        Of sandboxes' pods.
+    """
+    policy = SandboxPolicy.model_validate({"metadata": {"name": POLICY_NAME}, "spec": _POLICY})
+    quotas = tuple(
+        {"apiVersion": "v1", "kind": each["kind"], "metadata": {"name": each["metadata"]["name"]}, "spec": each["spec"]}
+        for each in quotas_of(policy, priority_class)
+    )
+    return Arm("counted", replace(spelled_out().target, name="spelled out, quotas by hand", series="q"), quotas)
 
 
 def governed() -> Arm:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmark.audit import AuditLog, Request
+from benchmark.chart import installation
 from benchmark.errors import BenchmarkError
 from benchmark.measurement import Setup, prepared
 from benchmark.rounds import Bench, Half
 from benchmark.scenarios import namespace
-from benchmark.tenants.arms import Arm, governed, spelled_out
+from benchmark.tenants.arms import Arm, counted_by_hand, governed, spelled_out
 from benchmark.tenants.fairness import BURST, OTHER, Fairness, measure_fairness
 from benchmark.tenants.namespaces import await_counting, make_namespaces
 from benchmark.testbed import OPERATOR
@@ -71,7 +72,8 @@ async def measure_tenants(folder: Path, nodes: int, rounds: int | None) -> Tenan
     rounds
         Of each comparison; None for each one's own.
     """
-    setup, sides = Setup(folder, nodes, OPERATOR), (spelled_out(), governed())
+    setup = Setup(folder, nodes, OPERATOR)
+    sides = spelled_out(), counted_by_hand(installation().settings["SANDKEEPER_PRIORITY_CLASS"]), governed()
     async with prepared(setup, "tenants") as (bench, targets):
         memory = await _make_all(bench, sides)
         one = await _compared(bench, sides, Comparison(*_ONE), rounds or ROUNDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from benchmark.errors import BenchmarkError
 from benchmark.nodes import namespace
@@ -14,7 +15,7 @@ from sandkeeper.runtime.client import ApiClient
 from sandkeeper.runtime.resource import RESOURCE_QUOTAS, SERVICE_ACCOUNTS, Json, Resource
 
 _NAMESPACES = Resource("", "v1", "namespaces", "Namespace", namespaced=False)
-_KINDS = {POLICY_KIND: POLICIES, TEMPLATE_KIND: TEMPLATES}
+_KINDS = {POLICY_KIND: POLICIES, TEMPLATE_KIND: TEMPLATES, RESOURCE_QUOTAS.kind: RESOURCE_QUOTAS}
 _PATIENCE_SECONDS = 120.0
 _PAUSE_SECONDS = 0.5
 _AT_ONCE = 16
@@ -42,8 +43,17 @@ async def make_namespaces(client: ApiClient, arm: Arm, names: Sequence[str]) -> 
             tasks.create_task(make(name))
     # Until it is there, admission refuses every pod.
     await _all(client, SERVICE_ACCOUNTS, names, lambda account: account["metadata"]["name"] == "default")
-    if any(each["kind"] == POLICY_KIND for each in arm.beside):
-        await _all(client, POLICIES, names, lambda policy: is_true(policy, "Ready"))
+    for each in arm.beside:
+        if each["kind"] != TEMPLATE_KIND:
+            name = each["metadata"]["name"]
+            await _all(client, _KINDS[each["kind"]], names, partial(_in_force, name))
+
+
+def _in_force(name: str, obj: Json) -> bool:
+    """Tell whether a policy or a quota of a name has begun to count."""
+    bounds = obj["spec"].get("hard")  # in a list, a quota does not say its kind
+    begun = is_true(obj, "Ready") if bounds is None else obj["status"].get("used", {}).keys() == bounds.keys()
+    return obj["metadata"]["name"] == name and begun
 
 
 async def await_counting(client: ApiClient) -> None:

@@ -7,7 +7,7 @@ import pytest
 from benchmark.audit import Request
 from benchmark.generator import Timing
 from benchmark.rounds import Half
-from benchmark.tenants.arms import governed, spelled_out
+from benchmark.tenants.arms import counted_by_hand, governed, spelled_out
 from benchmark.tenants.fairness import Fairness, Single, made, running
 from benchmark.tenants.measure import Comparison, Tenants
 from benchmark.tenants.report import comparison_table, fairness_table, writes_table
@@ -18,7 +18,7 @@ from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.policy import bounded, default_layer, default_lifecycle, policy_denial
 from sandkeeper.runtime.resource import Json
 
-OURS, THEIRS = governed(), spelled_out()
+OURS, THEIRS, COUNTED = governed(), spelled_out(), counted_by_hand("sandkeeper-sandbox")
 TEMPLATE, POLICY = (each["spec"] for each in OURS.beside)
 
 
@@ -45,10 +45,20 @@ def test_both_sides_come_to_the_same_sandbox() -> None:
 
 
 def test_no_object_of_one_side_is_called_like_one_of_the_other() -> None:
-    keys = [key for arm in (OURS, THEIRS) for key in arm.scenario(6, 3).keys(0, arm.target.series)]
+    keys = [key for arm in (OURS, THEIRS, COUNTED) for key in arm.scenario(6, 3).keys(0, arm.target.series)]
 
-    assert len(set(keys)) == 12
-    assert {key.namespace for key in keys} == {f"{side}-0{n}" for side in ("governed", "open") for n in range(3)}
+    assert len(set(keys)) == 18
+    assert len({key.namespace for key in keys}) == 9
+
+
+def test_quotas_by_hand_bound_what_those_of_the_policy_do() -> None:
+    bounds = {each["metadata"]["name"]: set(each["spec"]["hard"]) for each in COUNTED.beside}
+
+    assert COUNTED.target.template == THEIRS.target.template
+    assert bounds == {
+        "sandkeeper-pods": {"limits.cpu", "limits.memory", "pods"},
+        "sandkeeper-objects": {"count/sandboxes.sandkeeper.dev", "count/sandboxsnapshots.sandkeeper.dev"},
+    }
 
 
 def test_a_ratio_is_that_of_rounds_side_by_side() -> None:
