@@ -18,7 +18,7 @@ from benchmark.testbed import OPERATOR
 from benchmark.usage import forget_peak, peak_memory
 from localcluster.progress import say, step
 
-ROUNDS = 5
+ROUNDS = 4
 MANY_ROUNDS = 3
 FAIR_ROUNDS = 3
 NAMESPACES = 200
