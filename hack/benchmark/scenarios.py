@@ -31,6 +31,8 @@ class Scenario:
         Whether each is asked for only when the one before it is Running.
     phase
         Which half of a round the row shows.
+    prefix
+        Of the namespaces' names.
     """
 
     name: str
@@ -40,11 +42,12 @@ class Scenario:
     per_second: float | None = None
     one_at_a_time: bool = False
     phase: Phase = "create"
+    prefix: str = "benchmark"
 
     def keys(self, round_number: int, series: str = "r") -> list[Key]:
         """Name the objects of a round; no name ever comes twice, so that nothing is found from before."""
         stem = f"b{self.name.replace('-', '')}{series}{round_number}"
-        return [Key(namespace(index % self.namespaces), f"{stem}n{index}") for index in range(self.count)]
+        return [Key(namespace(index % self.namespaces, self.prefix), f"{stem}n{index}") for index in range(self.count)]
 
     @property
     def time_limit(self) -> float:
@@ -53,9 +56,9 @@ class Scenario:
         return 60.0 + paced + 0.2 * self.count
 
 
-def namespace(index: int) -> str:
+def namespace(index: int, prefix: str = "benchmark") -> str:
     """Name of the n-th namespace that objects are put into."""
-    return f"benchmark-{index:02d}"
+    return f"{prefix}-{index:02d}"
 
 
 SCENARIOS = (

@@ -50,7 +50,7 @@ class Sightings:
 
 @asynccontextmanager
 async def watching(
-    client: ApiClient, parts: Iterable[Part], keys: Iterable[Key], reached: Reached
+    client: ApiClient, parts: Iterable[Part], keys: Iterable[Key], reached: Reached, namespace: str = ""
 ) -> AsyncIterator[Sightings]:
     """Watch kinds from now on.
 
@@ -64,6 +64,8 @@ async def watching(
         Whose moments are noted.
     reached
         Which event counts.
+    namespace
+        The one that is watched; by default all are.
     """
     sightings = Sightings()
     names = list(keys)
@@ -71,22 +73,25 @@ async def watching(
         watches = []
         for part in parts:
             sightings.expect(part, names)
-            version = await _current_version(client, part)
-            watches.append(tasks.create_task(_watch(client, part, version, sightings, reached)))
+            version = await _current_version(client, part, namespace)
+            watches.append(tasks.create_task(_watch(client, part, version, sightings, reached, namespace)))
         yield sightings
         for watch in watches:
             watch.cancel()
 
 
-async def _current_version(client: ApiClient, part: Part) -> str:
-    page = await client.list_page(part.resource, params=_selection(part) | {"limit": "1"}, metadata_only=True)
+async def _current_version(client: ApiClient, part: Part, namespace: str) -> str:
+    params = _selection(part) | {"limit": "1"}
+    page = await client.list_page(part.resource, params=params, namespace=namespace, metadata_only=True)
     return str(page["metadata"]["resourceVersion"])
 
 
-async def _watch(client: ApiClient, part: Part, version: str, sightings: Sightings, reached: Reached) -> None:
+async def _watch(
+    client: ApiClient, part: Part, version: str, sightings: Sightings, reached: Reached, namespace: str
+) -> None:
     while True:
         try:
-            async for event in client.watch(part.resource, version, _selection(part)):
+            async for event in client.watch(part.resource, version, _selection(part), namespace=namespace):
                 obj = event["object"]
                 version = obj["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK" and reached(event["type"], obj):

@@ -1,4 +1,4 @@
-"""The runs that have reports of their own: life, packs and copies of real pods, idleness of simulated ones, egress."""
+"""The runs that have reports of their own: life, packs and copies of real pods, idle and tenants' simulated, egress."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +11,11 @@ from benchmark.egress.report import ROUNDS, egress_table, measure_egress, policy
 from benchmark.idling import measure_idling
 from benchmark.machine import environment
 from benchmark.real import real_cluster
+from benchmark.tenants.measure import measure_tenants
+from benchmark.tenants.report import tenants_report
 
-NAMES = ("life", "packs", "snapshots", "idle", "egress", "policy")
-_ON_REAL_NODES = frozenset(NAMES) - {"idle", "egress", "policy"}
+NAMES = ("life", "packs", "snapshots", "idle", "egress", "policy", "tenants")
+_ON_REAL_NODES = frozenset({"life", "packs", "snapshots"})
 IDLE_MINUTES = 5
 
 
@@ -39,6 +41,8 @@ def measured(names: Sequence[str], folder: Path, nodes: int, rounds: int | None)
         yield f"\n{egress_table(measure_egress(rounds or ROUNDS))}\n"
     if "policy" in names:
         yield f"\n{policy_line(uvloop.run(measure_policy(folder, nodes)))}\n"
+    if "tenants" in names:
+        yield f"\n{tenants_report(uvloop.run(measure_tenants(folder, nodes, rounds)))}\n"
 
 
 def _on_real_nodes(names: Sequence[str], rounds: int | None) -> Iterator[str]:

@@ -111,6 +111,19 @@ class Testbed:
         return self.plane.credentials(CLIENT, ["system:masters"])
 
     @property
+    def audit_log(self) -> Path:
+        """Return the apiserver's audit log.
+
+        Raises
+        ------
+        BenchmarkError
+            If it writes none.
+        """
+        if self.plane.audit_log is None:
+            raise BenchmarkError("the counting testbed has no audit log")
+        return self.plane.audit_log
+
+    @property
     def users(self) -> dict[str, str]:
         """Return which client an audit log's user name stands for."""
         operator = {self._installation.user: "operator"} if self._installation else {}

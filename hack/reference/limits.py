@@ -12,7 +12,7 @@ from benchmark.scenarios import SCENARIOS
 from reference.figures import Figures
 from reference.rendering import rendered
 from sandkeeper.api import crd, names
-from sandkeeper.controllers.packing import PackLimits
+from sandkeeper.controllers.turns import PackLimits
 from sandkeeper.controllers.volume_usage import PERIOD_SECONDS
 from sandkeeper.gateway import denial_events, dialer, dns_server, rules, scans
 from sandkeeper.gateway.context import Limits

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sandkeeper.api.domains import WEB_PORTS, domain
 from sandkeeper.api.quantities import parsed
 from sandkeeper.canary.attempts import Attempt
-from sandkeeper.controllers.packing import PackLimits
+from sandkeeper.controllers.turns import PackLimits
 from sandkeeper.gateway.places import MOST_OFFERED
 from sandkeeper.plan.canary import CanarySettings
 from sandkeeper.plan.idle import IdleRule

@@ -15,8 +15,10 @@ from sandkeeper.runtime.connection import NoCredentialsError, connect
 if TYPE_CHECKING:
     from sandkeeper.settings import OperatorSettings
 
-_OTHER_CALLS = 10
-"""Connections beside the workers': watches, leases, events. Each costs 100 KiB of TLS buffers."""
+_QUEUES = 4
+_OTHER_CALLS = 30
+"""Connections beside those of passes and packs: two dozen watches, leases, events. Each costs 100 KiB of TLS buffers,
+once it is needed; requests beyond the limit would wait for a tenant's packs, which take minutes."""
 
 
 async def run(settings: OperatorSettings) -> int:
@@ -25,9 +27,8 @@ async def run(settings: OperatorSettings) -> int:
     gc.collect()
     gc.freeze()
     try:
-        connection = await connect(
-            f"sandkeeper-operator/{settings.pod_name}", limit=settings.workers + settings.packs + _OTHER_CALLS
-        )
+        limit = _QUEUES * settings.workers + settings.packs + _OTHER_CALLS
+        connection = await connect(f"sandkeeper-operator/{settings.pod_name}", limit=limit)
     except NoCredentialsError as error:
         typer.echo(f"no credentials for a cluster: {error}", err=True)
         return 2

@@ -154,8 +154,8 @@ class CanaryController:
 
     async def _try(self, namespace: str) -> Verdict:
         try:
-            await self._fences.finish_removal(namespace)
             for each in (fence_sign(namespace), fence_policy(namespace, self._settings.gateway)):
+                await self._fences.wait_settled(namespace)
                 await self._fences.make(Create(each))
         except InTheWayError as error:
             return broken(f"{error} in namespace {namespace}")

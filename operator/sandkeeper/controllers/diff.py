@@ -85,7 +85,7 @@ class DiffController:
             return await concluded(self._pass(key))
 
     async def _pass(self, key: Key) -> float | None:
-        await self._fences.finish_removal(key.namespace)
+        await self._fences.settle(key.namespace)
         raw = self._cluster.diffs.store.get(key)
         if raw is None or "deletionTimestamp" in raw["metadata"]:
             # Its pod may have been the last one behind the fence.
@@ -155,6 +155,7 @@ class DiffController:
         if isinstance(write, Create) and child["kind"] == PODS.kind:
             for each in (fence_sign(key.namespace), fence_policy(key.namespace, self._settings.gateway)):
                 await self._fences.make(Create(each))
+                await self._fences.settle(key.namespace)
         await self._children.apply(write, None)
         if child["kind"] == SNAPSHOTS.kind:
             # Its event will be no news to a store that knows it from the answer.

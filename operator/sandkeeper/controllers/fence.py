@@ -1,8 +1,13 @@
-"""Makes the fence of a namespace and its sign once for all passes, and removes them when nothing is left to fence."""
+"""Makes the fence of a namespace and its sign once for all passes, and removes them when nothing is left to fence.
+
+No pass goes on in a namespace between the sign and the moment when admission goes by it; nor does one wait for that,
+which would keep a worker from other namespaces.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter, defaultdict
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
@@ -29,6 +34,20 @@ In 150 namespaces of an idle API server it took 17 ms at most; 48 ms where twelv
 """
 
 
+class UnguardedError(Exception):
+    """Admission may not go by a fence's sign yet.
+
+    Attributes
+    ----------
+    seconds
+        Until it does.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"the fence is guarded in {seconds:.3f} s")
+
+
 class FenceKeeper:
     """Knows which namespaces are being worked on, so that no fence goes while a pod may be on its way."""
 
@@ -38,6 +57,7 @@ class FenceKeeper:
         self._passes: Counter[str] = Counter()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._going: dict[str, list[Json]] = {}
+        self._guarded: dict[str, float] = {}  # from when on, where policies have not been listed since
 
     @contextmanager
     def working_in(self, namespace: str) -> Iterator[None]:
@@ -51,10 +71,39 @@ class FenceKeeper:
                 del self._passes[namespace]
                 self._locks.pop(namespace, None)
 
+    async def settle(self, namespace: str) -> None:
+        """Bring to its end what was begun with a fence, before a pass counts on it.
+
+        What was decided before there was one has to be decided anew: other policies may have come meanwhile.
+
+        Raises
+        ------
+        UnguardedError
+            If it got its sign so lately that admission may not go by it.
+        """
+        await self._finish_removal(namespace)
+        if namespace not in self._guarded:
+            return
+        seconds = self._guarded[namespace] - time.monotonic()
+        if seconds > 0:
+            raise UnguardedError(seconds)
+        async with self._locks[namespace]:
+            if namespace in self._guarded:
+                await self._cluster.list_policies(namespace)
+                self._guarded.pop(namespace, None)
+
+    async def wait_settled(self, namespace: str) -> None:
+        """Settle, and wait for it where that keeps nobody else's place."""
+        while True:
+            try:
+                return await self.settle(namespace)
+            except UnguardedError as error:
+                await asyncio.sleep(error.seconds)
+
     async def make(self, write: Create, sandbox: Sandbox | None = None) -> None:
         """Create the fence or its sign unless another pass just did; a namespace's first sandboxes often come together.
 
-        What was decided before there was one has to be decided anew: other policies may have come meanwhile.
+        Whoever made it has to `settle` before anything else.
         """
         namespace = write.obj["metadata"]["namespace"]
         async with self._locks[namespace]:
@@ -63,8 +112,7 @@ class FenceKeeper:
             with suppress(OutdatedError):  # another replica was faster
                 await self._children.apply(write, sandbox)
             if write.obj["kind"] == FENCE_KIND:
-                await asyncio.sleep(_GUARDED_AFTER)
-                await self._cluster.list_policies(namespace)
+                self._guarded[namespace] = time.monotonic() + _GUARDED_AFTER
 
     async def remove_unused(self, namespace: str) -> None:
         """Delete the fence where no sandbox, no pod and no other pass is in the namespace.
@@ -80,12 +128,12 @@ class FenceKeeper:
         )
         if unused:
             self._going[namespace] = [each for each in (fence, sign) if each and is_managed(each)]
-            await self.finish_removal(namespace)
+            await self._finish_removal(namespace)
         elif fence is not None and sign is None:
             with suppress(InTheWayError):  # admission goes by the name alone
                 await self.make(Create(fence_sign(namespace)))
 
-    async def finish_removal(self, namespace: str) -> None:
+    async def _finish_removal(self, namespace: str) -> None:
         """Carry through a removal that was begun: before it is certain, no pass can count on the fence."""
         if namespace not in self._going:
             return
@@ -94,3 +142,4 @@ class FenceKeeper:
                 with suppress(OutdatedError):  # it was gone already
                     await self._children.delete(each)
             self._going.pop(namespace, None)
+            self._guarded.pop(namespace, None)

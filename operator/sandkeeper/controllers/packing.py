@@ -1,4 +1,4 @@
-"""Lets guests pack, or quiesce, in the background: some at once on each node and overall, the others wait their turn.
+"""Lets guests pack, or quiesce, in the background, each when it is its turn.
 
 What became of it is kept in memory alone: after a restart of the operator it packs again, which does no harm.
 """
@@ -8,8 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -24,52 +23,16 @@ from sandkeeper.runtime.exec import Command, ExecError
 from sandkeeper.runtime.resource import Json, Key, key_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
     from datetime import datetime
 
     from sandkeeper.controllers.metrics import PackMetrics
+    from sandkeeper.controllers.turns import Turns
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
 
 _FORGOTTEN_AFTER: Final = timedelta(hours=1)
 """A result that nobody asked for speaks of a pod that is long gone."""
-
-
-@dataclass(frozen=True)
-class PackLimits:
-    """How much is packed at once, for whatever reason.
-
-    Attributes
-    ----------
-    overall, per_node
-        Packs at once; on a node they share its disks, in this process its connections.
-    seconds
-        After which one pack is given up.
-    """
-
-    overall: int = 32
-    per_node: int = 4
-    seconds: float = 900.0
-
-
-class Turns:
-    """Whose turn it is to pack: a pod once at a time, some pods of a node, and some overall."""
-
-    def __init__(self, limits: PackLimits | None = None) -> None:
-        self.limits = limits or PackLimits()
-        self._overall = asyncio.Semaphore(self.limits.overall)
-        self._nodes = _Places(self.limits.per_node)
-        self._pods = _Places(1)
-
-    @asynccontextmanager
-    async def take(self, pod: Json) -> AsyncIterator[None]:
-        """Wait for what is scarcest last, so that a slow pod or node keeps no place of the others.
-
-        However many snapshots a sandbox has asked for, and however long its guest takes, it has one place.
-        """
-        node = pod["spec"].get("nodeName", "")
-        async with self._pods.of(pod["metadata"]["uid"]), self._nodes.of(node), self._overall:
-            yield
 
 
 class Packer:
@@ -185,24 +148,3 @@ class Packer:
         oldest = self._clock.now() - _FORGOTTEN_AFTER
         self._results = {uid: result for uid, result in self._results.items() if result.finished > oldest}
         self._worked = {uid: moment for uid, moment in self._worked.items() if moment > oldest}
-
-
-class _Places:
-    """Places by name, each of which is forgotten once nobody is there or waits."""
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._places: dict[str, asyncio.Semaphore] = {}
-        self._users: Counter[str] = Counter()
-
-    @asynccontextmanager
-    async def of(self, name: str) -> AsyncIterator[None]:
-        places = self._places.setdefault(name, asyncio.Semaphore(self._count))
-        self._users[name] += 1
-        try:
-            async with places:
-                yield
-        finally:
-            self._users[name] -= 1
-            if not self._users[name]:
-                del self._users[name], self._places[name]

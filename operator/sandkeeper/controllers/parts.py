@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.aides import Aides
@@ -13,13 +14,14 @@ from sandkeeper.controllers.diff import DiffController
 from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, SnapshotMetrics, TrafficMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer, Turns
+from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.policy import PolicyController
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
 from sandkeeper.controllers.snapshot import Guests, SnapshotController
 from sandkeeper.controllers.traffic import traffic_of
+from sandkeeper.controllers.turns import Turns
 from sandkeeper.controllers.usage import Usages, kubelets_of
 from sandkeeper.plan.guest import QUIESCE_COMMAND
 from sandkeeper.runtime.queue import WorkQueue
@@ -81,7 +83,7 @@ class Parts:
     def __init__(self, around: Surroundings) -> None:
         self._around = around
         settings, client, registry = around.settings, around.client, around.metrics.registry
-        self.queues = Queues(WorkQueue(), WorkQueue(), WorkQueue(), WorkQueue())
+        self.queues = Queues(*(_fair_queue(settings.workers) for _ in range(4)))
         self.cluster = Cluster(
             client, self.queues.sandboxes.add, self.queues.snapshots.add, self.queues.diffs.add,
             self.queues.policies.add_after,
@@ -171,3 +173,11 @@ class Parts:
         sandboxes = self.cluster.sandboxes
         for key in sandboxes if namespace is None else sandboxes.in_namespace(namespace):
             self.queues.sandboxes.add(key)
+
+
+def _fair_queue(workers: int) -> WorkQueue[Key]:
+    """Make a queue in which namespaces take turns, and none has more than a quarter of the workers.
+
+    Each write of a pass that is under way makes everybody's take longer at the API server.
+    """
+    return WorkQueue(lane=attrgetter("namespace"), share=max(1, workers // 4))

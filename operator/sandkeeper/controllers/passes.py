@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.controllers.children import OutdatedError
+from sandkeeper.controllers.fence import UnguardedError
 from sandkeeper.plan.refusal import namespace_ends
 from sandkeeper.runtime.errors import ApiError
 
@@ -24,6 +25,8 @@ async def concluded(work: Awaitable[float | None]) -> float | None:
         return await work
     except OutdatedError:
         return 0.0
+    except UnguardedError as error:
+        return error.seconds
     except ApiError as error:
         if not namespace_ends(error.status, error.message):
             raise

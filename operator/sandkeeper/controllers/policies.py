@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from sandkeeper.api.names import GROUP, POLICY_KIND, POLICY_NAME, POLICY_PLURAL, VERSION
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 POLICIES = Resource(GROUP, VERSION, POLICY_PLURAL, POLICY_KIND)
 USAGE_SECONDS: Final = 5.0
 """How late usage is told: each sandbox that starts or ends changes it."""
+_USAGE_PACE: Final = 0.2
+"""Seconds between two policies' usages: of hundreds every five seconds it would cost as much as their sandboxes."""
 
 
 class Policies:
@@ -53,6 +56,8 @@ class Policies:
         self._sandboxes = sandboxes
         self._wake = wake
         self._wake_policy = wake_policy
+        self._usage_due: dict[str, float] = {}
+        self._last_due = 0.0
         self.store = Store(slim_policy)
         self.quotas = Store(slim_quota)
         self.line = QuotaLine(sandboxes, wake)
@@ -69,6 +74,8 @@ class Policies:
     def _changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if before and after and before["rules"] == after["rules"]:
             return
+        if after is None:
+            self._usage_due.pop(key.namespace, None)
         self._wake_policy(key, 0.0)
         if key.name == POLICY_NAME:
             for sandbox in self._sandboxes.in_namespace(key.namespace):
@@ -78,6 +85,18 @@ class Policies:
         if is_managed(after or before or {}):
             # That it is gone, or is another one, is put right at once.
             same = before and after and before["spec"] == after["spec"] and bool(before["status"])
-            self._wake_policy(Key(key.namespace, POLICY_NAME), USAGE_SECONDS if same else 0.0)
+            if same:
+                self._tell_usage(key.namespace)
+            else:
+                self._wake_policy(Key(key.namespace, POLICY_NAME), 0.0)
         if frees(before, after):
             self.line.freed(key.namespace)
+
+    def _tell_usage(self, namespace: str) -> None:
+        """Have a policy look at its quotas soon, unless it is about to."""
+        now = time.monotonic()
+        if self._usage_due.get(namespace, now) > now:
+            return
+        self._last_due = max(now + USAGE_SECONDS, self._last_due + _USAGE_PACE)
+        self._usage_due[namespace] = self._last_due
+        self._wake_policy(Key(namespace, POLICY_NAME), self._last_due - now)

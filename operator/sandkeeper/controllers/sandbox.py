@@ -108,7 +108,7 @@ class SandboxController:
             self._line.passed(key)
 
     async def _pass(self, key: Key) -> float | None:
-        await self._fences.finish_removal(key.namespace)
+        await self._fences.settle(key.namespace)
         raw = self._cluster.sandboxes.get(key)
         if raw is None or "deletionTimestamp" in raw["metadata"]:
             self._line.leave(key)

@@ -43,7 +43,8 @@ def counted(quota: Quota | None) -> dict[str, dict[str, str]]:
     storage = {f"{name}{_STORAGE}": canonical(size) for name, size in (asked.get("storage") or {}).items()}
     return {
         PODS_QUOTA: {called: canonical(str(asked[name])) for name, called in _BY_PODS.items() if name in asked},
-        OBJECTS_QUOTA: {called: str(asked[name]) for name, called in _BY_OBJECTS.items() if name in asked} | storage,
+        OBJECTS_QUOTA: {called: canonical(str(asked[name])) for name, called in _BY_OBJECTS.items() if name in asked}
+        | storage,
     }
 
 
@@ -81,9 +82,13 @@ def _quota(policy: SandboxPolicy, name: str, spec: Json) -> Json:
 
 
 def in_force(desired: Json, present: Json | None) -> bool:
-    """Whether Kubernetes has begun to count by a quota as it is to be."""
+    """Whether Kubernetes has begun to count by a quota as it is to be.
+
+    It admits nothing that it has a bound for and no count, as of a kind that it heard of less than half a minute ago.
+    """
     spec, status = desired["spec"], (present or {}).get("status", {})
-    return present is not None and present["spec"] == spec and set(status.get("hard", {})) == set(spec["hard"])
+    counts = all(set(status.get(kind, {})) == set(spec["hard"]) for kind in ("hard", "used"))
+    return present is not None and present["spec"] == spec and counts
 
 
 def uses(quota: Quota | None, quotas: Mapping[str, Json]) -> list[dict[str, str]]:

@@ -1,4 +1,7 @@
-"""Events for `kubectl describe`: written in the background, repeats counted instead of written again."""
+"""Events for `kubectl describe`: written in the background, repeats counted instead of written again.
+
+Namespaces take turns, and where too many wait, one of the namespace that has most is given up.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from sandkeeper.runtime.informer import UNREACHABLE
+from sandkeeper.runtime.lanes import Lanes
 from sandkeeper.runtime.resource import EVENTS, Json, Resource
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ _REMEMBERED = 5000
 _SERIES_SECONDS = 600.0
 """A repeat within this time joins the series; the API server keeps events for an hour."""
 _LONGEST_NOTE = 1024
+_MOST_WAITING = 1000
 
 
 @dataclass
@@ -49,7 +54,8 @@ class EventRecorder:
         self._metrics = metrics
         self._controller = controller
         self._instance = instance
-        self._queue: asyncio.Queue[tuple[str, Json]] = asyncio.Queue(maxsize=1000)
+        self._waiting: Lanes[str, tuple[str, Json]] = Lanes()
+        self._news = asyncio.Event()
         self._series: OrderedDict[str, _Series] = OrderedDict()
         self._log = structlog.get_logger()
 
@@ -67,15 +73,19 @@ class EventRecorder:
         """
         event = self._event(resource, regarding, kind, reason, action, note)
         identity = f"{regarding['metadata']['uid']}/{reason}/{note}"
-        try:
-            self._queue.put_nowait((identity, event))
-        except asyncio.QueueFull:
+        self._waiting.push(regarding["metadata"]["namespace"], (identity, event))
+        if len(self._waiting) > _MOST_WAITING:
+            self._waiting.drop_from_longest()
             self._metrics.events_dropped.inc()
+        self._news.set()
 
     async def run(self) -> None:
         """Write until cancelled."""
         while True:
-            identity, event = await self._queue.get()
+            if self._waiting.blocked:
+                self._news.clear()
+                await self._news.wait()
+            _, (identity, event) = self._waiting.pop()
             try:
                 await self._write(identity, event)
             except UNREACHABLE as error:

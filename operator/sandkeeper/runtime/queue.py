@@ -1,22 +1,30 @@
-"""A keyed work queue with the semantics of client-go's.
+"""A keyed work queue with the semantics of client-go's, in which lanes of keys take turns.
 
 A key is never worked on twice at once; a key added while in work runs once more; failures back off per key; and each
-key has at most one timer, the earliest wins. One dispatcher takes keys out: waking a pool of idle workers for every
-event costs more than the event.
+key has at most one timer, the earliest wins. Whatever waits in one lane, another's first key waits for one pass of each
+other lane and for what is in work, of which no lane has more than its share. One dispatcher takes keys out: waking a
+pool of idle workers for every event costs more than the event.
 """
 
 from __future__ import annotations
 
 import asyncio
 import heapq
+import sys
 import time
-from collections import deque
+from collections import Counter
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from sandkeeper.runtime.lanes import Lanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 K = TypeVar("K", bound="Hashable")
+
+
+def _one_for_all(_: Hashable) -> Hashable:
+    return None
 
 
 class WorkQueue(Generic[K]):
@@ -28,17 +36,30 @@ class WorkQueue(Generic[K]):
         Monotonic seconds.
     base_delay, max_delay
         Back-off after the first failure, and its limit, in seconds; it doubles in between.
+    lane
+        Whose a key is: lanes take turns. By default all keys share one, and the first to come is the first to go.
+    share
+        Most keys of a lane in work at once, so that slow passes of one leave room for the others'.
     """
 
     def __init__(
-        self, *, clock: Callable[[], float] = time.monotonic, base_delay: float = 0.05, max_delay: float = 60.0
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        base_delay: float = 0.05,
+        max_delay: float = 60.0,
+        lane: Callable[[K], Hashable] = _one_for_all,
+        share: int = sys.maxsize,
     ) -> None:
         self._clock = clock
         self._base_delay = base_delay
         self._max_delay = max_delay
-        self._ready: deque[K] = deque()
+        self._lane = lane
+        self._share = share
+        self._ready: Lanes[Hashable, K] = Lanes()
         self._added: dict[K, float] = {}  # waiting in _ready, or to be run once more; since when
         self._working: set[K] = set()
+        self._in_work: Counter[Hashable] = Counter()  # of each lane
         self._failures: dict[K, int] = {}
         self._due: dict[K, float] = {}
         self._timers: list[tuple[float, int, K]] = []  # may hold outdated entries; _due is the truth
@@ -46,7 +67,7 @@ class WorkQueue(Generic[K]):
         self._wakeup = asyncio.Event()
 
     def __len__(self) -> int:
-        """Keys that could be worked on now."""
+        """Keys that could be worked on now, but for the share of their lane."""
         return len(self._ready)
 
     @property
@@ -60,7 +81,7 @@ class WorkQueue(Generic[K]):
             return
         self._added[key] = self._clock()
         if key not in self._working:
-            self._ready.append(key)
+            self._ready.push(self._lane(key), key)
             self._wakeup.set()
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -114,11 +135,9 @@ class WorkQueue(Generic[K]):
         """
         while True:
             self._promote()
-            if self._ready:
-                key = self._ready.popleft()
-                since = self._added.pop(key)
-                self._working.add(key)
-                return key, self._clock() - since
+            if not self._ready.blocked:
+                key = self._take()
+                return key, self._clock() - self._added.pop(key)
             self._wakeup.clear()
             timeout = self._timers[0][0] - self._clock() if self._timers else None
             try:
@@ -130,9 +149,25 @@ class WorkQueue(Generic[K]):
     def done(self, key: K) -> None:
         """Release a key; it becomes ready again where it was added meanwhile."""
         self._working.discard(key)
+        lane = self._lane(key)
         if key in self._added:
-            self._ready.append(key)
+            self._ready.push(lane, key)
+        self._in_work[lane] -= 1
+        if self._in_work[lane] < self._share:
+            self._ready.resume(lane)
+        if not self._in_work[lane]:
+            del self._in_work[lane]
+        if not self._ready.blocked:
             self._wakeup.set()
+
+    def _take(self) -> K:
+        """Take the next key into work, and halt its lane once that has its share."""
+        lane, key = self._ready.pop()
+        self._working.add(key)
+        self._in_work[lane] += 1
+        if self._in_work[lane] >= self._share:
+            self._ready.halt(lane)
+        return key
 
     def _promote(self) -> None:
         """Move keys whose time has come to the ready ones."""

@@ -111,6 +111,13 @@ def test_one_that_does_not_fit_keeps_nobody_else_waiting(counting: OperatorProce
     assert "hard limits.cpu=2" in told(team, "big")
 
 
+@pytest.mark.usefixtures("counting")
+def test_a_bound_of_thousands_is_in_force_too(team: Team) -> None:
+    bound(team, cpu="4000", running=2000, sandboxes=1000)
+
+    assert hard(team) == {"limits.cpu": "4k", "pods": "2k", "count/sandboxes.sandkeeper.dev": "1k"}
+
+
 def test_more_quota_lets_those_go_on_who_wait(counting: OperatorProcess, team: Team) -> None:
     bound(team, running=0)
     team.create()

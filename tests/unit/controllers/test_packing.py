@@ -9,7 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from sandkeeper.controllers.metrics import PackMetrics
-from sandkeeper.controllers.packing import Packer, PackLimits, Turns
+from sandkeeper.controllers.packing import Packer
+from sandkeeper.controllers.turns import PackLimits, Turns
 from sandkeeper.runtime.clock import Clock
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.exec import Command, ExecError, ExecResult

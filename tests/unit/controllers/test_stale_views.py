@@ -1,5 +1,7 @@
 """A replica that knows less than the server does no harm by it."""
 
+import asyncio
+
 import pytest
 
 from sandkeeper.controllers.aides import Aides
@@ -7,9 +9,10 @@ from sandkeeper.controllers.children import ChildWriter, InTheWayError, Outdated
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.fence import FenceKeeper
 from sandkeeper.controllers.metrics import PackMetrics, SandboxMetrics, UsageMetrics
-from sandkeeper.controllers.packing import Packer, Turns
+from sandkeeper.controllers.packing import Packer
 from sandkeeper.controllers.proof import Proof
 from sandkeeper.controllers.sandbox import SandboxController
+from sandkeeper.controllers.turns import Turns
 from sandkeeper.controllers.usage import Usages
 from sandkeeper.plan.idle import IdleRule
 from sandkeeper.plan.observed import Settings
@@ -69,6 +72,12 @@ class Stale:
 
     async def reconcile(self) -> float | None:
         return await self.controller.reconcile(KEY)
+
+    async def reconcile_while_asked(self) -> None:
+        seconds = await self.reconcile()
+        if seconds is not None:
+            await asyncio.sleep(seconds)
+            await self.reconcile_while_asked()
 
     async def apply(self, write: Write, owner: str) -> None:
         await self.children.apply(write, sandbox(uid=owner))
@@ -134,7 +143,7 @@ def test_nothing_stays_of_a_sandbox_that_ends_before_it_was_heard_of() -> None:
         stale.server.remove(PODS, ended)
         stale.cluster.store(PODS).remove(Key("team", "sbx-a"), ended["metadata"]["uid"])
 
-        await stale.reconcile()
+        await stale.reconcile_while_asked()
 
         assert stale.server.all(NETWORK_POLICIES) == []
 

@@ -65,6 +65,16 @@ def test_a_bound_on_what_is_there_counts_objects_and_storage_by_class() -> None:
     }
 
 
+def test_round_bounds_are_written_as_the_apiserver_writes_them_back() -> None:
+    objects, pods = made(seen(policy(cpu="4000", running=2000, sandboxes=1000, snapshots=1500)))
+
+    assert objects["spec"]["hard"] == {
+        "count/sandboxes.sandkeeper.dev": "1k",
+        "count/sandboxsnapshots.sandkeeper.dev": "1500",
+    }
+    assert pods["spec"]["hard"] == {"limits.cpu": "4k", "pods": "2k"}
+
+
 def test_it_is_in_force_once_kubernetes_counts_by_it() -> None:
     owner = policy(running=2, sandboxes=5)
     present = counting(owner)
@@ -73,6 +83,16 @@ def test_it_is_in_force_once_kubernetes_counts_by_it() -> None:
     assert ready(seen(owner)) == ("False", "Pending")
     assert ready(seen(owner, present)) == ("True", "InForce")
     assert seen(owner, present).writes == ()
+
+
+def test_a_bound_without_a_count_admits_nothing_and_is_not_in_force() -> None:
+    owner = policy(sandboxes=5, snapshots=5)
+    (quota,) = counting(owner).values()
+    used = {"count/sandboxsnapshots.sandkeeper.dev": "0"}
+
+    uncounted = {"sandkeeper-objects": {**quota, "status": {**quota["status"], "used": used}}}
+
+    assert ready(seen(owner, uncounted)) == ("False", "Pending")
 
 
 def test_use_is_told_in_the_words_of_the_policy() -> None:

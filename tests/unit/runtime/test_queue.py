@@ -1,15 +1,25 @@
-"""The work queue against a model of what it promises: no key lost, none worked on twice at once, the earliest wins."""
+"""The work queue against a model of what it promises.
+
+No key is lost, none is worked on twice at once, the earliest timer wins. No lane has more than its share in work; in
+each, what came first goes first; and no lane is passed over twice by the same other one.
+"""
+
+from collections import Counter
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from sandkeeper.runtime.queue import WorkQueue
 from unit.fakes import virtual_time
 
-KEYS = st.sampled_from("abc")
+KEYS = st.sampled_from(["a1", "a2", "a3", "b1", "b2", "c1"])
 SECONDS = st.sampled_from([0.0, 0.5, 1.0, 2.0, 5.0])
 BASE, MOST = 0.5, 8.0
+
+
+def lane(key: str) -> str:
+    return key[0]
 
 
 class QueueMachine(RuleBasedStateMachine):
@@ -18,18 +28,36 @@ class QueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.queue: WorkQueue[str] = WorkQueue(clock=lambda: self.now, base_delay=BASE, max_delay=MOST)
+        self.passed_by: dict[str, Counter[str]] = {}
         self.ready: list[str] = []
         self.again: set[str] = set()
         self.working: set[str] = set()
         self.timers: dict[str, float] = {}
         self.failures: dict[str, int] = {}
 
+    @initialize(share=st.sampled_from([1, 2, 100]))
+    def begin(self, share: int) -> None:
+        self.share = share
+        self.queue: WorkQueue[str] = WorkQueue(
+            clock=lambda: self.now, base_delay=BASE, max_delay=MOST, lane=lane, share=share
+        )
+
     def _add(self, key: str) -> None:
         if key in self.working:
             self.again.add(key)
         elif key not in self.ready:
             self.ready.append(key)
+        self._count_turns()
+
+    def _takes_turns(self, candidates: set[str]) -> set[str]:
+        """Lanes of keys that may be worked on: those that have not their share in work."""
+        in_work = Counter(map(lane, self.working))
+        return {each for each in map(lane, candidates) if in_work[each] < self.share}
+
+    def _count_turns(self) -> None:
+        """Begin to count for the lanes that now take turns, and forget those that do not."""
+        lanes = self._takes_turns(set(self.ready))
+        self.passed_by = {each: self.passed_by.get(each, Counter()) for each in lanes}
 
     def _set_timer(self, key: str, seconds: float) -> None:
         if seconds <= 0:
@@ -78,15 +106,24 @@ class QueueMachine(RuleBasedStateMachine):
     def _due(self) -> list[str]:
         return [key for key, due in sorted(self.timers.items(), key=lambda timer: timer[1]) if due <= self.now]
 
-    @precondition(lambda self: self.ready or set(self._due()) - self.working)
+    @precondition(lambda self: self._takes_turns({*self.ready, *self._due()} - self.working))
     @rule()
     def get(self) -> None:
         self._fire()
         key, waited = virtual_time.run(self.queue.get())
-        assert key in self.ready, "it was asked for and is not in work"
         assert waited >= 0
+        assert lane(key) in self.passed_by, "its lane has not its share in work"
+        assert key == next(each for each in self.ready if lane(each) == lane(key)), "the first of its lane"
+        self._passes_over_others(lane(key))
         self.ready.remove(key)
         self.working.add(key)
+        self._count_turns()
+
+    def _passes_over_others(self, chosen: str) -> None:
+        del self.passed_by[chosen]
+        for counts in self.passed_by.values():
+            counts[chosen] += 1
+            assert counts[chosen] == 1, "each other lane is waited for once"
 
     @precondition(lambda self: self.working)
     @rule(data=st.data())
@@ -97,6 +134,7 @@ class QueueMachine(RuleBasedStateMachine):
         if key in self.again:
             self.again.discard(key)
             self.ready.append(key)
+        self._count_turns()
 
     @invariant()
     def holds_as_many_as_the_model(self) -> None:

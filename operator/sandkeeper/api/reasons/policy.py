@@ -10,7 +10,12 @@ CONDITIONS: Final = (
         "Whether it is in force as it was written.",
         (
             Reason("InForce", "Nothing: sandboxes of the namespace are held to it."),
-            Reason("Pending", "Kubernetes does not count by the quota yet.", "Seconds."),
+            Reason(
+                "Pending",
+                "Kubernetes does not count by the quota yet, and refuses what it would count.",
+                "Wait: seconds; up to five minutes for bounds of `sandboxes` and `snapshots` that were made within half "
+                "a minute of the CRDs, which Kubernetes had not heard of.",
+            ),
             Reason(
                 "NoPriorityClass",
                 "`cpu`, `memory` and `running` can't be counted, since sandboxes of this installation have no "
