@@ -13,8 +13,8 @@ CONDITIONS: Final = (
             Reason(
                 "Pending",
                 "Kubernetes does not count by the quota yet, and refuses what it would count.",
-                "Wait: seconds; up to five minutes for bounds of `sandboxes` and `snapshots` that were made within half "
-                "a minute of the CRDs, which Kubernetes had not heard of.",
+                "Wait: seconds; up to five minutes for bounds of `sandboxes` and `snapshots` that were made within "
+                "half a minute of the CRDs, which Kubernetes had not heard of.",
             ),
             Reason(
                 "NoPriorityClass",
