@@ -19,8 +19,8 @@ def tenants_report(tenants: Tenants) -> str:
     return "\n\n".join(
         [
             comparison_table([tenants.one, tenants.many]),
-            f"Operator memory before {namespaces} had a policy, two quotas and a template each {before:.0f} MB, with them "
-            f"{after:.0f} MB.",
+            f"Operator memory before {namespaces} had a policy, two quotas and a template each {before:.0f} MB, "
+            f"with them {after:.0f} MB.",
             writes_table(tenants),
             fairness_table(tenants.fairness),
         ]
