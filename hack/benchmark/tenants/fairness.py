@@ -38,12 +38,15 @@ class Single:
 
     Attributes
     ----------
+    accepted
+        Until the request was answered.
     made
         Until its pod was seen; None for a raw pod, which is one.
     running
         Until it was seen Running.
     """
 
+    accepted: float
     made: float | None
     running: float
 
@@ -68,8 +71,13 @@ class Fairness:
         return middle(ratio(typical(busy, of), typical(calm, of)) for busy, calm in pairs)
 
 
+def accepted(single: Single) -> float | None:
+    """Return the API server's part before anybody else's."""
+    return single.accepted
+
+
 def made(single: Single) -> float | None:
-    """Return what the operator is answerable for."""
+    """Return the time in which the operator makes the pod, the answer included."""
     return single.made
 
 
@@ -131,11 +139,12 @@ class _Tenant:
     async def _one(self, key: Key, seen: Sequence[Sightings]) -> Single:
         began = time.perf_counter()
         await self._client.create(self.target.resource, key.namespace, self.target.manifest(key))
+        answered = time.perf_counter()
         parts = [self.target.created, *self.target.gone[1:]]
         for sightings, part in zip(seen, parts, strict=True):
             await sightings.one(part, key)
         ended, *pod = (sightings.moment(part, key) or began for sightings, part in zip(seen, parts, strict=True))
-        return Single(pod[0] - began if pod else None, ended - began)
+        return Single(answered - began, pod[0] - began if pod else None, ended - began)
 
 
 async def _round(bench: Bench, tenant: _Tenant, target: Target, number: int, found: Fairness) -> None:

@@ -6,7 +6,7 @@ from benchmark.audit import Request
 from benchmark.report import NOTHING, number, table
 from benchmark.results import cpu_ms, ratio
 from benchmark.statistics import middle
-from benchmark.tenants.fairness import Fairness, Single, made, running, typical
+from benchmark.tenants.fairness import Fairness, Single, accepted, made, running, typical
 from benchmark.tenants.measure import Comparison, Tenants
 
 _PROCESSES = ("operator", "apiserver", "etcd", "controller-manager")
@@ -19,8 +19,8 @@ def tenants_report(tenants: Tenants) -> str:
     return "\n\n".join(
         [
             comparison_table([tenants.one, tenants.many]),
-            f"Operator memory beside {namespaces} without a policy {before:.0f} MB; with as many more, each with a "
-            f"policy, two quotas and a template, {after:.0f} MB.",
+            f"Operator memory before {namespaces} had a policy, two quotas and a template each {before:.0f} MB, "
+            f"with them {after:.0f} MB.",
             writes_table(tenants),
             fairness_table(tenants.fairness),
         ]
@@ -65,17 +65,10 @@ def writes_table(tenants: Tenants) -> str:
 
 def fairness_table(fairness: Fairness) -> str:
     """Return how long single objects take, alone and beside a burst."""
-    head = [
-        "one at a time",
-        "meanwhile",
-        "n",
-        "pod made, p50 ms",
-        "p90",
-        "× alone",
-        "Running, p50 ms",
-        "p90",
-        "× alone",
+    steps = [
+        cell for step in ("POST answered", "pod made", "Running") for cell in (f"{step}, p50 ms", "p90", "× alone")
     ]
+    head = ["one at a time", "meanwhile", "n", *steps]
     rows = [row for target in fairness.bursts for row in _beside(fairness, target)]
     return table(head, rows, words=2)
 
@@ -93,7 +86,7 @@ def _latencies(
     rounds: Sequence[Sequence[Single]], times: Callable[[Callable[[Single], float | None]], float | None]
 ) -> list[str]:
     cells = [str(sum(map(len, rounds)))]
-    for of in (made, running):
+    for of in (accepted, made, running):
         percentiles = (middle(typical(singles, of, share) for singles in rounds) for share in (0.5, 0.9))
         cells += [*(number(value and value * 1e3, 0) for value in percentiles), number(times(of), 2)]
     return cells

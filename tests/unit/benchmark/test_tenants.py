@@ -82,19 +82,20 @@ def test_writes_are_told_per_sandbox_and_leases_are_none() -> None:
 
 def test_what_a_burst_adds_is_told_apart_for_the_operator_and_the_whole() -> None:
     found = Fairness()
-    found.add("sandbox", [Single(0.01, 0.02)] * 3, [Single(0.02, 0.1), Single(0.03, 0.06), Single(0.01, 0.06)], 80.0)
-    found.add("sandbox", [Single(0.01, 0.02)], [Single(0.03, 0.1)], 90.0)
+    calm, slow = Single(0.004, 0.01, 0.02), Single(0.008, 0.02, 0.1)
+    found.add("sandbox", [calm] * 3, [slow, Single(0.004, 0.03, 0.06), Single(0.008, 0.01, 0.06)], 80.0)
+    found.add("sandbox", [calm], [Single(0.008, 0.03, 0.1)], 90.0)
 
     assert found.times("sandbox", made) == pytest.approx(2.5)
     assert found.times("sandbox", running) == pytest.approx(4.0)
     assert fairness_table(found).splitlines()[-1] == (
-        "| sandbox | 1,000 of another tenant, 85 a second | 4 | 25 | 30 | 2.50 | 80 | 100 | 4.00 |"
+        "| sandbox | 1,000 of another tenant, 85 a second | 4 | 8 | 8 | 2.00 | 25 | 30 | 2.50 | 80 | 100 | 4.00 |"
     )
 
 
 def test_a_raw_pod_is_not_made_by_anybody_else() -> None:
     found = Fairness()
-    found.add("raw pod", [Single(None, 0.01)], [Single(None, 2.0)], 160.0)
+    found.add("raw pod", [Single(0.004, None, 0.01)], [Single(0.004, None, 2.0)], 160.0)
 
     assert found.times("raw pod", made) is None
-    assert fairness_table(found).splitlines()[-2] == "| raw pod | nothing | 1 | – | – | – | 10 | 10 | – |"
+    assert fairness_table(found).splitlines()[-2] == "| raw pod | nothing | 1 | 4 | 4 | – | – | – | – | 10 | 10 | – |"
