@@ -15,8 +15,11 @@ from weakref import WeakValueDictionary
 import aiohappyeyeballs
 
 from sandkeeper.gateway import reasons
+from sandkeeper.gateway.connecting import Connecting
 from sandkeeper.gateway.context import DialError
+from sandkeeper.gateway.poll import Poll
 from sandkeeper.gateway.resolver import UnresolvableError
+from sandkeeper.gateway.tcp import TcpTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +49,16 @@ class Dialer:
         self._seconds = seconds
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
+    def at_once(
+        self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
+    ) -> Connecting | None:
+        """Begin to connect to a host whose one address is known; see `context.Dialer`."""
+        found = self._resolver.known(host)
+        if not found or len(found) > 1 or self._filter.refusal(found[0], port, caller.rules):
+            return None
+        literal = str(found[0])
+        return Connecting(Poll.running(), literal, port, protocol, lambda made: done(literal if made else ""))
+
     async def dial(
         self, caller: Caller, host: str, port: int, factory: Callable[[], asyncio.Protocol]
     ) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
@@ -61,8 +74,7 @@ class Dialer:
             raise DialError(reasons.UNRESOLVABLE) from error
         except TimeoutError as error:
             raise DialError(reasons.TIMEOUT) from error
-        # uvloop has RuntimeErrors for some of what the system refuses.
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             raise DialError(reasons.UNREACHABLE) from error
 
     async def _resolve(self, caller: Caller, host: str) -> tuple[Address, ...]:
@@ -79,20 +91,40 @@ class Dialer:
 async def _connect(
     addresses: Sequence[Address], port: int, factory: Callable[[], asyncio.Protocol]
 ) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
-    loop, literals = asyncio.get_running_loop(), [str(each) for each in addresses]
     if len(addresses) == 1:
-        # Half the work of what follows (50 and 110 microseconds), and most names have one address of a family.
-        transport, protocol = await loop.create_connection(factory, literals[0], port)
-    else:
-        targets = [_target(each, port) for each in addresses]
-        connection = await aiohappyeyeballs.start_connection(targets, happy_eyeballs_delay=ATTEMPT_DELAY_SECONDS)
-        transport, protocol = await loop.create_connection(factory, sock=connection)
-    peer = (transport.get_extra_info("peername") or ("",))[0]
-    # Both are in the one canonical spelling of an address.
-    if peer not in literals:
-        transport.abort()
-        raise DialError(reasons.FORBIDDEN_ADDRESS if peer else reasons.UNREACHABLE)
-    return transport, protocol, peer
+        return await _connect_one(str(addresses[0]), port, factory())
+    targets = [_target(each, port) for each in addresses]
+    connected = await aiohappyeyeballs.start_connection(targets, happy_eyeballs_delay=ATTEMPT_DELAY_SECONDS)
+    try:
+        peer = connected.getpeername()
+        # Both are in the one canonical spelling of an address.
+        if peer[0] not in map(str, addresses):
+            raise DialError(reasons.FORBIDDEN_ADDRESS)
+    except BaseException:
+        connected.close()
+        raise
+    protocol = factory()
+    transport = TcpTransport(Poll.running(), connected, peer[:2], protocol)
+    transport.begin()
+    return transport, protocol, peer[0]
+
+
+async def _connect_one(
+    literal: str, port: int, protocol: asyncio.Protocol
+) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
+    made: asyncio.Future[TcpTransport | None] = asyncio.get_running_loop().create_future()
+    connecting = Connecting(Poll.running(), literal, port, protocol, made.set_result)
+    try:
+        transport = await made
+    except asyncio.CancelledError:
+        connecting.abort()
+        # It may have been connected and given up in the same moment.
+        if not made.cancelled() and (transport := made.result()):
+            transport.abort()
+        raise
+    if transport is None:
+        raise DialError(reasons.UNREACHABLE)
+    return transport, protocol, literal
 
 
 def _target(address: Address, port: int) -> aiohappyeyeballs.AddrInfoType:

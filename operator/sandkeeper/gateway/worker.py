@@ -40,7 +40,8 @@ class Worker:
         self._channel = channel
         self._tally = Tally()
         self._export = _export(settings)
-        writer = LineWriter(unblocked(_STDOUT), lambda: self._tally.add(DROPPED)) if settings.audit_stdout else None
+        soon, lost = asyncio.get_running_loop().call_soon, lambda: self._tally.add(DROPPED)
+        writer = LineWriter(unblocked(_STDOUT), lost, soon=soon) if settings.audit_stdout else None
         self._audit = Audit(self._tally, writer, self._export)
         self._callers = KnownCallers(settings.wait_seconds)
         self._context = context_of(settings, self._callers, self._audit)

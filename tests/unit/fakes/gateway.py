@@ -1,6 +1,7 @@
 """What stands around the gateway's fronts in tests: callers by address, servers on loopback by name, records."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,11 +12,15 @@ from itertools import count
 
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.gateway.caller import Caller
+from sandkeeper.gateway.connecting import Connecting
 from sandkeeper.gateway.connections import Connections
-from sandkeeper.gateway.context import Context, DialError, Limits
+from sandkeeper.gateway.context import Attempt, Context, DialError, Limits
+from sandkeeper.gateway.listening import Listening
+from sandkeeper.gateway.poll import Poll
 from sandkeeper.gateway.reasons import UNRESOLVABLE
 from sandkeeper.gateway.record import Record
 from sandkeeper.gateway.rules import Rules
+from sandkeeper.gateway.sockets import BACKLOG
 
 LOOPBACK = "127.0.0.1"
 _pods = count(1)
@@ -96,6 +101,16 @@ class FakeDialer:
         transport, protocol = await asyncio.get_running_loop().create_connection(factory, LOOPBACK, place)
         return transport, protocol, LOOPBACK
 
+    def at_once(
+        self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
+    ) -> Attempt | None:
+        del caller
+        place = self.places.get((host, port))
+        if self.gate is not None or not isinstance(place, int):
+            return None
+        self.dialled.append((host, port))
+        return Connecting(Poll.running(), LOOPBACK, place, protocol, lambda made: done(LOOPBACK if made else ""))
+
 
 class FakeAudit:
     """Keeps what it is told."""
@@ -133,6 +148,13 @@ class Gateway:
         return list(self.audit.records)
 
 
+def bound(address: str) -> socket.socket:
+    """Bind any port."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    made.bind((address, 0))
+    return made
+
+
 @asynccontextmanager
 async def gateway(
     front: Callable[[Context], Callable[[], asyncio.Protocol]],
@@ -145,9 +167,9 @@ async def gateway(
     known, dialer, audit, chosen = FakeCallers(*callers), FakeDialer(places or {}), FakeAudit(), limits or Limits()
     connections = Connections(known, chosen, now)
     context = Context(known, dialer, audit, connections, chosen, now)
-    server = await asyncio.get_running_loop().create_server(front(context), LOOPBACK, 0)
+    listening = Listening(Poll.running(), bound(LOOPBACK), front(context), BACKLOG)
     connections.start()
-    served = Gateway(known, dialer, audit, context, server.sockets[0].getsockname()[1])
+    served = Gateway(known, dialer, audit, context, listening.port)
     try:
         yield served
     finally:
@@ -157,7 +179,7 @@ async def gateway(
             while len(connections):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         connections.stop()
-        server.close()
+        listening.close()
 
 
 @asynccontextmanager

@@ -167,13 +167,13 @@ async def test_a_client_that_is_gone_before_the_dial_ends_leaves_nothing_behind(
     assert (record.domain, record.allowed, record.reason) == (HOST, False, "")
 
 
-async def test_a_client_that_is_gone_before_it_is_accepted_is_recorded_as_nobody() -> None:
+async def test_a_client_that_is_gone_before_it_is_accepted_is_recorded_all_the_same() -> None:
     async with gateway(TlsFront, caller(HOST)) as served:
         # Within this one step the loop accepts nothing.
         with socket.create_connection((LOOPBACK, served.port)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         (record,) = await served.records()
-    assert (record.source, record.caller) == ("", None)
+    assert (record.source, record.caller is not None, record.allowed) == (LOOPBACK, True, False)
 
 
 async def test_a_client_that_ends_while_the_host_is_dialled_still_gets_the_answer() -> None:
