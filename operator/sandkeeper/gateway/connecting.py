@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from typing import TYPE_CHECKING, Final
@@ -10,7 +11,6 @@ from sandkeeper.gateway.poll import WRITABLE, Poll
 from sandkeeper.gateway.tcp import TcpTransport
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS})
@@ -26,8 +26,13 @@ class Connecting:
     protocol
         That gets the connection.
     done
-        Called with the transport, or with None where there is none to that very address; not after `abort`, and never
-        before this object is there.
+        Called once, and never before this object is there: with the transport, or with None where there is none to that
+        very address. Not after `abort`.
+
+    Raises
+    ------
+    OSError
+        If there is no socket left.
     """
 
     __slots__ = ("_connecting", "_done", "_literal", "_poll", "_protocol")
@@ -72,10 +77,37 @@ class Connecting:
         transport = TcpTransport(self._poll, self._connecting, peer[:2], self._protocol, WRITABLE)
         transport.begin()
         if done is not None:
-            done(transport)
+            try:
+                done(transport)
+            except BaseException:
+                transport.abort()
+                raise
 
     def _failed(self) -> None:
         self._connecting.close()
         done, self._done = self._done, None
         if done is not None:
             done(None)
+
+
+async def connect(literal: str, port: int, protocol: asyncio.Protocol) -> TcpTransport:
+    """Connect to one literal address, and wait for it.
+
+    Raises
+    ------
+    OSError
+        If there is no connection to that very address.
+    """
+    made: asyncio.Future[TcpTransport | None] = asyncio.get_running_loop().create_future()
+    connecting = Connecting(Poll.running(), literal, port, protocol, made.set_result)
+    try:
+        transport = await made
+    except asyncio.CancelledError:
+        connecting.abort()
+        # It may have been connected and given up in the same moment.
+        if not made.cancelled() and (transport := made.result()):
+            transport.abort()
+        raise
+    if transport is None:
+        raise ConnectionError(f"{literal} did not answer on port {port}.")
+    return transport

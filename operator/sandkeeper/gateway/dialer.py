@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 import aiohappyeyeballs
 
 from sandkeeper.gateway import reasons
-from sandkeeper.gateway.connecting import Connecting
+from sandkeeper.gateway.connecting import Connecting, connect
 from sandkeeper.gateway.context import DialError
 from sandkeeper.gateway.poll import Poll
 from sandkeeper.gateway.resolver import UnresolvableError
@@ -57,7 +57,10 @@ class Dialer:
         if not found or len(found) > 1 or self._filter.refusal(found[0], port, caller.rules):
             return None
         literal = str(found[0])
-        return Connecting(Poll.running(), literal, port, protocol, lambda made: done(literal if made else ""))
+        try:
+            return Connecting(Poll.running(), literal, port, protocol, lambda made: done(literal if made else ""))
+        except OSError:
+            return None
 
     async def dial(
         self, caller: Caller, host: str, port: int, factory: Callable[[], asyncio.Protocol]
@@ -92,7 +95,8 @@ async def _connect(
     addresses: Sequence[Address], port: int, factory: Callable[[], asyncio.Protocol]
 ) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
     if len(addresses) == 1:
-        return await _connect_one(str(addresses[0]), port, factory())
+        literal, protocol = str(addresses[0]), factory()
+        return await connect(literal, port, protocol), protocol, literal
     targets = [_target(each, port) for each in addresses]
     connected = await aiohappyeyeballs.start_connection(targets, happy_eyeballs_delay=ATTEMPT_DELAY_SECONDS)
     try:
@@ -100,6 +104,7 @@ async def _connect(
         # Both are in the one canonical spelling of an address.
         if peer[0] not in map(str, addresses):
             raise DialError(reasons.FORBIDDEN_ADDRESS)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except BaseException:
         connected.close()
         raise
@@ -107,24 +112,6 @@ async def _connect(
     transport = TcpTransport(Poll.running(), connected, peer[:2], protocol)
     transport.begin()
     return transport, protocol, peer[0]
-
-
-async def _connect_one(
-    literal: str, port: int, protocol: asyncio.Protocol
-) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
-    made: asyncio.Future[TcpTransport | None] = asyncio.get_running_loop().create_future()
-    connecting = Connecting(Poll.running(), literal, port, protocol, made.set_result)
-    try:
-        transport = await made
-    except asyncio.CancelledError:
-        connecting.abort()
-        # It may have been connected and given up in the same moment.
-        if not made.cancelled() and (transport := made.result()):
-            transport.abort()
-        raise
-    if transport is None:
-        raise DialError(reasons.UNREACHABLE)
-    return transport, protocol, literal
 
 
 def _target(address: Address, port: int) -> aiohappyeyeballs.AddrInfoType:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 _MOST_AT_A_TURN: Final = 256
+_AT_ONCE: Final = 262_144
 
 
 class Poll:
@@ -28,10 +29,15 @@ class Poll:
     ----------
     loop
         That turns.
+
+    Attributes
+    ----------
+    buffer
+        What one owner may read into while it is told of events.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.buffer = memoryview(bytearray(_AT_ONCE))
         self._epoll = select.epoll()
         self._owners: dict[int, Ready] = {}
         self._ending: list[Callable[[], None]] = []
@@ -70,7 +76,7 @@ class Poll:
         self._owners.pop(descriptor, None)
         self._ending.append(then)
         if not self._turning and len(self._ending) == 1:
-            self._loop.call_soon(self._settle)
+            asyncio.get_running_loop().call_soon(self._settle)
 
     def _turn(self) -> None:
         self._turning = True
@@ -80,7 +86,7 @@ class Poll:
                 try:
                     ready(events)
                 except Exception as error:  # one connection's trouble is not another's
-                    self._tell(error)
+                    _tell(error)
         self._turning = False
         self._settle()
 
@@ -91,10 +97,12 @@ class Poll:
                 try:
                     each()
                 except Exception as error:
-                    self._tell(error)
-
-    def _tell(self, error: Exception) -> None:
-        self._loop.call_exception_handler({"message": "a connection's protocol failed", "exception": error})
+                    _tell(error)
 
 
 _POLLS: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, Poll]] = WeakKeyDictionary()
+
+
+def _tell(error: Exception) -> None:
+    context = {"message": "a connection's protocol failed", "exception": error}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -12,7 +12,7 @@ from itertools import count
 
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.gateway.caller import Caller
-from sandkeeper.gateway.connecting import Connecting
+from sandkeeper.gateway.connecting import Connecting, connect
 from sandkeeper.gateway.connections import Connections
 from sandkeeper.gateway.context import Attempt, Context, DialError, Limits
 from sandkeeper.gateway.listening import Listening
@@ -78,15 +78,28 @@ class FakeCallers:
 
 
 @dataclass
+class SilentAttempt:
+    """A connection that a host never answers."""
+
+    aborted: bool = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@dataclass
 class FakeDialer:
     """Dials the loopback ports that stand for hosts; fails with a reason where that stands instead.
 
-    `gate`, while it is not set, keeps every dial waiting.
+    `gate` makes every dial one that has to ask first, and keeps it waiting while it is not set; where `silent` is set,
+    hosts do not answer.
     """
 
     places: dict[tuple[str, int], int | str] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+    silent: bool = False
     dialled: list[tuple[str, int]] = field(default_factory=list)
+    attempts: list[SilentAttempt] = field(default_factory=list)
 
     async def dial(
         self, caller: Caller, host: str, port: int, factory: Callable[[], asyncio.Protocol]
@@ -98,8 +111,8 @@ class FakeDialer:
         place = self.places.get((host, port), UNRESOLVABLE)
         if isinstance(place, str):
             raise DialError(place)
-        transport, protocol = await asyncio.get_running_loop().create_connection(factory, LOOPBACK, place)
-        return transport, protocol, LOOPBACK
+        protocol = factory()
+        return await connect(LOOPBACK, place, protocol), protocol, LOOPBACK
 
     def at_once(
         self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
@@ -109,6 +122,9 @@ class FakeDialer:
         if self.gate is not None or not isinstance(place, int):
             return None
         self.dialled.append((host, port))
+        if self.silent:
+            self.attempts.append(SilentAttempt())
+            return self.attempts[-1]
         return Connecting(Poll.running(), LOOPBACK, place, protocol, lambda made: done(LOOPBACK if made else ""))
 
 

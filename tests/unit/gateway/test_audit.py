@@ -19,7 +19,7 @@ from sandkeeper.gateway.tally import DROPPED, Tally
 from unit.gateway.records import allowed, caller, question, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sandkeeper.gateway.record import Record
 
@@ -125,6 +125,27 @@ def test_a_reader_who_does_not_read_holds_nobody_up(pipe: Pipe) -> None:
     assert len(kept) > 50
     # Whoever reads again is told what is missing.
     assert [each.get("dropped", 0) for each in pipe.read()] == [lost]
+
+
+def test_lines_of_one_turn_are_written_together_but_never_more_than_a_pipe_takes_whole() -> None:
+    # A pipe of packets: each call that writes is one that reads.
+    reading, writing = os.pipe2(os.O_DIRECT)
+    turns: list[Callable[[], None]] = []
+    writer = LineWriter(writing, lambda: None, soon=turns.append)
+    lines = [b"%03d" % number + b"x" * 496 + b"\n" for number in range(20)]
+    for each in lines:
+        writer.write(each)
+    assert (len(turns), writer.waiting) == (1, True)
+    turns.pop()()
+    assert not writer.waiting
+    found = [os.read(reading, 65536) for _ in range(3)]
+    assert [len(each) for each in found] == [4000, 4000, 2000]
+    assert b"".join(found) == b"".join(lines)
+    writer.write(lines[0])
+    turns.pop()()
+    assert os.read(reading, 65536) == lines[0]
+    os.close(reading)
+    os.close(writing)
 
 
 def test_writing_without_waiting_is_a_matter_of_ours_alone(pipe: Pipe) -> None:

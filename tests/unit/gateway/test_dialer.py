@@ -18,6 +18,7 @@ from sandkeeper.gateway.context import DialError
 from sandkeeper.gateway.dialer import Dialer
 from sandkeeper.gateway.resolver import Resolver
 from sandkeeper.gateway.rules import Rules
+from sandkeeper.gateway.splice import Half
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, caller, gateway
 from unit.fakes.nameserver import Nameserver, nameserver
@@ -77,6 +78,40 @@ async def test_a_public_address_is_dialled() -> None:
         assert await dialled(dialer(served), caller(HOST), port) == PUBLIC
         await asyncio.sleep(0.02)
         assert came == [PUBLIC]
+
+
+async def begun(by: Dialer, who: Caller, port: int) -> str | None:
+    """Give the address that is dialled at once, empty for one that does not answer; None where it has to be asked."""
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    half = Half()
+    if by.at_once(who, HOST, port, half, told.set_result) is None:
+        return None
+    address = await told
+    half.abort()
+    return address
+
+
+async def test_one_known_address_is_dialled_at_once() -> None:
+    async with nameserver() as served, upstreams(PUBLIC) as (port, came):
+        served.addresses[HOST] = [PUBLIC]
+        by, who = dialer(served), caller(HOST)
+        assert await begun(by, who, port) is None, "nobody knows it yet"
+        await dialled(by, who, port)
+        assert await begun(by, who, port) == PUBLIC
+        assert await begun(by, who, 1) == ""
+        assert len(served.asked) == 1
+        await asyncio.sleep(0.02)
+        assert came == [PUBLIC, PUBLIC]
+
+
+@pytest.mark.parametrize("addresses", [[PRIVATE], ["10.0.0.1"], [PRIVATE, PUBLIC], [PUBLIC, OTHER]])
+async def test_what_is_private_or_has_to_be_chosen_is_not_dialled_at_once(addresses: list[str]) -> None:
+    async with nameserver() as served, upstreams(PUBLIC, PRIVATE) as (port, _):
+        served.addresses[HOST] = addresses
+        by, granted = dialer(served), caller(HOST, cidrs=GRANT)
+        await dialled(by, granted, port)
+        assert await begun(by, caller(HOST), port) is None
+        assert await begun(by, granted, port) == (PRIVATE if addresses == [PRIVATE] else None)
 
 
 async def test_of_several_addresses_one_that_answers_is_dialled() -> None:
