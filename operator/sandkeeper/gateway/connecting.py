@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ from sandkeeper.gateway.poll import WRITABLE, Poll
 from sandkeeper.gateway.tcp import TcpTransport
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 _UNDER_WAY: Final = frozenset({0, errno.EINPROGRESS})
@@ -88,26 +88,3 @@ class Connecting:
         done, self._done = self._done, None
         if done is not None:
             done(None)
-
-
-async def connect(literal: str, port: int, protocol: asyncio.Protocol) -> TcpTransport:
-    """Connect to one literal address, and wait for it.
-
-    Raises
-    ------
-    OSError
-        If there is no connection to that very address.
-    """
-    made: asyncio.Future[TcpTransport | None] = asyncio.get_running_loop().create_future()
-    connecting = Connecting(Poll.running(), literal, port, protocol, made.set_result)
-    try:
-        transport = await made
-    except asyncio.CancelledError:
-        connecting.abort()
-        # It may have been connected and given up in the same moment.
-        if not made.cancelled() and (transport := made.result()):
-            transport.abort()
-        raise
-    if transport is None:
-        raise ConnectionError(f"{literal} did not answer on port {port}.")
-    return transport

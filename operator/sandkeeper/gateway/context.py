@@ -60,7 +60,7 @@ class Dialer(Protocol):
     def at_once(
         self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
     ) -> Attempt | None:
-        """Begin to connect to a host as `dial` does, where nothing has to be asked for it and nothing chosen.
+        """Begin to connect to a host as `dial` does, where nothing has to be asked for it.
 
         Parameters
         ----------

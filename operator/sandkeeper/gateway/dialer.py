@@ -7,29 +7,22 @@ before a byte goes over them.
 from __future__ import annotations
 
 import asyncio
-import socket
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-import aiohappyeyeballs
-
 from sandkeeper.gateway import reasons
-from sandkeeper.gateway.connecting import Connecting, connect
 from sandkeeper.gateway.context import DialError
-from sandkeeper.gateway.poll import Poll
+from sandkeeper.gateway.happy_eyeballs import Race, connect
 from sandkeeper.gateway.resolver import UnresolvableError
-from sandkeeper.gateway.tcp import TcpTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from sandkeeper.gateway.addresses import Address, AddressFilter
     from sandkeeper.gateway.caller import Caller
     from sandkeeper.gateway.resolver import Resolver
+    from sandkeeper.gateway.tcp import TcpTransport
 
-ATTEMPT_DELAY_SECONDS: Final = 0.25
-"""After which the next address is tried beside the one that has not answered (RFC 8305, section 5)."""
 MOST_QUESTIONS: Final = 64
 """Names that are asked for at one time for one caller: its slow names hold up nobody else's."""
 
@@ -51,14 +44,17 @@ class Dialer:
 
     def at_once(
         self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
-    ) -> Connecting | None:
-        """Begin to connect to a host whose one address is known; see `context.Dialer`."""
-        found = self._resolver.known(host)
-        if not found or len(found) > 1 or self._filter.refusal(found[0], port, caller.rules):
+    ) -> Race | None:
+        """Begin to connect to a host whose addresses are known; see `context.Dialer`."""
+        allowed = self._allowed(self._resolver.known(host) or (), caller, port)
+        if not allowed:
             return None
-        literal = str(found[0])
+
+        def made(transport: TcpTransport | None) -> None:
+            done(transport.get_extra_info("peername")[0] if transport else "")
+
         try:
-            return Connecting(Poll.running(), literal, port, protocol, lambda made: done(literal if made else ""))
+            return Race(allowed, port, protocol, made)
         except OSError:
             return None
 
@@ -69,16 +65,22 @@ class Dialer:
         try:
             async with asyncio.timeout(self._seconds):
                 found = self._resolver.known(host) or await self._resolve(caller, host)
-                allowed = [each for each in found if not self._filter.refusal(each, port, caller.rules)]
+                allowed = self._allowed(found, caller, port)
                 if not allowed:
                     raise DialError(reasons.FORBIDDEN_ADDRESS)
-                return await _connect(allowed, port, factory)
+                protocol = factory()
+                transport = await connect(allowed, port, protocol)
+                return transport, protocol, transport.get_extra_info("peername")[0]
         except UnresolvableError as error:
             raise DialError(reasons.UNRESOLVABLE) from error
         except TimeoutError as error:
             raise DialError(reasons.TIMEOUT) from error
         except OSError as error:
             raise DialError(reasons.UNREACHABLE) from error
+
+    def _allowed(self, found: Iterable[Address], caller: Caller, port: int) -> list[str]:
+        """Give those addresses that the caller may be connected to, as they are dialled."""
+        return [str(each) for each in found if not self._filter.refusal(each, port, caller.rules)]
 
     async def _resolve(self, caller: Caller, host: str) -> tuple[Address, ...]:
         turn = self._turns.setdefault(caller.pod_uid, asyncio.Semaphore(MOST_QUESTIONS))
@@ -89,33 +91,3 @@ class Dialer:
         asking.add_done_callback(lambda each: each.cancelled() or each.exception())
         await asyncio.wait((asking,))
         return asking.result()
-
-
-async def _connect(
-    addresses: Sequence[Address], port: int, factory: Callable[[], asyncio.Protocol]
-) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
-    if len(addresses) == 1:
-        literal, protocol = str(addresses[0]), factory()
-        return await connect(literal, port, protocol), protocol, literal
-    targets = [_target(each, port) for each in addresses]
-    connected = await aiohappyeyeballs.start_connection(targets, happy_eyeballs_delay=ATTEMPT_DELAY_SECONDS)
-    try:
-        peer = connected.getpeername()
-        # Both are in the one canonical spelling of an address.
-        if peer[0] not in map(str, addresses):
-            raise DialError(reasons.FORBIDDEN_ADDRESS)
-        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except BaseException:
-        connected.close()
-        raise
-    protocol = factory()
-    transport = TcpTransport(Poll.running(), connected, peer[:2], protocol)
-    transport.begin()
-    return transport, protocol, peer[0]
-
-
-def _target(address: Address, port: int) -> aiohappyeyeballs.AddrInfoType:
-    kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
-    if isinstance(address, IPv6Address):
-        return socket.AF_INET6, kind, protocol, "", (str(address), port, 0, 0)
-    return socket.AF_INET, kind, protocol, "", (str(address), port)

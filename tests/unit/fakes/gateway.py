@@ -12,9 +12,9 @@ from itertools import count
 
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.gateway.caller import Caller
-from sandkeeper.gateway.connecting import Connecting, connect
 from sandkeeper.gateway.connections import Connections
 from sandkeeper.gateway.context import Attempt, Context, DialError, Limits
+from sandkeeper.gateway.happy_eyeballs import Race, connect
 from sandkeeper.gateway.listening import Listening
 from sandkeeper.gateway.poll import Poll
 from sandkeeper.gateway.reasons import UNRESOLVABLE
@@ -112,7 +112,7 @@ class FakeDialer:
         if isinstance(place, str):
             raise DialError(place)
         protocol = factory()
-        return await connect(LOOPBACK, place, protocol), protocol, LOOPBACK
+        return await connect([LOOPBACK], place, protocol), protocol, LOOPBACK
 
     def at_once(
         self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
@@ -125,7 +125,7 @@ class FakeDialer:
         if self.silent:
             self.attempts.append(SilentAttempt())
             return self.attempts[-1]
-        return Connecting(Poll.running(), LOOPBACK, place, protocol, lambda made: done(LOOPBACK if made else ""))
+        return Race([LOOPBACK], place, protocol, lambda made: done(LOOPBACK if made else ""))
 
 
 class FakeAudit:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandkeeper.gateway import connecting as module
-from sandkeeper.gateway.connecting import Connecting, connect
+from sandkeeper.gateway.connecting import Connecting
 from sandkeeper.gateway.poll import Poll
 from sandkeeper.gateway.tcp import TcpTransport
 from unit.fakes.gateway import LOOPBACK, echo, upstream
@@ -43,8 +42,6 @@ async def test_ipv6_is_connected_too() -> None:
 @pytest.mark.parametrize("literal", [LOOPBACK, "::1", "255.255.255.255"])
 async def test_an_address_that_refuses_or_has_no_way_to_it_gives_none(literal: str) -> None:
     assert await outcome(literal, 1) is None
-    with pytest.raises(OSError, match=literal):
-        await connect(literal, 1, asyncio.Protocol())
 
 
 async def test_what_leads_elsewhere_is_closed_before_anything_goes_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +50,7 @@ async def test_what_leads_elsewhere_is_closed_before_anything_goes_over_it(monke
             return super().connect_ex(("127.0.0.2", address[1]))
 
     server = await asyncio.start_server(echo, "127.0.0.2", 0)
-    monkeypatch.setattr(module.socket, "socket", Elsewhere)
+    monkeypatch.setattr(socket, "socket", Elsewhere)
     assert await outcome(LOOPBACK, server.sockets[0].getsockname()[1]) is None
     server.close()
 
@@ -67,24 +64,3 @@ async def test_of_what_was_given_up_nobody_is_told() -> None:
             attempt.abort()
         await asyncio.sleep(0.02)
         assert told == []
-
-
-async def test_who_stops_waiting_leaves_no_connection_behind() -> None:
-    ended = asyncio.Event()
-
-    class Kept(asyncio.Protocol):
-        def connection_lost(self, error: Exception | None) -> None:
-            ended.set()
-
-    async with upstream(echo) as port:
-        waiting = asyncio.create_task(connect(LOOPBACK, port, Kept()))
-        # Connected in the same turn in which it is given up.
-        for _ in range(50):
-            await asyncio.sleep(0)
-        waiting.cancel()
-        try:
-            (await waiting).abort()
-        except asyncio.CancelledError:
-            return
-        async with asyncio.timeout(5):
-            await ended.wait()

@@ -1,12 +1,14 @@
 """An allowed name is dialled at an address that was checked for that very sandbox, or it is not dialled."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -104,14 +106,25 @@ async def test_one_known_address_is_dialled_at_once() -> None:
         assert came == [PUBLIC, PUBLIC]
 
 
-@pytest.mark.parametrize("addresses", [[PRIVATE], ["10.0.0.1"], [PRIVATE, PUBLIC], [PUBLIC, OTHER]])
-async def test_what_is_private_or_has_to_be_chosen_is_not_dialled_at_once(addresses: list[str]) -> None:
-    async with nameserver() as served, upstreams(PUBLIC, PRIVATE) as (port, _):
+async def test_of_several_known_addresses_those_are_dialled_at_once_that_may_be() -> None:
+    async with nameserver() as served, upstreams(OTHER, PRIVATE) as (port, came):
+        served.addresses[HOST] = [PUBLIC, PRIVATE, "10.0.0.1", OTHER]
+        by, who = dialer(served), caller(HOST)
+        assert await dialled(by, who, port) == OTHER
+        assert await begun(by, who, port) == OTHER
+        assert await begun(by, caller(HOST, cidrs=GRANT), port) == PRIVATE
+        await asyncio.sleep(0.02)
+        assert came == [OTHER, OTHER, PRIVATE]
+
+
+@pytest.mark.parametrize("addresses", [[PRIVATE], ["10.0.0.1"], [PRIVATE, "fe80::1"]])
+async def test_what_is_private_is_not_dialled_at_once_either(addresses: list[str]) -> None:
+    async with nameserver() as served, upstreams(PRIVATE) as (port, came):
         served.addresses[HOST] = addresses
-        by, granted = dialer(served), caller(HOST, cidrs=GRANT)
-        await dialled(by, granted, port)
+        by = dialer(served)
+        assert await dialled(by, caller(HOST), port) == reasons.FORBIDDEN_ADDRESS
         assert await begun(by, caller(HOST), port) is None
-        assert await begun(by, granted, port) == (PRIVATE if addresses == [PRIVATE] else None)
+        assert came == []
 
 
 async def test_of_several_addresses_one_that_answers_is_dialled() -> None:
@@ -208,11 +221,18 @@ async def test_a_socket_that_leads_elsewhere_is_closed_before_anything_goes_over
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As if a name had been given to the system after all."""
-    target = module._target
-    monkeypatch.setattr(module, "_target", lambda _, port: target(ip_address(PRIVATE), port))
+
+    class Elsewhere(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            return super().connect_ex((PRIVATE, address[1]))
+
     async with nameserver() as served, upstreams(PUBLIC, PRIVATE) as (port, _):
         served.addresses[HOST] = [PUBLIC, OTHER]
-        assert await dialled(dialer(served), caller(HOST), port) == reasons.FORBIDDEN_ADDRESS
+        by, who = dialer(served), caller(HOST)
+        assert await dialled(by, who, port) == PUBLIC
+        monkeypatch.setattr(socket, "socket", Elsewhere)
+        assert await begun(by, who, port) == ""
+        assert await dialled(by, who, port) == reasons.UNREACHABLE
 
 
 async def test_what_does_not_exist_or_does_not_answer_has_a_reason_of_its_own() -> None:
