@@ -20,6 +20,7 @@ READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
 _MOST_AT_A_TURN: Final = 256
 _AT_ONCE: Final = 262_144
+"""Bytes of one read."""
 
 
 class Poll:
