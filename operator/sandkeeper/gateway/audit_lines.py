@@ -28,30 +28,7 @@ def fields(record: Record, *, count: int = 1, path: int = _PATH) -> dict[str, An
     path
         Characters that a path may have.
     """
-    caller = record.caller
-    told = {
-        "time": _time(record.started),
-        "event": "egress",
-        "namespace": caller.namespace if caller else "",
-        "name": caller.name if caller else "",
-        "uid": caller.uid if caller else "",
-        "source": record.source,
-        "kind": record.kind,
-        "domain": clean(record.domain),
-        "port": record.port,
-        "address": record.address,
-        "sni": clean(record.sni),
-        "host": clean(record.host),
-        "method": clean(record.method, 32),
-        "path": clean(record.path, path),
-        "status": record.status,
-        "bytesUp": record.up,
-        "bytesDown": record.down,
-        "seconds": round(record.seconds, 6),
-        "verdict": "allowed" if record.allowed else "denied",
-        "rule": record.rule,
-        "reason": record.reason,
-    }
+    told = _told(record, path)
     if count > 1:
         told["count"] = count
     return told
@@ -76,6 +53,33 @@ def clean(text: str, longest: int = _TEXT) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(each if each.isascii() and each.isprintable() else "?" for each in text)
+
+
+def _told(record: Record, path: int) -> dict[str, Any]:
+    caller = record.caller
+    return {
+        "time": _time(record.started),
+        "event": "egress",
+        "namespace": caller.namespace if caller else "",
+        "name": caller.name if caller else "",
+        "uid": caller.uid if caller else "",
+        "source": record.source,
+        "kind": record.kind,
+        "domain": clean(record.domain),
+        "port": record.port,
+        "address": record.address,
+        "sni": clean(record.sni),
+        "host": clean(record.host),
+        "method": clean(record.method, 32),
+        "path": clean(record.path, path),
+        "status": record.status,
+        "bytesUp": record.up,
+        "bytesDown": record.down,
+        "seconds": round(record.seconds, 6),
+        "verdict": "allowed" if record.allowed else "denied",
+        "rule": record.rule,
+        "reason": record.reason,
+    }
 
 
 def _text(told: dict[str, Any], dropped: int) -> bytes:
