@@ -78,19 +78,28 @@ class LineWriter:
                 if lines and size + len(line) > _WHOLE:
                     break
                 lines, size = lines + 1, size + len(line)
-            if not self._written(b"".join(islice(self._kept, lines))):
+            if not self._written(b"".join(islice(self._kept, lines)), lines):
                 return
             self._size -= size
             for _ in range(lines):
                 self._kept.popleft()
 
-    def _written(self, lines: bytes) -> bool:
+    def give_up(self) -> None:
+        """Lose what is kept."""
+        for _ in self._kept:
+            self._lost()
+        self._kept.clear()
+        self._size = 0
+
+    def _written(self, lines: bytes, number: int) -> bool:
         try:
             return os.write(self._descriptor, lines) == len(lines)
         except BlockingIOError:
             return False
         except OSError:
             # Nobody reads any more: lines must not pile up for that.
+            for _ in range(number):
+                self._lost()
             return True
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.otlp import OtlpExport
 
 _REPORT_SECONDS: Final = 1.0
+_LAST_LINES_SECONDS: Final = 2.0
+"""For the reader of the audit to take its last lines: a drain cuts thousands of connections in one moment."""
 _LOOK_EVERY: Final = 5
 """Reports between two looks at what the open connections have carried."""
 _STDOUT: Final = 1
@@ -58,7 +60,7 @@ class Worker:
         done, _ = await asyncio.wait({obeying, drained, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {drained}:
             task.result()
-        self._audit.flush()
+        await self._audit.finish(_LAST_LINES_SECONDS)
         self._report()
         await self._channel.close()
         if self._export:

@@ -127,6 +127,32 @@ def test_a_reader_who_does_not_read_holds_nobody_up(pipe: Pipe) -> None:
     assert [each.get("dropped", 0) for each in pipe.read()] == [lost]
 
 
+async def test_the_last_lines_wait_for_a_slow_reader(pipe: Pipe) -> None:
+    audit = audit_to(pipe)
+    for _ in range(2000):
+        audit.tell(allowed())
+
+    finishing = asyncio.create_task(audit.finish(5.0))
+    found = 0
+    while not finishing.done():
+        found += len(pipe.read())
+        await asyncio.sleep(0.005)
+
+    assert (found + len(pipe.read()), dropped(audit)) == (2000, 0)
+
+
+async def test_the_last_lines_wait_for_no_reader_for_ever_and_are_counted(pipe: Pipe) -> None:
+    audit = audit_to(pipe)
+    for _ in range(2000):
+        audit.tell(allowed())
+
+    await audit.finish(0.05)
+
+    lost = dropped(audit)
+    assert lost > 0
+    assert len(pipe.read()) + lost == 2000
+
+
 def test_lines_of_one_turn_are_written_together_but_never_more_than_a_pipe_takes_whole() -> None:
     # A pipe of packets: each call that writes is one that reads.
     reading, writing = os.pipe2(os.O_DIRECT)
@@ -161,6 +187,7 @@ def test_a_reader_who_is_gone_holds_nobody_up(pipe: Pipe) -> None:
     audit.tell(allowed())
 
     pipe.reading = os.dup(pipe.writing)
+    assert dropped(audit) == 2
     assert audit.traffic.take() == {"pod-one": pytest.approx(1_700_000_001.75)}
 
 

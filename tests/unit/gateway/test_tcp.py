@@ -133,6 +133,36 @@ async def test_nothing_is_read_while_reading_is_paused() -> None:
         await until(lambda: kept.data == b"hello")
 
 
+async def test_a_protocol_that_takes_over_is_stopped_as_the_one_before_was() -> None:
+    async with accepted() as (kept, client):
+        kept.transport.write(bytes(8 * MEBI))
+        heir = Kept()
+        kept.transport.set_protocol(heir)
+        assert (kept.told, heir.told) == (["pause"], ["pause"])
+        assert await read(client, 8 * MEBI) == bytes(8 * MEBI)
+        assert (kept.told, heir.told) == (["pause"], ["pause", "resume"])
+
+
+async def test_what_a_poll_does_not_take_is_not_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel has no memory left, or bounds what one user may wait for."""
+    listener = bound(LOOPBACK)
+    listening, made = Listening(Poll.running(), listener, asyncio.Protocol, 16), []
+    said: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
+
+    def full(_: Poll, descriptor: int, *_more: object) -> None:
+        made.append(descriptor)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Poll, "_register", full)
+    with socket.create_connection((LOOPBACK, listening.port)) as client:
+        client.setblocking(False)
+        assert await read(client, 1) == b""
+    monkeypatch.undo()
+    assert [type(each) for each in said] == [OSError]
+    listening.close()
+
+
 async def test_an_end_is_of_one_direction() -> None:
     async with accepted() as (kept, client):
         client.send(b"last words")
