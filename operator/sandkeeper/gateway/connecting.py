@@ -52,10 +52,14 @@ class Connecting:
         family = socket.AF_INET6 if ":" in literal else socket.AF_INET
         self._connecting = connecting = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if connecting.connect_ex((literal, port)) in _UNDER_WAY:
-            poll.add(connecting.fileno(), WRITABLE, self._ready)
-        else:
+        if connecting.connect_ex((literal, port)) not in _UNDER_WAY:
             poll.end(connecting.fileno(), self._failed)
+            return
+        try:
+            poll.add(connecting.fileno(), WRITABLE, self._ready)
+        except OSError:
+            connecting.close()
+            raise
 
     def abort(self) -> None:
         """Make none."""

@@ -54,9 +54,15 @@ class Poll:
         return found
 
     def add(self, descriptor: int, events: int, ready: Ready) -> None:
-        """Have a function called, with events of ``epoll``, whenever one of these is there; errors are told anyway."""
-        self._owners[descriptor] = ready
+        """Have a function called, with events of ``epoll``, whenever one of these is there; errors are told anyway.
+
+        Raises
+        ------
+        OSError
+            If the kernel has no room for it.
+        """
         self._epoll.register(descriptor, events)
+        self._owners[descriptor] = ready
 
     def change(self, descriptor: int, events: int) -> None:
         """Wait for other events."""

@@ -205,8 +205,11 @@ class Splice(Half):
         self._other, upstream._other = upstream, self
         client.set_protocol(self)
         # Before anything is written: what is too much for one side stops the other, and that has to last.
-        upstream._resume()
-        self._resume()
+        for end, other in ((self, upstream), (upstream, self)):
+            if end._stopped:
+                other._pause()
+            else:
+                other._resume()
         if upstream._early:
             client.write(upstream._early)
             upstream._early = b""

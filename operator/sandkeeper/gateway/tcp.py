@@ -73,7 +73,7 @@ class TcpTransport(asyncio.Transport):
         if self._events:
             self._poll.hand_over(self._descriptor, READABLE, self._ready)
         else:
-            self._poll.add(self._descriptor, READABLE, self._ready)
+            self._add()
         self._events = READABLE
         try:
             self._protocol.connection_made(self)
@@ -93,6 +93,9 @@ class TcpTransport(asyncio.Transport):
         """Tell another protocol from now on."""
         self._protocol = cast("asyncio.Protocol", protocol)
         self._takes_views = isinstance(protocol, Passing)
+        if self._full:
+            # It can't know, and would have ever more kept.
+            self._protocol.pause_writing()
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """Give the one that is told."""
@@ -163,6 +166,14 @@ class TcpTransport(asyncio.Transport):
         self._lose(None)
 
     # What happens.
+
+    def _add(self) -> None:
+        try:
+            self._poll.add(self._descriptor, READABLE, self._ready)
+        except OSError:
+            self._closing = self._lost = True
+            self._socket.close()
+            raise
 
     def _ready(self, events: int) -> None:
         try:

@@ -145,21 +145,31 @@ async def test_a_protocol_that_takes_over_is_stopped_as_the_one_before_was() -> 
 
 async def test_what_a_poll_does_not_take_is_not_left_open(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel has no memory left, or bounds what one user may wait for."""
-    listener = bound(LOOPBACK)
-    listening, made = Listening(Poll.running(), listener, asyncio.Protocol, 16), []
-    said: list[Any] = []
+
+    class Full:
+        def __init__(self, real: Any) -> None:
+            self.real, self.asked = real, list[int]()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.real, name)
+
+        def register(self, descriptor: int, _: int) -> None:
+            self.asked.append(descriptor)
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    poll, said = Poll.running(), list[Any]()
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["exception"]))
-
-    def full(_: Poll, descriptor: int, *_more: object) -> None:
-        made.append(descriptor)
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Poll, "_register", full)
+    listening = Listening(poll, bound(LOOPBACK), asyncio.Protocol, 16)
+    full = Full(poll._epoll)
     with socket.create_connection((LOOPBACK, listening.port)) as client:
         client.setblocking(False)
-        assert await read(client, 1) == b""
-    monkeypatch.undo()
-    assert [type(each) for each in said] == [OSError]
+        monkeypatch.setattr(poll, "_epoll", full)
+        await until(lambda: bool(said))
+        monkeypatch.undo()
+        assert said[0].errno == errno.ENOSPC
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(full.asked[0])
+        assert full.asked[0] not in poll._owners
     listening.close()
 
 
