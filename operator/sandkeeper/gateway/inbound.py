@@ -7,7 +7,7 @@ connection that was let in, refused or cut has one line, whatever happens to its
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.connections import still_grants
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.caller import Caller
     from sandkeeper.gateway.context import Attempt, Context
     from sandkeeper.gateway.record import Kind
+
+MUCH: Final = 16_384
+"""Bytes; hellos are shorter."""
 
 
 class Inbound(asyncio.Protocol):
@@ -37,8 +40,8 @@ class Inbound(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_attempt", "_client_ended", "_stranger", "_task", "address", "caller", "context", "first", "host", "port",
-        "record", "source", "splice", "transport",
+        "_attempt", "_client_ended", "_holds", "_stranger", "_task", "address", "caller", "context", "first", "host",
+        "port", "record", "source", "splice", "transport",
     )  # fmt: skip
     kind: ClassVar[Kind]
 
@@ -51,6 +54,7 @@ class Inbound(asyncio.Protocol):
         self.record: Record | None = None
         self.splice: Splice | None = None
         self._client_ended = False
+        self._holds = False
         self._stranger = False
         self._task: asyncio.Task[None] | None = None
         self._attempt: Attempt | None = None
@@ -103,9 +107,18 @@ class Inbound(asyncio.Protocol):
         self.context.connections.expect(self, limits.dial_seconds + 2.0)
         self._task = asyncio.get_running_loop().create_task(self._dial(caller))
 
+    def hold(self) -> None:
+        """Read no more until the host is reached; what is much already is counted as what a host does not take."""
+        self.transport.pause_reading()
+        if len(self.first) > MUCH and not self._holds:
+            self._holds = True
+            self._stops(True)
+
     def join(self, upstream: Half) -> None:
         """Pass everything from here on between the client and the host; this protocol is left."""
         self.context.connections.expect_nothing(self)
+        if self._holds:
+            self._stops(False)
         transport, first, self.first = self.transport, self.first, b""
         self.splice = splice = Splice(transport, upstream, first, self._spliced)
         if self._client_ended:

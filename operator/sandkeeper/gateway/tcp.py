@@ -15,6 +15,9 @@ from sandkeeper.gateway.poll import READABLE, WRITABLE, Poll
 _HIGH: Final = 65_536
 _LOW: Final = 16_384
 """Bytes that are kept of what is written, from which on the writer is stopped, and down to which it may go on."""
+_TO_KEEP: Final = 65_536
+"""Bytes of one read for a protocol that keeps what it is told: a caller's thousand connections, each held back after
+one, are not to fill the memory."""
 _DONT_WAIT: Final = int(socket.MSG_DONTWAIT)
 _NOBODY: Final = asyncio.Protocol()
 
@@ -189,7 +192,7 @@ class TcpTransport(asyncio.Transport):
     def _receive(self) -> None:
         buffer = self._poll.buffer
         try:
-            size = self._socket.recv_into(buffer, 0, _DONT_WAIT)
+            size = self._socket.recv_into(buffer, 0 if self._takes_views else _TO_KEEP, _DONT_WAIT)
         except BlockingIOError:
             return
         except OSError as error:

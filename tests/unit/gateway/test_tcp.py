@@ -8,7 +8,7 @@ import os
 import socket
 import struct
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -171,6 +171,22 @@ async def test_what_a_poll_does_not_take_is_not_left_open(monkeypatch: pytest.Mo
             os.fstat(full.asked[0])
         assert full.asked[0] not in poll._owners
     listening.close()
+
+
+async def test_a_protocol_that_keeps_what_comes_is_not_told_much_at_once() -> None:
+    class Once(Kept):
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.transport.pause_reading()
+
+    async with accepted(Once) as (kept, client):
+        kept.transport.pause_reading()
+        with suppress(BlockingIOError):
+            while True:
+                client.send(bytes(MEBI))
+        kept.transport.resume_reading()
+        await until(lambda: bool(kept.data))
+        assert len(kept.data) <= 65_536
 
 
 async def test_an_end_is_of_one_direction() -> None:
