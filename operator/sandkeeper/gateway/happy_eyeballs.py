@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ATTEMPT_DELAY_SECONDS: Final = 0.25
 """After which the next address is tried beside those that have not answered."""
+MOST_AT_ONCE: Final = 3
+"""Attempts: a process has files for so many of each connection, and a name may have many addresses that are silent."""
 
 
 class Race:
@@ -62,6 +64,8 @@ class Race:
         """Try one more address, and the one after it unless that is told of before."""
         literal = self._left.pop(0)
         self._timer = None
+        if len(self._attempts) == MOST_AT_ONCE:
+            self._attempts.pop(next(iter(self._attempts))).abort()
         self._attempts[literal] = Connecting(
             Poll.running(), literal, self._port, self._protocol, partial(self._told, literal)
         )
@@ -115,7 +119,15 @@ async def connect(literals: Sequence[str], port: int, protocol: asyncio.Protocol
         If none does.
     """
     made: asyncio.Future[TcpTransport | None] = asyncio.get_running_loop().create_future()
-    race = Race(literals, port, protocol, made.set_result)
+
+    def told(transport: TcpTransport | None) -> None:
+        if not made.done():
+            made.set_result(transport)
+        elif transport is not None:
+            # Whoever waited stopped in this moment, and was not told so yet.
+            transport.abort()
+
+    race = Race(literals, port, protocol, told)
     try:
         transport = await made
     except asyncio.CancelledError:

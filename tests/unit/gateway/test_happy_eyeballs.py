@@ -85,6 +85,17 @@ async def test_one_that_is_late_may_still_win_when_all_others_have_failed(made: 
     assert told == ["transport"]
 
 
+async def test_of_many_that_are_silent_no_more_than_a_few_are_waited_for(made: dict[str, Attempt]) -> None:
+    _, told = race(*"abcdef")
+    while len(made) < 6:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    assert [each for each, attempt in made.items() if not attempt.aborted] == ["d", "e", "f"]
+    made["e"].done(None)
+    made["d"].done("transport")
+    assert told == ["transport"]
+    assert made["f"].aborted
+
+
 async def test_where_none_answers_there_is_none(made: dict[str, Attempt]) -> None:
     _, told = race("a", "b")
     made["a"].done(None)
@@ -137,3 +148,20 @@ async def test_who_stops_waiting_leaves_no_connection_behind(made: dict[str, Att
         asyncio.CancelledError
     ] * 2
     assert (transport.aborted, made["b"].aborted) == (True, True)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_who_has_just_stopped_waiting_is_told_nothing(made: dict[str, Attempt], *, answers: bool) -> None:
+    class Transport:
+        aborted = False
+
+        def abort(self) -> None:
+            self.aborted = True
+
+    waiting, transport = asyncio.create_task(connect(["a"], PORT, asyncio.Protocol())), Transport()
+    await asyncio.sleep(0)
+    waiting.cancel()
+    made["a"].done(transport if answers else None)
+    assert transport.aborted == answers
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
