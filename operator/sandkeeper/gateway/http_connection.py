@@ -16,6 +16,7 @@ from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import DialError
 from sandkeeper.gateway.exchange import Exchange, StaleError
 from sandkeeper.gateway.http_inbound import HttpInbound
+from sandkeeper.gateway.inbound import MUCH
 from sandkeeper.gateway.refusals import RefusalError
 from sandkeeper.gateway.request_rules import HeadReader, check_head, host_of
 from sandkeeper.gateway.splice import Half
@@ -46,7 +47,7 @@ class HttpConnection(HttpInbound):
         Tells what a request is for, or refuses it.
     """
 
-    __slots__ = ("_read_target", "_turns")
+    __slots__ = ("_dials", "_holds", "_read_target", "_turns")
 
     def __init__(
         self, context: Context, kind: Literal["http", "connect"], read_target: Callable[[h11.Request], Target]
@@ -54,6 +55,12 @@ class HttpConnection(HttpInbound):
         super().__init__(context, kind)
         self._read_target = read_target
         self._turns = 0
+        self._dials = self._holds = False
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came until it is taken."""
+        super().data_received(data)
+        self._count_held()
 
     async def turn(self) -> bool:
         """Serve one request; whether there may be another one."""
@@ -106,6 +113,8 @@ class HttpConnection(HttpInbound):
             made.append(factory())
             return made[-1]
 
+        self._dials = True
+        self._count_held()
         try:
             protocol = await self._connect(make)
         except BaseException as error:
@@ -119,8 +128,22 @@ class HttpConnection(HttpInbound):
                     reasons.TIMEOUT if isinstance(error, TimeoutError) else reasons.UNREACHABLE
                 ) from None
             raise
+        finally:
+            self._count_no_more()
         self.begin().allowed = True
         return protocol
+
+    def _count_held(self) -> None:
+        """Count what is much while the host has not answered as what a host does not take."""
+        if self._dials and not self._holds and len(self._held) > MUCH:
+            self._holds = True
+            self._stops(True)
+
+    def _count_no_more(self) -> None:
+        self._dials = False
+        if self._holds:
+            self._holds = False
+            self._stops(False)
 
     async def _connect(self, make: Callable[[], Dialled]) -> Dialled:
         caller = self.caller

@@ -108,3 +108,18 @@ async def test_what_clients_send_before_their_host_answers_is_bounded_for_all_to
         await served.records(MOST + 2)
         assert len(served.context.connections.pressure) == 0
         assert all(each.aborted for each in served.dialer.attempts)
+
+
+async def test_what_requests_carry_before_their_host_answers_is_bounded_too() -> None:
+    async with gateway(HttpFront, caller(HOST), limits=Limits(stopped=MOST), places={(HOST, 80): 1}) as served:
+        served.dialer.gate = asyncio.Event()
+        for _ in range(MOST + 2):
+            await stops(served, POST + LARGE)
+        async with asyncio.timeout(5):
+            while len(served.audit.records) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert [each.reason for each in served.audit.records] == [reasons.TOO_MANY] * 2
+        assert len(served.context.connections.pressure) == MOST
+        served.dialer.gate.set()
+        await served.records(MOST + 2)
+        assert len(served.context.connections.pressure) == 0
