@@ -113,8 +113,6 @@ class HttpConnection(HttpInbound):
             made.append(factory())
             return made[-1]
 
-        self._dials = True
-        self._count_held()
         try:
             protocol = await self._connect(make)
         except BaseException as error:
@@ -128,8 +126,6 @@ class HttpConnection(HttpInbound):
                     reasons.TIMEOUT if isinstance(error, TimeoutError) else reasons.UNREACHABLE
                 ) from None
             raise
-        finally:
-            self._count_no_more()
         self.begin().allowed = True
         return protocol
 
@@ -149,9 +145,14 @@ class HttpConnection(HttpInbound):
         caller = self.caller
         if caller is None:
             raise RefusalError(reasons.UNKNOWN_SOURCE)
-        # The dialer keeps to its limit, and says what went wrong; this is for one that does not.
-        async with asyncio.timeout(self.context.limits.dial_seconds + 2.0):
-            _, protocol, address = await self.context.dialer.dial(caller, self.host, self.port, make)
+        self._dials = True
+        self._count_held()
+        try:
+            # The dialer keeps to its limit, and says what went wrong; this is for one that does not.
+            async with asyncio.timeout(self.context.limits.dial_seconds + 2.0):
+                _, protocol, address = await self.context.dialer.dial(caller, self.host, self.port, make)
+        finally:
+            self._count_no_more()
         if not still_grants(address, self.port, caller, self.caller or caller):
             raise RefusalError(reasons.FORBIDDEN_ADDRESS)
         self.address = self.begin().address = address
