@@ -21,6 +21,7 @@ Network = IPv4Network | IPv6Network
 
 _PUBLIC_IPV6: Final = IPv6Network("2000::/3")
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+_REMEMBERED: Final = 4096
 _ISATAP: Final = 0x0000_5EFE
 """First half of an interface identifier (RFC 5214), where the universal bit is left out."""
 _UNIVERSAL: Final = 0x0200_0000
@@ -94,7 +95,6 @@ def never(address: Address) -> str:
     return _find(address, _NEVER_NETWORKS)
 
 
-@lru_cache(maxsize=4096)
 def forbidden(address: Address) -> str:
     """Say why an address is dialled only for a sandbox that was granted it, or for none; empty for a public one."""
     if why := never(address) or _find(address, _SPECIAL_NETWORKS):
@@ -120,6 +120,7 @@ class AddressFilter:
 
     def __init__(self, further: Iterable[str] = ()) -> None:
         self._further = tuple((ip_network(each), "of the cluster") for each in further)
+        self._judged = lru_cache(maxsize=_REMEMBERED)(self._judge)
 
     def refusal(self, address: Address, port: int, rules: Rules) -> str:
         """Say why a sandbox does not reach an address; empty where it does.
@@ -129,12 +130,15 @@ class AddressFilter:
         rules
             Of that very sandbox.
         """
-        why = forbidden(address) or _find(address, self._further)
-        if not why and address in _NAT64:
-            why = _find(_carried(address), self._further)
+        why = self._judged(address)
         if why and not never(address) and rules.grants_address(address, port):
             return ""
         return why
+
+    def _judge(self, address: Address) -> str:
+        """Say why an address is dialled for nobody who was not granted it."""
+        why = forbidden(address) or _find(address, self._further)
+        return why or (_find(_carried(address), self._further) if address in _NAT64 else "")
 
 
 def _find(address: Address, networks: Iterable[tuple[Network, str]]) -> str:

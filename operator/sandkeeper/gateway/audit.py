@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.record import Record
 
 _AGAIN_SECONDS: Final = 0.05
+_LAST_SECONDS: Final = 0.01
+"""A pipe takes 64 KiB between two attempts: so four megabytes are written in less than a second."""
 
 
 class Audit:
@@ -73,6 +75,17 @@ class Audit:
         self._scans.flush()
         if self._writer:
             self._writer.flush()
+
+    async def finish(self, seconds: float) -> None:
+        """Write all there is, for so long at most; what was not taken by then is lost, and counted."""
+        loop = asyncio.get_running_loop()
+        self.flush()
+        until = loop.time() + seconds
+        while self._writer and self._writer.waiting and loop.time() < until:
+            await asyncio.sleep(_LAST_SECONDS)
+            self._writer.flush()
+        if self._writer:
+            self._writer.give_up()
 
     def _write(self, record: Record, count: int) -> None:
         if self._writer:

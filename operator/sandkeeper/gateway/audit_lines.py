@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -27,6 +28,34 @@ def fields(record: Record, *, count: int = 1, path: int = _PATH) -> dict[str, An
     path
         Characters that a path may have.
     """
+    told = _told(record, path)
+    if count > 1:
+        told["count"] = count
+    return told
+
+
+def line(record: Record, *, count: int = 1, dropped: int = 0) -> bytes:
+    r"""Give a record's line, with its ``\n``.
+
+    Parameters
+    ----------
+    dropped
+        How many records were lost before it.
+    """
+    text = _text(fields(record, count=count), dropped)
+    return text if len(text) <= LONGEST else _text(fields(record, count=count, path=_SHORT_PATH), dropped)
+
+
+def clean(text: str, longest: int = _TEXT) -> str:
+    """Shorten text that a client sent, and make what is not printable ASCII in it ``?``."""
+    if len(text) > longest:
+        text = text[:longest]
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(each if each.isascii() and each.isprintable() else "?" for each in text)
+
+
+def _told(record: Record, path: int) -> dict[str, Any]:
     caller = record.caller
     return {
         "time": _time(record.started),
@@ -50,33 +79,20 @@ def fields(record: Record, *, count: int = 1, path: int = _PATH) -> dict[str, An
         "verdict": "allowed" if record.allowed else "denied",
         "rule": record.rule,
         "reason": record.reason,
-        **({"count": count} if count > 1 else {}),
     }
 
 
-def line(record: Record, *, count: int = 1, dropped: int = 0) -> bytes:
-    r"""Give a record's line, with its ``\n``.
-
-    Parameters
-    ----------
-    dropped
-        How many records were lost before it.
-    """
-    lost = {"dropped": dropped} if dropped else {}
-    text = orjson.dumps(fields(record, count=count) | lost, option=orjson.OPT_APPEND_NEWLINE)
-    if len(text) > LONGEST:
-        told = fields(record, count=count, path=_SHORT_PATH) | lost
-        text = orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
-    return text
-
-
-def clean(text: str, longest: int = _TEXT) -> str:
-    """Shorten text that a client sent, and make what is not printable ASCII in it ``?``."""
-    text = text[:longest]
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(each if each.isascii() and each.isprintable() else "?" for each in text)
+def _text(told: dict[str, Any], dropped: int) -> bytes:
+    if dropped:
+        told["dropped"] = dropped
+    return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    second, milliseconds = divmod(int(seconds * 1000), 1000)
+    return f"{_second(second)}.{milliseconds:03}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()

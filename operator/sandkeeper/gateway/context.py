@@ -47,8 +47,32 @@ class Callers(Protocol):
         """Addresses of the gateway's own, of both families, that a slot has; none while they are not known."""
 
 
+class Attempt(Protocol):
+    """A connection that is being made."""
+
+    def abort(self) -> None:
+        """Make none; nobody is told any more."""
+
+
 class Dialer(Protocol):
     """How hosts are reached."""
+
+    def at_once(
+        self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
+    ) -> Attempt | None:
+        """Begin to connect to a host as `dial` does, where nothing has to be asked for it.
+
+        Parameters
+        ----------
+        done
+            Called with the address that was checked and dialled once the protocol has its connection, or with an empty
+            one if there is none; never before this method is over.
+
+        Returns
+        -------
+        Attempt or None
+            None, and nothing is done, where it is for `dial` to do.
+        """
 
     async def dial(
         self, caller: Caller, host: str, port: int, factory: Callable[[], asyncio.Protocol]

@@ -7,26 +7,22 @@ before a byte goes over them.
 from __future__ import annotations
 
 import asyncio
-import socket
-from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, Final
 from weakref import WeakValueDictionary
 
-import aiohappyeyeballs
-
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.context import DialError
+from sandkeeper.gateway.happy_eyeballs import Race, connect
 from sandkeeper.gateway.resolver import UnresolvableError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from sandkeeper.gateway.addresses import Address, AddressFilter
     from sandkeeper.gateway.caller import Caller
     from sandkeeper.gateway.resolver import Resolver
+    from sandkeeper.gateway.tcp import TcpTransport
 
-ATTEMPT_DELAY_SECONDS: Final = 0.25
-"""After which the next address is tried beside the one that has not answered (RFC 8305, section 5)."""
 MOST_QUESTIONS: Final = 64
 """Names that are asked for at one time for one caller: its slow names hold up nobody else's."""
 
@@ -46,6 +42,22 @@ class Dialer:
         self._seconds = seconds
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
+    def at_once(
+        self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
+    ) -> Race | None:
+        """Begin to connect to a host whose addresses are known; see `context.Dialer`."""
+        allowed = self._allowed(self._resolver.known(host) or (), caller, port)
+        if not allowed:
+            return None
+
+        def made(transport: TcpTransport | None) -> None:
+            done(transport.get_extra_info("peername")[0] if transport else "")
+
+        try:
+            return Race(allowed, port, protocol, made)
+        except OSError:
+            return None
+
     async def dial(
         self, caller: Caller, host: str, port: int, factory: Callable[[], asyncio.Protocol]
     ) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
@@ -53,17 +65,22 @@ class Dialer:
         try:
             async with asyncio.timeout(self._seconds):
                 found = self._resolver.known(host) or await self._resolve(caller, host)
-                allowed = [each for each in found if not self._filter.refusal(each, port, caller.rules)]
+                allowed = self._allowed(found, caller, port)
                 if not allowed:
                     raise DialError(reasons.FORBIDDEN_ADDRESS)
-                return await _connect(allowed, port, factory)
+                protocol = factory()
+                transport = await connect(allowed, port, protocol)
+                return transport, protocol, transport.get_extra_info("peername")[0]
         except UnresolvableError as error:
             raise DialError(reasons.UNRESOLVABLE) from error
         except TimeoutError as error:
             raise DialError(reasons.TIMEOUT) from error
-        # uvloop has RuntimeErrors for some of what the system refuses.
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             raise DialError(reasons.UNREACHABLE) from error
+
+    def _allowed(self, found: Iterable[Address], caller: Caller, port: int) -> list[str]:
+        """Give those addresses that the caller may be connected to, as they are dialled."""
+        return [str(each) for each in found if not self._filter.refusal(each, port, caller.rules)]
 
     async def _resolve(self, caller: Caller, host: str) -> tuple[Address, ...]:
         turn = self._turns.setdefault(caller.pod_uid, asyncio.Semaphore(MOST_QUESTIONS))
@@ -74,29 +91,3 @@ class Dialer:
         asking.add_done_callback(lambda each: each.cancelled() or each.exception())
         await asyncio.wait((asking,))
         return asking.result()
-
-
-async def _connect(
-    addresses: Sequence[Address], port: int, factory: Callable[[], asyncio.Protocol]
-) -> tuple[asyncio.Transport, asyncio.Protocol, str]:
-    loop, literals = asyncio.get_running_loop(), [str(each) for each in addresses]
-    if len(addresses) == 1:
-        # Half the work of what follows (50 and 110 microseconds), and most names have one address of a family.
-        transport, protocol = await loop.create_connection(factory, literals[0], port)
-    else:
-        targets = [_target(each, port) for each in addresses]
-        connection = await aiohappyeyeballs.start_connection(targets, happy_eyeballs_delay=ATTEMPT_DELAY_SECONDS)
-        transport, protocol = await loop.create_connection(factory, sock=connection)
-    peer = (transport.get_extra_info("peername") or ("",))[0]
-    # Both are in the one canonical spelling of an address.
-    if peer not in literals:
-        transport.abort()
-        raise DialError(reasons.FORBIDDEN_ADDRESS if peer else reasons.UNREACHABLE)
-    return transport, protocol, peer
-
-
-def _target(address: Address, port: int) -> aiohappyeyeballs.AddrInfoType:
-    kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
-    if isinstance(address, IPv6Address):
-        return socket.AF_INET6, kind, protocol, "", (str(address), port, 0, 0)
-    return socket.AF_INET, kind, protocol, "", (str(address), port)

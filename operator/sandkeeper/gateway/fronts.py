@@ -14,8 +14,10 @@ from sandkeeper.gateway.context import Context, Limits
 from sandkeeper.gateway.dialer import Dialer
 from sandkeeper.gateway.dns_server import DnsServer
 from sandkeeper.gateway.http_front import HttpFront
+from sandkeeper.gateway.listening import Listening
 from sandkeeper.gateway.nameless_front import NamelessFront
 from sandkeeper.gateway.places import DNS_PORT, HTTP_PORT, PROXY_PORT, TLS_PORT, nameless_ports
+from sandkeeper.gateway.poll import Poll
 from sandkeeper.gateway.proxy_front import ProxyFront
 from sandkeeper.gateway.resolver import Resolver, configured_servers, has_ipv6
 from sandkeeper.gateway.sockets import BACKLOG, most_files, shared
@@ -58,7 +60,7 @@ class Fronts:
         self._offset = settings.port_offset
         self._offered = settings.ports
         self._dns = DnsServer(context)
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[Listening] = []
         self._datagrams: list[asyncio.DatagramTransport] = []
 
     async def open(self) -> None:
@@ -72,7 +74,7 @@ class Fronts:
         loop = asyncio.get_running_loop()
         for port, front in self._listed():
             for bound in shared(port + self._offset, socket.SOCK_STREAM):
-                self._servers.append(await loop.create_server(front, sock=bound, backlog=BACKLOG))
+                self._servers.append(Listening(Poll.running(), bound, front, BACKLOG))
         for bound in shared(DNS_PORT + self._offset, socket.SOCK_DGRAM):
             transport, _ = await loop.create_datagram_endpoint(self._dns.datagrams, sock=bound)
             self._datagrams.append(transport)

@@ -23,7 +23,10 @@ _HANDSHAKE: Final = 22
 _CLIENT_HELLO: Final = 1
 _RECORD_HEADER: Final = 5
 _MOST_FRAGMENT: Final = 16_384
+_LENGTH: Final = struct.Struct(">H")
 _ENTRY: Final = struct.Struct(">HH")
+_SESSION: Final = 34
+"""Where the length of the session's id stands, after a version and 32 random bytes."""
 _SERVER_NAME: Final = 0
 _ENCRYPTED: Final = frozenset({*range(0xFE08, 0xFE0E), 0xFD00, 0xFFCE})
 """Extensions that hide a name: of RFC 9849, of its drafts, and of what was before them."""
@@ -93,7 +96,7 @@ class HelloReader:
         if isinstance(found, int):
             self._worth = found
             return None
-        return Hello(_server_name(_extensions(found)))
+        return Hello(_server_name(found))
 
 
 def parse(data: bytes) -> Hello | None:
@@ -144,77 +147,19 @@ def _complete(message: bytes, most_bytes: int) -> bool:
     return len(message) >= 4 and len(message) == expected
 
 
-class _Fields:
-    """Reads fields one after the other, each of which has to be there."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
-
-    def take(self, length: int) -> bytes:
-        """Take so many bytes."""
-        start, self._at = self._at, self._at + length
-        if self._at > len(self._data):
-            raise HelloError(reasons.BAD_HELLO)
-        return self._data[start : self._at]
-
-    def number(self, width: int) -> int:
-        """Take a number of so many bytes."""
-        return int.from_bytes(self.take(width))
-
-    def vector(self, width: int) -> bytes:
-        """Take what a length of so many bytes stands before."""
-        return self.take(self.number(width))
-
-    @property
-    def left(self) -> bool:
-        """Whether there is more."""
-        return self._at < len(self._data)
-
-
-def _extensions(message: bytes) -> dict[int, bytes]:
-    """Extensions of a hello by type (RFC 8446, 4.1.2)."""
-    fields = _Fields(message)
-    version, _random = fields.number(2), fields.take(32)
-    session, suites, compressions = fields.vector(1), fields.vector(2), fields.vector(1)
-    if version >> 8 != 3 or len(session) > 32 or not suites or len(suites) % 2 or not compressions:
-        raise HelloError(reasons.BAD_HELLO)
-    if not fields.left:
-        return {}
-    block = fields.vector(2)
-    if fields.left:
-        raise HelloError(reasons.BAD_HELLO)
-    return _entries(block)
-
-
-def _entries(block: bytes) -> dict[int, bytes]:
-    """Read the list of extensions, in one loop: calls for each field were a third of all work for a connection."""
-    extensions: dict[int, bytes] = {}
-    at, end = 0, len(block)
+def _server_name(message: bytes) -> str:
+    """Find the one name that a hello asks for (RFC 6066, 3)."""
     try:
-        while at < end:
-            kind, length = _ENTRY.unpack_from(block, at)
-            if kind in extensions:
-                raise HelloError(reasons.BAD_HELLO)
-            start, at = at + 4, at + 4 + length
-            extensions[kind] = block[start:at]
-    except struct.error:
+        kinds, content = _extensions(message)
+    except (struct.error, IndexError):
         raise HelloError(reasons.BAD_HELLO) from None
-    if at != end:
+    if len(set(kinds)) != len(kinds):
         raise HelloError(reasons.BAD_HELLO)
-    return extensions
-
-
-def _server_name(extensions: dict[int, bytes]) -> str:
-    """Find the one name that is asked for (RFC 6066, 3)."""
-    if not _ENCRYPTED.isdisjoint(extensions):
+    if not _ENCRYPTED.isdisjoint(kinds):
         raise HelloError(reasons.ENCRYPTED_HELLO)
-    if _SERVER_NAME not in extensions:
+    if content is None:
         raise HelloError(reasons.NO_SNI)
     # A list of exactly one entry, of exactly one kind, that fills the extension: nothing else is in use.
-    content = extensions[_SERVER_NAME]
     head, name = content[:5], content[5:]
     if head != (len(name) + 3).to_bytes(2) + b"\x00" + len(name).to_bytes(2):
         raise HelloError(reasons.BAD_HELLO)
@@ -223,3 +168,47 @@ def _server_name(extensions: dict[int, bytes]) -> str:
         return normal_name(name.decode("latin-1"))
     except ValueError as error:
         raise HelloError(str(error)) from None
+
+
+def _extensions(message: bytes) -> tuple[list[int], bytes | None]:
+    """Go through a hello (RFC 8446, 4.1.2), without a call for each field: those were a third of all work for it.
+
+    Returns
+    -------
+    tuple
+        Types of its extensions, and the content of the server's name's, if there is one.
+
+    Raises
+    ------
+    struct.error, IndexError
+        If a field is not there.
+    """
+    session = message[_SESSION]
+    suites_at = _SESSION + 1 + session
+    (suites,) = _LENGTH.unpack_from(message, suites_at)
+    compressions_at = suites_at + 2 + suites
+    compressions = message[compressions_at]
+    at, end = compressions_at + 1 + compressions, len(message)
+    if message[0] != 3 or session > 32 or not suites or suites % 2 or not compressions:
+        raise HelloError(reasons.BAD_HELLO)
+    if at == end:
+        return [], None
+    (block,) = _LENGTH.unpack_from(message, at)
+    if at + 2 + block != end:
+        raise HelloError(reasons.BAD_HELLO)
+    return _entries(message, at + 2)
+
+
+def _entries(message: bytes, at: int) -> tuple[list[int], bytes | None]:
+    """Go through the list of extensions, which goes to the end."""
+    kinds: list[int] = []
+    content, end, entry = None, len(message), _ENTRY.unpack_from
+    while at < end:
+        kind, length = entry(message, at)
+        at += 4 + length
+        kinds.append(kind)
+        if kind == _SERVER_NAME:
+            content = message[at - length : at]
+    if at != end:
+        raise HelloError(reasons.BAD_HELLO)
+    return kinds, content

@@ -16,6 +16,7 @@ from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import DialError
 from sandkeeper.gateway.exchange import Exchange, StaleError
 from sandkeeper.gateway.http_inbound import HttpInbound
+from sandkeeper.gateway.inbound import MUCH
 from sandkeeper.gateway.refusals import RefusalError
 from sandkeeper.gateway.request_rules import HeadReader, check_head, host_of
 from sandkeeper.gateway.splice import Half
@@ -46,7 +47,7 @@ class HttpConnection(HttpInbound):
         Tells what a request is for, or refuses it.
     """
 
-    __slots__ = ("_read_target", "_turns")
+    __slots__ = ("_dials", "_holds", "_read_target", "_turns")
 
     def __init__(
         self, context: Context, kind: Literal["http", "connect"], read_target: Callable[[h11.Request], Target]
@@ -54,6 +55,12 @@ class HttpConnection(HttpInbound):
         super().__init__(context, kind)
         self._read_target = read_target
         self._turns = 0
+        self._dials = self._holds = False
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came until it is taken."""
+        super().data_received(data)
+        self._count_held()
 
     async def turn(self) -> bool:
         """Serve one request; whether there may be another one."""
@@ -122,13 +129,30 @@ class HttpConnection(HttpInbound):
         self.begin().allowed = True
         return protocol
 
+    def _count_held(self) -> None:
+        """Count what is much while the host has not answered as what a host does not take."""
+        if self._dials and not self._holds and len(self._held) > MUCH:
+            self._holds = True
+            self._stops(True)
+
+    def _count_no_more(self) -> None:
+        self._dials = False
+        if self._holds:
+            self._holds = False
+            self._stops(False)
+
     async def _connect(self, make: Callable[[], Dialled]) -> Dialled:
         caller = self.caller
         if caller is None:
             raise RefusalError(reasons.UNKNOWN_SOURCE)
-        # The dialer keeps to its limit, and says what went wrong; this is for one that does not.
-        async with asyncio.timeout(self.context.limits.dial_seconds + 2.0):
-            _, protocol, address = await self.context.dialer.dial(caller, self.host, self.port, make)
+        self._dials = True
+        self._count_held()
+        try:
+            # The dialer keeps to its limit, and says what went wrong; this is for one that does not.
+            async with asyncio.timeout(self.context.limits.dial_seconds + 2.0):
+                _, protocol, address = await self.context.dialer.dial(caller, self.host, self.port, make)
+        finally:
+            self._count_no_more()
         if not still_grants(address, self.port, caller, self.caller or caller):
             raise RefusalError(reasons.FORBIDDEN_ADDRESS)
         self.address = self.begin().address = address

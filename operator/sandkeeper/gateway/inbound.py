@@ -7,7 +7,7 @@ connection that was let in, refused or cut has one line, whatever happens to its
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Final, cast
 
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.connections import still_grants
@@ -17,8 +17,11 @@ from sandkeeper.gateway.splice import Half, Splice
 
 if TYPE_CHECKING:
     from sandkeeper.gateway.caller import Caller
-    from sandkeeper.gateway.context import Context
+    from sandkeeper.gateway.context import Attempt, Context
     from sandkeeper.gateway.record import Kind
+
+MUCH: Final = 16_384
+"""Bytes; hellos are shorter."""
 
 
 class Inbound(asyncio.Protocol):
@@ -37,8 +40,8 @@ class Inbound(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_client_ended", "_stranger", "_task", "address", "caller", "context", "first", "host", "port", "record",
-        "source", "splice", "transport",
+        "_attempt", "_client_ended", "_holds", "_stranger", "_task", "address", "caller", "context", "first", "host",
+        "port", "record", "source", "splice", "transport",
     )  # fmt: skip
     kind: ClassVar[Kind]
 
@@ -51,8 +54,10 @@ class Inbound(asyncio.Protocol):
         self.record: Record | None = None
         self.splice: Splice | None = None
         self._client_ended = False
+        self._holds = False
         self._stranger = False
         self._task: asyncio.Task[None] | None = None
+        self._attempt: Attempt | None = None
 
     # What a front adds.
 
@@ -88,14 +93,32 @@ class Inbound(asyncio.Protocol):
 
     def reach(self, host: str, port: int) -> None:
         """Dial a host that was found to be allowed; `reached` comes next, or a refusal."""
+        caller, half, limits = self.caller, Half(), self.context.limits
+        if caller is None:
+            return
         self.host, self.port = host, port
+        self._attempt = self.context.dialer.at_once(
+            caller, host, port, half, lambda address: self._dialled(caller, half, address)
+        )
+        if self._attempt is not None:
+            self.context.connections.expect(self, limits.dial_seconds)
+            return
         # The dialer keeps to its limit, and says what went wrong; this is for one that does not.
-        self.context.connections.expect(self, self.context.limits.dial_seconds + 2.0)
-        self._task = asyncio.get_running_loop().create_task(self._dial())
+        self.context.connections.expect(self, limits.dial_seconds + 2.0)
+        self._task = asyncio.get_running_loop().create_task(self._dial(caller))
+
+    def hold(self) -> None:
+        """Read no more until the host is reached; what is much already is counted as what a host does not take."""
+        self.transport.pause_reading()
+        if len(self.first) > MUCH and not self._holds:
+            self._holds = True
+            self._stops(True)
 
     def join(self, upstream: Half) -> None:
         """Pass everything from here on between the client and the host; this protocol is left."""
         self.context.connections.expect_nothing(self)
+        if self._holds:
+            self._stops(False)
         transport, first, self.first = self.transport, self.first, b""
         self.splice = splice = Splice(transport, upstream, first, self._spliced)
         if self._client_ended:
@@ -128,6 +151,9 @@ class Inbound(asyncio.Protocol):
         """End at once."""
         if self.splice is not None:
             self.splice.cut(reason)
+        elif self._attempt is not None and reason == reasons.TIMEOUT:
+            self._give_up()
+            self.refuse(reason)
         elif self.record is not None:
             self.record.reason = self.record.reason or reason
             self.transport.abort()
@@ -177,6 +203,7 @@ class Inbound(asyncio.Protocol):
         del error
         if self._task is not None:
             self._task.cancel()
+        self._give_up()
         self._end()
 
     def _admit(self, caller: Caller) -> None:
@@ -202,28 +229,44 @@ class Inbound(asyncio.Protocol):
             self.data_received(first)
             self.transport.resume_reading()
 
-    async def _dial(self) -> None:
-        caller = self.caller
-        if caller is None:
-            return
+    async def _dial(self, caller: Caller) -> None:
         try:
-            transport, upstream, address = await self.context.dialer.dial(caller, self.host, self.port, Half)
+            _, half, address = await self.context.dialer.dial(caller, self.host, self.port, Half)
         except DialError as error:
             self.refuse(error.reason)
             return
         except Exception:
             self.refuse(reasons.UNREACHABLE)
             raise
-        if self.record is None or self.record.reason:
-            transport.abort()
-            return
-        if self.caller is not None and not still_grants(address, self.port, caller, self.caller):
-            transport.abort()
+        self._dialled(caller, cast("Half", half), address)
+
+    def _dialled(self, caller: Caller, half: Half, address: str) -> None:
+        """Go on with a connection, if that may still be.
+
+        Parameters
+        ----------
+        caller
+            As it was when the address was judged.
+        address
+            Empty where there is no connection.
+        """
+        self._attempt = None
+        if not address:
+            self.refuse(reasons.UNREACHABLE)
+        elif self.record is None or self.record.reason:
+            half.abort()
+        elif self.caller is not None and not still_grants(address, self.port, caller, self.caller):
+            half.abort()
             self.refuse(reasons.FORBIDDEN_ADDRESS)
-            return
-        self.address = self.record.address = address
-        self.record.allowed = True
-        self.reached(cast("Half", upstream))
+        else:
+            self.address = self.record.address = address
+            self.record.allowed = True
+            self.reached(half)
+
+    def _give_up(self) -> None:
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            attempt.abort()
 
     def _stops(self, stopped: bool) -> None:
         self.context.connections.pressure.tell(self, stopped=stopped)

@@ -1,19 +1,24 @@
 """Writes lines to a pipe that may be full, and never waits for whoever reads it.
 
-A line is written whole or not at all. What can't be written is kept for a while, and what is too much of that is lost
-and counted.
+A line is written whole or not at all, together with others of the same turn of the loop: each call wakes the reader,
+which costs as much as ten lines. What can't be written is kept for a while, and what is too much of that is lost and
+counted.
 """
 
 from __future__ import annotations
 
 import os
+import select
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_KEPT: Final = 4 * 1024 * 1024
+_WHOLE: Final = select.PIPE_BUF
+"""Bytes that a pipe takes at once or not at all (POSIX), so that no other process's lines come in between."""
 
 
 class LineWriter:
@@ -25,13 +30,23 @@ class LineWriter:
         Of a pipe, as `unblocked` gives it.
     lost
         Called for every line that is lost.
+    soon
+        Calls a function at the end of a turn of the loop, until which lines wait for others; None writes each at once.
     most_kept
         Bytes.
     """
 
-    def __init__(self, descriptor: int, lost: Callable[[], None], most_kept: int = MOST_KEPT) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        lost: Callable[[], None],
+        *,
+        soon: Callable[[Callable[[], None]], object] | None = None,
+        most_kept: int = MOST_KEPT,
+    ) -> None:
         self._descriptor = descriptor
         self._lost = lost
+        self._soon = soon or (lambda flush: flush())
         self._most = most_kept
         self._kept: deque[bytes] = deque()
         self._size = 0
@@ -45,28 +60,46 @@ class LineWriter:
 
     def write(self, line: bytes) -> None:
         """Write a line, or keep it, or lose it."""
-        if not self._kept and self._written(line):
-            self.dropped = 0
-        elif self._size + len(line) <= self._most:
-            self._kept.append(line)
-            self._size += len(line)
-            self.dropped = 0
-        else:
+        if self._size + len(line) > self._most:
             self.dropped += 1
             self._lost()
+            return
+        self.dropped = 0
+        self._size += len(line)
+        self._kept.append(line)
+        if len(self._kept) == 1:
+            self._soon(self.flush)
 
     def flush(self) -> None:
         """Write what was kept, as far as that is possible now."""
-        while self._kept and self._written(self._kept[0]):
-            self._size -= len(self._kept.popleft())
+        while self._kept:
+            lines, size = 0, 0
+            for line in self._kept:
+                if lines and size + len(line) > _WHOLE:
+                    break
+                lines, size = lines + 1, size + len(line)
+            if not self._written(b"".join(islice(self._kept, lines)), lines):
+                return
+            self._size -= size
+            for _ in range(lines):
+                self._kept.popleft()
 
-    def _written(self, line: bytes) -> bool:
+    def give_up(self) -> None:
+        """Lose what is kept."""
+        for _ in self._kept:
+            self._lost()
+        self._kept.clear()
+        self._size = 0
+
+    def _written(self, lines: bytes, number: int) -> bool:
         try:
-            return os.write(self._descriptor, line) == len(line)
+            return os.write(self._descriptor, lines) == len(lines)
         except BlockingIOError:
             return False
         except OSError:
             # Nobody reads any more: lines must not pile up for that.
+            for _ in range(number):
+                self._lost()
             return True
 
 

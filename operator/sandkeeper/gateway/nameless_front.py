@@ -58,4 +58,4 @@ class NamelessInbound(Inbound):
     def received(self, data: bytes) -> None:
         """Keep what comes before the host is reached, and read no more until then."""
         super().received(data)
-        self.transport.pause_reading()
+        self.hold()

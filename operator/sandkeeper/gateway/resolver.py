@@ -93,10 +93,12 @@ class Resolver:
 
     def known(self, name: str) -> tuple[Address, ...] | None:
         """Give the addresses of a name, if nothing has to be asked for them."""
-        answers = [self._keeps(name, kind) for kind in self._kinds]
-        if None in answers:
-            return None
-        return tuple(address for answer in answers if answer is not None for address in answer.addresses)
+        found: tuple[Address, ...] = ()
+        for kind in self._kinds:
+            if (answer := self._keeps(name, kind)) is None:
+                return None
+            found += answer.addresses
+        return found
 
     async def addresses(self, name: str) -> tuple[Address, ...]:
         """Give the addresses of a name, of IPv4 first, and those of the family that was quicker at least.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +51,7 @@ class Verdict:
         return not self.reason
 
 
+@lru_cache(maxsize=1024)
 def normal_name(name: str) -> str:
     """Bring a host name into the form in which names are compared: lower case, without the root's dot.
 

@@ -7,16 +7,17 @@ is called exactly once, when both transports are gone and nothing is counted any
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, cast
 
 from sandkeeper.gateway import reasons
+from sandkeeper.gateway.tcp import Passing
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable
 
 
-class Half(asyncio.Protocol):
+class Half(Passing):
     """One end of a splice; on its own, what it reads it keeps, and stops reading.
 
     The factory for `Dialer.dial`: a server may speak before the two ends are joined.
@@ -44,6 +45,10 @@ class Half(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on what was read."""
+        self.passed(data)
+
+    def passed(self, data: bytes | memoryview) -> None:
+        """Pass on what was read, of which nothing is kept here once the two ends are joined."""
         self.moved += len(data)
         if self._other is None:
             self._early += data
@@ -200,8 +205,11 @@ class Splice(Half):
         self._other, upstream._other = upstream, self
         client.set_protocol(self)
         # Before anything is written: what is too much for one side stops the other, and that has to last.
-        upstream._resume()
-        self._resume()
+        for end, other in ((self, upstream), (upstream, self)):
+            if end._stopped:
+                other._pause()
+            else:
+                other._resume()
         if upstream._early:
             client.write(upstream._early)
             upstream._early = b""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from sandkeeper.gateway import reasons
 from sandkeeper.gateway.hello import HelloError, HelloReader
-from sandkeeper.gateway.inbound import Inbound
+from sandkeeper.gateway.inbound import MUCH, Inbound
 from sandkeeper.gateway.places import TLS_PORT
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class TlsInbound(Inbound):
         """Read the hello; what follows it goes on with it."""
         if self._reader is None:
             self.first += data
-            self.transport.pause_reading()
+            self.hold()
             return
         try:
             hello = self._reader.feed(data)
@@ -84,6 +84,8 @@ class TlsInbound(Inbound):
             self.record.sni = hello.server_name
         if self.allows(hello.server_name, self._asked_port):
             self.reach(hello.server_name, self._asked_port)
+            if len(self.first) > MUCH:
+                self.hold()
 
     def eof_received(self) -> bool:
         """Refuse what ends before its hello does."""

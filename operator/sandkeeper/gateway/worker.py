@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sandkeeper.gateway.otlp import OtlpExport
 
 _REPORT_SECONDS: Final = 1.0
+_LAST_LINES_SECONDS: Final = 2.0
+"""For the reader of the audit to take its last lines: a drain cuts thousands of connections in one moment."""
 _LOOK_EVERY: Final = 5
 """Reports between two looks at what the open connections have carried."""
 _STDOUT: Final = 1
@@ -40,7 +42,8 @@ class Worker:
         self._channel = channel
         self._tally = Tally()
         self._export = _export(settings)
-        writer = LineWriter(unblocked(_STDOUT), lambda: self._tally.add(DROPPED)) if settings.audit_stdout else None
+        soon, lost = asyncio.get_running_loop().call_soon, lambda: self._tally.add(DROPPED)
+        writer = LineWriter(unblocked(_STDOUT), lost, soon=soon) if settings.audit_stdout else None
         self._audit = Audit(self._tally, writer, self._export)
         self._callers = KnownCallers(settings.wait_seconds)
         self._context = context_of(settings, self._callers, self._audit)
@@ -57,7 +60,7 @@ class Worker:
         done, _ = await asyncio.wait({obeying, drained, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done - {drained}:
             task.result()
-        self._audit.flush()
+        await self._audit.finish(_LAST_LINES_SECONDS)
         self._report()
         await self._channel.close()
         if self._export:

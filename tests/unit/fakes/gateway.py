@@ -1,6 +1,7 @@
 """What stands around the gateway's fronts in tests: callers by address, servers on loopback by name, records."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,10 +13,14 @@ from itertools import count
 from sandkeeper.api.egress import EgressGrant
 from sandkeeper.gateway.caller import Caller
 from sandkeeper.gateway.connections import Connections
-from sandkeeper.gateway.context import Context, DialError, Limits
+from sandkeeper.gateway.context import Attempt, Context, DialError, Limits
+from sandkeeper.gateway.happy_eyeballs import Race, connect
+from sandkeeper.gateway.listening import Listening
+from sandkeeper.gateway.poll import Poll
 from sandkeeper.gateway.reasons import UNRESOLVABLE
 from sandkeeper.gateway.record import Record
 from sandkeeper.gateway.rules import Rules
+from sandkeeper.gateway.sockets import BACKLOG
 
 LOOPBACK = "127.0.0.1"
 _pods = count(1)
@@ -73,15 +78,28 @@ class FakeCallers:
 
 
 @dataclass
+class SilentAttempt:
+    """A connection that a host never answers."""
+
+    aborted: bool = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+@dataclass
 class FakeDialer:
     """Dials the loopback ports that stand for hosts; fails with a reason where that stands instead.
 
-    `gate`, while it is not set, keeps every dial waiting.
+    `gate` makes every dial one that has to ask first, and keeps it waiting while it is not set; where `silent` is set,
+    hosts do not answer.
     """
 
     places: dict[tuple[str, int], int | str] = field(default_factory=dict)
     gate: asyncio.Event | None = None
+    silent: bool = False
     dialled: list[tuple[str, int]] = field(default_factory=list)
+    attempts: list[SilentAttempt] = field(default_factory=list)
 
     async def dial(
         self, caller: Caller, host: str, port: int, factory: Callable[[], asyncio.Protocol]
@@ -93,8 +111,21 @@ class FakeDialer:
         place = self.places.get((host, port), UNRESOLVABLE)
         if isinstance(place, str):
             raise DialError(place)
-        transport, protocol = await asyncio.get_running_loop().create_connection(factory, LOOPBACK, place)
-        return transport, protocol, LOOPBACK
+        protocol = factory()
+        return await connect([LOOPBACK], place, protocol), protocol, LOOPBACK
+
+    def at_once(
+        self, caller: Caller, host: str, port: int, protocol: asyncio.Protocol, done: Callable[[str], None]
+    ) -> Attempt | None:
+        del caller
+        place = self.places.get((host, port))
+        if self.gate is not None or not isinstance(place, int):
+            return None
+        self.dialled.append((host, port))
+        if self.silent:
+            self.attempts.append(SilentAttempt())
+            return self.attempts[-1]
+        return Race([LOOPBACK], place, protocol, lambda made: done(LOOPBACK if made else ""))
 
 
 class FakeAudit:
@@ -133,6 +164,13 @@ class Gateway:
         return list(self.audit.records)
 
 
+def bound(address: str) -> socket.socket:
+    """Bind any port."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    made.bind((address, 0))
+    return made
+
+
 @asynccontextmanager
 async def gateway(
     front: Callable[[Context], Callable[[], asyncio.Protocol]],
@@ -145,9 +183,9 @@ async def gateway(
     known, dialer, audit, chosen = FakeCallers(*callers), FakeDialer(places or {}), FakeAudit(), limits or Limits()
     connections = Connections(known, chosen, now)
     context = Context(known, dialer, audit, connections, chosen, now)
-    server = await asyncio.get_running_loop().create_server(front(context), LOOPBACK, 0)
+    listening = Listening(Poll.running(), bound(LOOPBACK), front(context), BACKLOG)
     connections.start()
-    served = Gateway(known, dialer, audit, context, server.sockets[0].getsockname()[1])
+    served = Gateway(known, dialer, audit, context, listening.port)
     try:
         yield served
     finally:
@@ -157,7 +195,7 @@ async def gateway(
             while len(connections):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
         connections.stop()
-        server.close()
+        listening.close()
 
 
 @asynccontextmanager

@@ -19,7 +19,7 @@ from sandkeeper.gateway.tally import DROPPED, Tally
 from unit.gateway.records import allowed, caller, question, refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sandkeeper.gateway.record import Record
 
@@ -127,6 +127,53 @@ def test_a_reader_who_does_not_read_holds_nobody_up(pipe: Pipe) -> None:
     assert [each.get("dropped", 0) for each in pipe.read()] == [lost]
 
 
+async def test_the_last_lines_wait_for_a_slow_reader(pipe: Pipe) -> None:
+    audit = audit_to(pipe)
+    for _ in range(2000):
+        audit.tell(allowed())
+
+    finishing = asyncio.create_task(audit.finish(5.0))
+    found = 0
+    while not finishing.done():
+        found += len(pipe.read())
+        await asyncio.sleep(0.005)
+
+    assert (found + len(pipe.read()), dropped(audit)) == (2000, 0)
+
+
+async def test_the_last_lines_wait_for_no_reader_for_ever_and_are_counted(pipe: Pipe) -> None:
+    audit = audit_to(pipe)
+    for _ in range(2000):
+        audit.tell(allowed())
+
+    await audit.finish(0.05)
+
+    lost = dropped(audit)
+    assert lost > 0
+    assert len(pipe.read()) + lost == 2000
+
+
+def test_lines_of_one_turn_are_written_together_but_never_more_than_a_pipe_takes_whole() -> None:
+    # A pipe of packets: each call that writes is one that reads.
+    reading, writing = os.pipe2(os.O_DIRECT)
+    turns: list[Callable[[], None]] = []
+    writer = LineWriter(writing, lambda: None, soon=turns.append)
+    lines = [b"%03d" % number + b"x" * 496 + b"\n" for number in range(20)]
+    for each in lines:
+        writer.write(each)
+    assert (len(turns), writer.waiting) == (1, True)
+    turns.pop()()
+    assert not writer.waiting
+    found = [os.read(reading, 65536) for _ in range(3)]
+    assert [len(each) for each in found] == [4000, 4000, 2000]
+    assert b"".join(found) == b"".join(lines)
+    writer.write(lines[0])
+    turns.pop()()
+    assert os.read(reading, 65536) == lines[0]
+    os.close(reading)
+    os.close(writing)
+
+
 def test_writing_without_waiting_is_a_matter_of_ours_alone(pipe: Pipe) -> None:
     assert os.get_blocking(pipe.writing)
     assert not os.get_blocking(pipe.descriptor)
@@ -140,6 +187,7 @@ def test_a_reader_who_is_gone_holds_nobody_up(pipe: Pipe) -> None:
     audit.tell(allowed())
 
     pipe.reading = os.dup(pipe.writing)
+    assert dropped(audit) == 2
     assert audit.traffic.take() == {"pod-one": pytest.approx(1_700_000_001.75)}
 
 

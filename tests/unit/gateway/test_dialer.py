@@ -1,12 +1,14 @@
 """An allowed name is dialled at an address that was checked for that very sandbox, or it is not dialled."""
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from sandkeeper.gateway.context import DialError
 from sandkeeper.gateway.dialer import Dialer
 from sandkeeper.gateway.resolver import Resolver
 from sandkeeper.gateway.rules import Rules
+from sandkeeper.gateway.splice import Half
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, caller, gateway
 from unit.fakes.nameserver import Nameserver, nameserver
@@ -77,6 +80,59 @@ async def test_a_public_address_is_dialled() -> None:
         assert await dialled(dialer(served), caller(HOST), port) == PUBLIC
         await asyncio.sleep(0.02)
         assert came == [PUBLIC]
+
+
+async def begun(by: Dialer, who: Caller, port: int) -> str | None:
+    """Give the address that is dialled at once, empty for one that does not answer; None where it has to be asked."""
+    told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    half = Half()
+    if by.at_once(who, HOST, port, half, told.set_result) is None:
+        return None
+    address = await told
+    half.abort()
+    return address
+
+
+async def test_one_known_address_is_dialled_at_once() -> None:
+    async with nameserver() as served, upstreams(PUBLIC) as (port, came):
+        served.addresses[HOST] = [PUBLIC]
+        by, who = dialer(served), caller(HOST)
+        assert await begun(by, who, port) is None, "nobody knows it yet"
+        await dialled(by, who, port)
+        assert await begun(by, who, port) == PUBLIC
+        assert await begun(by, who, 1) == ""
+        assert len(served.asked) == 1
+        await asyncio.sleep(0.02)
+        assert came == [PUBLIC, PUBLIC]
+
+
+async def test_of_several_known_addresses_those_are_dialled_at_once_that_may_be() -> None:
+    async with nameserver() as served, upstreams(OTHER, PRIVATE) as (port, came):
+        served.addresses[HOST] = [PUBLIC, PRIVATE, "10.0.0.1", OTHER]
+        by, who = dialer(served), caller(HOST)
+        assert await dialled(by, who, port) == OTHER
+        assert await begun(by, who, port) == OTHER
+        await asyncio.sleep(0.02)
+        assert came == [OTHER, OTHER]
+
+
+async def test_of_several_known_addresses_one_that_is_granted_is_dialled_at_once() -> None:
+    async with nameserver() as served, upstreams(PRIVATE) as (port, _):
+        served.addresses[HOST] = [PUBLIC, PRIVATE, "10.0.0.1"]
+        by, who = dialer(served), caller(HOST, cidrs=GRANT)
+        assert await dialled(by, who, port) == PRIVATE
+        assert await begun(by, who, port) == PRIVATE
+        assert await begun(by, caller(HOST), port) == "", "nobody else's"
+
+
+@pytest.mark.parametrize("addresses", [[PRIVATE], ["10.0.0.1"], [PRIVATE, "fe80::1"]])
+async def test_what_is_private_is_not_dialled_at_once_either(addresses: list[str]) -> None:
+    async with nameserver() as served, upstreams(PRIVATE) as (port, came):
+        served.addresses[HOST] = addresses
+        by = dialer(served)
+        assert await dialled(by, caller(HOST), port) == reasons.FORBIDDEN_ADDRESS
+        assert await begun(by, caller(HOST), port) is None
+        assert came == []
 
 
 async def test_of_several_addresses_one_that_answers_is_dialled() -> None:
@@ -173,11 +229,18 @@ async def test_a_socket_that_leads_elsewhere_is_closed_before_anything_goes_over
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As if a name had been given to the system after all."""
-    target = module._target
-    monkeypatch.setattr(module, "_target", lambda _, port: target(ip_address(PRIVATE), port))
+
+    class Elsewhere(socket.socket):
+        def connect_ex(self, address: Any) -> int:
+            return super().connect_ex((PRIVATE, address[1]))
+
     async with nameserver() as served, upstreams(PUBLIC, PRIVATE) as (port, _):
         served.addresses[HOST] = [PUBLIC, OTHER]
-        assert await dialled(dialer(served), caller(HOST), port) == reasons.FORBIDDEN_ADDRESS
+        by, who = dialer(served), caller(HOST)
+        assert await dialled(by, who, port) == PUBLIC
+        monkeypatch.setattr(socket, "socket", Elsewhere)
+        assert await begun(by, who, port) == ""
+        assert await dialled(by, who, port) == reasons.UNREACHABLE
 
 
 async def test_what_does_not_exist_or_does_not_answer_has_a_reason_of_its_own() -> None:

@@ -1,19 +1,22 @@
 """What clients and hosts do not take fills the memory of no gateway, and costs nobody who has little of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
 from sandkeeper.gateway import reasons
-from sandkeeper.gateway.context import Limits
+from sandkeeper.gateway.context import Context, Limits
 from sandkeeper.gateway.http_front import HttpFront
+from sandkeeper.gateway.nameless_front import NamelessFront
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, client_hello, gateway
 
 HOST = "api.example.com"
 NEIGHBOUR = "127.0.0.2"
+SSH = 22
 MOST = 3
 LARGE = bytes(16 * 1024 * 1024)
 POST = b"POST / HTTP/1.1\r\nHost: api.example.com\r\nContent-Length: %d\r\n\r\n" % len(LARGE)
@@ -79,4 +82,44 @@ async def test_who_has_the_most_that_is_not_taken_gives_way(story: str) -> None:
         for each in list(served.context.connections):
             each.cut(reasons.DRAINED)
         await served.records(MOST * 2)
+        assert len(served.context.connections.pressure) == 0
+
+
+@pytest.mark.parametrize(
+    ("front", "port", "hello"),
+    [(TlsFront, 443, client_hello(HOST)), (partial(NamelessFront, slot=0, port=SSH), SSH, b"")],
+    ids=["TLS", "a port"],
+)
+async def test_what_clients_send_before_their_host_answers_is_bounded_for_all_together(
+    front: Callable[[Context], Callable[[], asyncio.Protocol]], port: int, hello: bytes
+) -> None:
+    who = caller(f"{HOST}:{port}")
+    async with gateway(front, who, limits=Limits(stopped=MOST), places={(HOST, port): 1}) as served:
+        served.dialer.silent = True
+        for _ in range(MOST + 2):
+            await stops(served, hello + LARGE)
+        async with asyncio.timeout(5):
+            while len(served.audit.records) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert [each.reason for each in served.audit.records] == [reasons.TOO_MANY] * 2
+        assert len(served.context.connections.pressure) == len(served.context.connections) == MOST
+        for each in list(served.context.connections):
+            each.cut(reasons.DRAINED)
+        await served.records(MOST + 2)
+        assert len(served.context.connections.pressure) == 0
+        assert all(each.aborted for each in served.dialer.attempts)
+
+
+async def test_what_requests_carry_before_their_host_answers_is_bounded_too() -> None:
+    async with gateway(HttpFront, caller(HOST), limits=Limits(stopped=MOST), places={(HOST, 80): 1}) as served:
+        served.dialer.gate = asyncio.Event()
+        for _ in range(MOST + 2):
+            await stops(served, POST + LARGE)
+        async with asyncio.timeout(5):
+            while len(served.audit.records) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        assert [each.reason for each in served.audit.records] == [reasons.TOO_MANY] * 2
+        assert len(served.context.connections.pressure) == MOST
+        served.dialer.gate.set()
+        await served.records(MOST + 2)
         assert len(served.context.connections.pressure) == 0

@@ -92,6 +92,19 @@ def test_what_is_too_much_before_the_two_are_joined_stops_its_side_as_well(early
     assert joined.client.reading == (len(first) < HIGH_WATER)
 
 
+def test_a_side_that_took_nothing_before_the_two_are_joined_stops_the_other_from_being_read() -> None:
+    """As where an upgrade was asked for with a body that the host did not take."""
+    client, half, ends = Wire(), Half(), list[str]()
+    half.connection_made(Wire())
+    half.pause_writing()
+    client.reading = True
+    splice = Splice(client, half, b"", ends.append)
+    assert not client.reading
+    half.resume_writing()
+    assert client.reading
+    splice.cut("")
+
+
 def test_a_client_that_takes_what_is_left_for_it_may_go_on_and_one_that_does_not_is_cut() -> None:
     joined = Joined()
     joined.half.data_received(b"x" * 1000)

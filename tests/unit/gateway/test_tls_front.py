@@ -123,11 +123,50 @@ async def test_a_host_that_cannot_be_dialled_is_said_and_recorded(reason: str) -
 async def test_a_dialer_that_breaks_leaves_no_connection_behind() -> None:
     # An error of a kind that no dialer should raise: port 1 refuses, and the fake lets that through.
     async with gateway(TlsFront, caller(HOST), places={(HOST, 443): 1}) as served:
+        served.dialer.gate = asyncio.Event()
+        served.dialer.gate.set()
         seen: list[str] = []
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: seen.append(context["message"]))
         assert await answer(served, client_hello(HOST)) == alert(80)
         (record,) = await served.records()
     assert record.reason == reasons.UNREACHABLE
+
+
+async def test_a_host_that_refuses_is_said_and_recorded() -> None:
+    async with gateway(TlsFront, caller(HOST), places={(HOST, 443): 1}) as served:
+        assert await answer(served, client_hello(HOST)) == alert(80)
+        (record,) = await served.records()
+    assert (record.allowed, record.reason, record.address) == (False, reasons.UNREACHABLE, "")
+
+
+async def test_a_host_that_is_silent_is_said_and_recorded() -> None:
+    limits = Limits(dial_seconds=0.05)
+    async with gateway(TlsFront, caller(HOST), limits=limits, places={(HOST, 443): 1}) as served:
+        served.dialer.silent = True
+        assert await answer(served, client_hello(HOST)) == alert(80)
+        (record,) = await served.records()
+    assert (record.allowed, record.reason) == (False, reasons.TIMEOUT)
+    assert [each.aborted for each in served.dialer.attempts] == [True]
+
+
+@pytest.mark.parametrize("ending", ["client", "policy"])
+async def test_who_goes_while_a_host_is_silent_takes_the_attempt_along(ending: str) -> None:
+    who = caller(HOST)
+    async with gateway(TlsFront, who, places={(HOST, 443): 1}) as served:
+        served.dialer.silent = True
+        _, writer = await served.connect()
+        writer.write(client_hello(HOST))
+        while not served.dialer.attempts:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        if ending == "client":
+            reset = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            writer.close()
+        else:
+            served.callers.put(caller(pod_uid=who.pod_uid))
+        (record,) = await served.records()
+    assert (record.allowed, record.reason) == (False, "" if ending == "client" else reasons.POLICY_CHANGED)
+    assert [each.aborted for each in served.dialer.attempts] == [True]
 
 
 @pytest.mark.parametrize("sent", [b"", client_hello(HOST)[:100]], ids=["nothing", "half a hello"])
@@ -167,13 +206,13 @@ async def test_a_client_that_is_gone_before_the_dial_ends_leaves_nothing_behind(
     assert (record.domain, record.allowed, record.reason) == (HOST, False, "")
 
 
-async def test_a_client_that_is_gone_before_it_is_accepted_is_recorded_as_nobody() -> None:
+async def test_a_client_that_is_gone_before_it_is_accepted_is_recorded_all_the_same() -> None:
     async with gateway(TlsFront, caller(HOST)) as served:
         # Within this one step the loop accepts nothing.
         with socket.create_connection((LOOPBACK, served.port)) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         (record,) = await served.records()
-    assert (record.source, record.caller) == ("", None)
+    assert (record.source, record.caller is not None, record.allowed) == (LOOPBACK, True, False)
 
 
 async def test_a_client_that_ends_while_the_host_is_dialled_still_gets_the_answer() -> None:
