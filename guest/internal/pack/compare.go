@@ -37,7 +37,7 @@ type change struct {
 // compare finds what changed since the index was made.
 func (i *Index) compare(root *Root) (*changes, error) {
 	i.round++
-	first, err := survey(root, i.sift)
+	first, err := (&surveyor[sifted]{root: root, add: i.sift}).survey()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (i *Index) sift(to *sifted, now *entry) {
 
 // same says whether something is as it was, and notes that it is there.
 func (i *Index) same(now *entry) bool {
-	before, known := i.marks[now.path]
+	before, known := i.marks()[now.path]
 	if !known || before.kind != now.kind() {
 		return false
 	}
@@ -80,14 +80,14 @@ func (i *Index) same(now *entry) bool {
 // alone.
 func (i *Index) foreign(now *entry) bool {
 	user := os.Geteuid()
-	before, known := i.marks[now.path]
+	before, known := i.marks()[now.path]
 	return user != 0 && int(now.status.Uid) != user && !(known && now.isDir() && before.kind == now.kind())
 }
 
 // missing returns what the last comparison did not find, or found as something else; children before their folders.
 func (i *Index) missing(root *Root) []string {
 	var paths []string
-	for name, before := range i.marks {
+	for name, before := range i.marks() {
 		// What somebody mounted something over since then is still there.
 		if before.round != i.round && !root.leftOut(name) {
 			paths = append(paths, name)
@@ -125,7 +125,7 @@ func (c *comparison) add(now *candidate) {
 	if !now.same {
 		c.touched[path.Dir(now.path)] = true
 	}
-	_, known := c.index.marks[now.path]
+	_, known := c.index.marks()[now.path]
 	next := change{path: now.path, replaces: known}
 	if now.isFile() && !c.counted[now.inode()] {
 		next.size = min(now.status.Size, now.status.Blocks*512)

@@ -77,7 +77,7 @@ func (s *Store) Unpack() (installed string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if label.Image != s.index.image {
+	if label.Image != s.index.image() {
 		s.say("the pack is not used: it was made on another image")
 		return "", nil
 	}
@@ -91,8 +91,11 @@ func (s *Store) Unpack() (installed string, err error) {
 func (s *Store) bounds() bounds { return bounds{bytes: cmp.Or(s.limit, mostBytes), entries: s.most} }
 
 func (s *Store) setAside() error {
-	if err := os.RemoveAll(filepath.Join(s.folder, refused)); err != nil {
-		return err
+	// What is not trusted with a pack is not with an index, either.
+	for _, name := range []string{refused, indexFile} {
+		if err := os.RemoveAll(filepath.Join(s.folder, name)); err != nil {
+			return err
+		}
 	}
 	return os.Rename(filepath.Join(s.folder, file), filepath.Join(s.folder, refused))
 }
@@ -134,7 +137,7 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 	}
 	defer reader.places.leave(0)
 	label, err := labelOf(reader.tar)
-	if err != nil || label.Image != s.index.image {
+	if err != nil || label.Image != s.index.image() {
 		return label, Result{}, err
 	}
 	reader.hands = newHands()
