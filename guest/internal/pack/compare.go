@@ -35,9 +35,17 @@ type change struct {
 }
 
 // compare finds what changed since the index was made.
-func (i *Index) compare(root *Root) (*changes, error) {
+func (i *Index) compare(root *Root) (*changes, error) { return i.compareIn(nil, root) }
+
+// compareIn looks only into folders of which it is known that nothing changed in any other, for each with all that it is
+// in; nil where that is not known.
+func (i *Index) compareIn(folders map[string]bool, root *Root) (*changes, error) {
 	i.round++
-	first, err := (&surveyor[sifted]{root: root, add: i.sift}).survey()
+	looking := &surveyor[sifted]{root: root, add: i.sift}
+	if folders != nil {
+		looking.known = func(_ *sifted, found *entry) bool { return !folders[found.path] }
+	}
+	first, err := looking.survey()
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +55,7 @@ func (i *Index) compare(root *Root) (*changes, error) {
 			found.add(&(*each)[at])
 		}
 	}
-	return found.concluded(root), nil
+	return found.concluded(folders, root), nil
 }
 
 // sifted is what may have changed on a stretch.
@@ -84,12 +92,13 @@ func (i *Index) foreign(now *entry) bool {
 	return user != 0 && int(now.status.Uid) != user && !(known && now.isDir() && before.kind == now.kind())
 }
 
-// missing returns what the last comparison did not find, or found as something else; children before their folders.
-func (i *Index) missing(root *Root) []string {
+// missing returns what the last comparison, in these folders, did not find, or found as something else; children before
+// their folders.
+func (i *Index) missing(folders map[string]bool, root *Root) []string {
 	var paths []string
 	for name, before := range i.marks() {
 		// What somebody mounted something over since then is still there.
-		if before.round != i.round && !root.leftOut(name) {
+		if before.round != i.round && (folders == nil || folders[folderOf(name)]) && !root.leftOut(name) {
 			paths = append(paths, name)
 		}
 	}
@@ -143,8 +152,8 @@ func (c *comparison) add(now *candidate) {
 }
 
 // concluded is the difference, once the whole root was compared.
-func (c *comparison) concluded(root *Root) *changes {
-	c.changes.deleted = c.index.missing(root)
+func (c *comparison) concluded(folders map[string]bool, root *Root) *changes {
+	c.changes.deleted = c.index.missing(folders, root)
 	for _, name := range c.changes.deleted {
 		c.state.text(name)
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
@@ -107,7 +106,7 @@ func (f *former) findFolders() bool {
 			f.folders[next.path] = inside{begin: first, end: begin, mode: next.mode, ctime: next.ctime}
 			begin = first
 		}
-		folder := next.path[:max(strings.LastIndexByte(next.path, '/'), 0)]
+		folder := folderOf(next.path)
 		if _, known := begins[folder]; !known {
 			begins[folder] = begin
 		}

@@ -90,6 +90,9 @@ func unescape(word string) string {
 	return plain.String()
 }
 
+// folderOf is the path of the folder that something is in; the root's is empty.
+func folderOf(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }
+
 // leftOut says whether a path is, or lies in, what is left out.
 func (r *Root) leftOut(path string) bool {
 	for at := 0; at < len(path); at++ {

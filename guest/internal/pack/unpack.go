@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,7 +71,8 @@ func (s *Store) Unpack() (installed string, err error) {
 	if err != nil {
 		return "", err
 	}
-	label, result, err := s.unpack(source)
+	touched := map[string]bool{"": true}
+	label, result, err := s.unpack(source, touched)
 	if errors.Is(err, errContent) {
 		err = errors.Join(err, s.setAside())
 	}
@@ -85,7 +87,7 @@ func (s *Store) Unpack() (installed string, err error) {
 	if result.Bytes, err = source.Seek(0, io.SeekEnd); err != nil {
 		return "", err
 	}
-	return label.Installed, s.remember(label, result)
+	return label.Installed, s.remember(label, result, touched)
 }
 
 func (s *Store) bounds() bounds { return bounds{bytes: cmp.Or(s.limit, mostBytes), entries: s.most} }
@@ -100,14 +102,14 @@ func (s *Store) setAside() error {
 	return os.Rename(filepath.Join(s.folder, file), filepath.Join(s.folder, refused))
 }
 
-// remember notes what the root file system is like with the pack in it.
-func (s *Store) remember(label Label, result Result) error {
+// remember notes what the root file system is like with the pack in it, which has changed it in these folders alone.
+func (s *Store) remember(label Label, result Result, touched map[string]bool) error {
 	root, err := OpenRoot(s.path)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	found, err := s.index.compare(root)
+	found, err := s.index.compareIn(touched, root)
 	if err != nil {
 		return err
 	}
@@ -115,7 +117,8 @@ func (s *Store) remember(label Label, result Result) error {
 	return nil
 }
 
-func (s *Store) unpack(source *os.File) (Label, Result, error) {
+// unpack brings about what a pack says, and notes the folders in which it does.
+func (s *Store) unpack(source *os.File, touched map[string]bool) (Label, Result, error) {
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return Label{}, Result{}, err
 	}
@@ -130,10 +133,11 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 	}
 	defer root.Close()
 	reader := &reader{
-		tar:    tar.NewReader(plain),
-		places: places{root: root, making: true},
-		most:   s.bounds(),
-		buffer: make([]byte, 256<<10),
+		tar:     tar.NewReader(plain),
+		places:  places{root: root, making: true},
+		touched: touched,
+		most:    s.bounds(),
+		buffer:  make([]byte, 256<<10),
 	}
 	defer reader.places.leave(0)
 	label, err := labelOf(reader.tar)
@@ -154,8 +158,10 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 }
 
 type reader struct {
-	tar     *tar.Reader
-	places  places
+	tar    *tar.Reader
+	places places
+	// touched are the folders in which something is made or removed, and those that they are in.
+	touched map[string]bool
 	most    bounds
 	buffer  []byte
 	hands   *hands
@@ -188,12 +194,21 @@ func (r *reader) entries() error {
 		if err := r.result.account(header, r.most); err != nil {
 			return err
 		}
+		r.touch(header.Name)
+		// Another name changes the file, too.
+		r.touch(header.Linkname)
 		err = r.entry(header)
 		if errors.Is(err, errElsewhere) {
 			r.skip(header.Name)
 		} else if err != nil {
 			return fmt.Errorf("unpacking %q: %w", "/"+header.Name, judged(err))
 		}
+	}
+}
+
+func (r *reader) touch(path string) {
+	for folder := folderOf(strings.TrimSuffix(path, "/")); !r.touched[folder]; folder = folderOf(folder) {
+		r.touched[folder] = true
 	}
 }
 
