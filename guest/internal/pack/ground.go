@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// ground is what a root file system lies on, and what the runtime may have made on it before the first process began.
+// ground is what decides how a process sees the layers of an image, and what the runtime may have made on them before the
+// first process began.
 type ground struct {
-	// layers tell what it lies on and who looks at it; empty where that can't be told.
-	layers string
+	// view tells the node as it runs now and who looks; empty where there are no layers that outlast a container.
+	view string
 	// touched are folders in which the runtime may have made something, to mount or to begin there.
 	touched map[string]bool
 }
@@ -18,8 +19,7 @@ type ground struct {
 // What decides which files a process may look at.
 var viewer = []string{"Uid:", "Gid:", "Groups:", "CapEff:"}
 
-// ground tells what the root lies on. As long as a node runs, no runtime changes the layers of an image that it has
-// unpacked, nor uses their place for others.
+// ground tells what the root lies on.
 func (r *Root) ground() ground {
 	found := ground{touched: map[string]bool{}}
 	for folder := range r.above {
@@ -27,26 +27,42 @@ func (r *Root) ground() ground {
 	}
 	if here, err := os.Getwd(); err == nil {
 		inside, _ := strings.CutPrefix(here, strings.TrimSuffix(r.path, "/")+"/")
-		for ; inside != "" && inside != "." && inside != "/"; inside = path.Dir(inside) {
+		for ; strings.Trim(inside, "./") != ""; inside = path.Dir(inside) {
 			found.touched[inside] = true
 		}
 	}
+	if told, err := view(); err == nil && r.layered {
+		found.view = told
+	}
+	return found
+}
+
+func view() (string, error) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil || r.lower == "" {
-		return found
+	if err != nil {
+		return "", err
 	}
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
-		return found
+		return "", err
 	}
-	told := []string{r.lower, strings.TrimSpace(string(boot)), strings.Join(passing, " "), confinement()}
+	users, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return "", err
+	}
+	told := []string{strings.TrimSpace(string(boot)), strings.Join(passing, " "), confinement()}
 	for line := range strings.Lines(string(status)) {
 		if slices.ContainsFunc(viewer, func(each string) bool { return strings.HasPrefix(line, each) }) {
 			told = append(told, strings.TrimSpace(line))
 		}
 	}
-	found.layers = strings.Join(told, "\n")
-	return found
+	for line := range strings.Lines(string(users)) {
+		// Which users of the node they are differs between pods, and makes no difference inside.
+		if fields := strings.Fields(line); len(fields) == 3 {
+			told = append(told, fields[0]+" "+fields[2])
+		}
+	}
+	return strings.Join(told, "\n"), nil
 }
 
 // confinement is what a security module has the process run as, without what differs between pods of one kind; empty where
@@ -61,18 +77,8 @@ func confinement() string {
 	return strings.Join(parts[:min(3, len(parts))], ":")
 }
 
-// lowerOf returns what a line of mountinfo tells of the layers of an overlay, which is the same for all containers of one
-// image; empty of anything else.
-func lowerOf(fields []string) string {
+// isOverlay says whether a line of mountinfo is an overlay's.
+func isOverlay(fields []string) bool {
 	kind := slices.Index(fields, "-") + 1
-	if kind == 0 || len(fields) < kind+3 || fields[kind] != "overlay" {
-		return ""
-	}
-	kept := slices.DeleteFunc(strings.Split(fields[kind+2], ","), func(option string) bool {
-		return strings.HasPrefix(option, "upperdir=") || strings.HasPrefix(option, "workdir=")
-	})
-	if !slices.ContainsFunc(kept, func(option string) bool { return strings.HasPrefix(option, "lowerdir") }) {
-		return ""
-	}
-	return strings.Join(kept, ",")
+	return kind > 0 && kind < len(fields) && fields[kind] == "overlay"
 }

@@ -36,7 +36,7 @@ type mark struct {
 // NewIndex remembers the root file system as it is.
 func NewIndex(root *Root) (*Index, error) { return newIndex(root, nil) }
 
-// newIndex looks into no folder of which the former index of the same ground has to know all.
+// newIndex looks into no folder of which a former index tells all.
 func newIndex(root *Root, before *former) (*Index, error) {
 	looking := &surveyor[imaged]{root: root, add: (*imaged).add}
 	if before != nil {
@@ -47,7 +47,10 @@ func newIndex(root *Root, before *former) (*Index, error) {
 		return nil, err
 	}
 	index := indexOf(first)
-	index.ground, index.kept = root.ground(), before != nil
+	index.ground, index.kept = root.ground(), before != nil && !before.differs.Load()
+	if index.isToKeep() {
+		index.doubt(root)
+	}
 	return index, nil
 }
 

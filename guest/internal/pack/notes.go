@@ -13,7 +13,9 @@ type note struct {
 	path  string
 	mode  uint32
 	ctime int64
-	// The rest is known of what tells the image apart.
+	// Of a folder.
+	inode uint64
+	// Of what tells the image apart.
 	size, modified int64
 	uid, gid       uint32
 	target         string
@@ -21,14 +23,24 @@ type note struct {
 
 func (r *note) kind() uint32 { return r.mode & unix.S_IFMT }
 
+func (r *note) isDir() bool { return r.kind() == unix.S_IFDIR }
+
 // isImaged says whether it is something that tells images apart.
 func (r *note) isImaged() bool { return r.kind() == unix.S_IFREG || r.kind() == unix.S_IFLNK }
+
+// isOf says whether a folder is the one that was noted, and as it was.
+func (r *note) isOf(folder *entry) bool {
+	return r.mode == folder.status.Mode && r.ctime == folder.ctime() && r.inode == folder.inode()
+}
 
 func appendNote(to []byte, found *entry) []byte {
 	status := &found.status
 	to = appendWord(to, found.path)
 	to = binary.AppendUvarint(to, uint64(status.Mode))
 	to = binary.AppendVarint(to, found.ctime())
+	if found.isDir() {
+		to = binary.AppendUvarint(to, found.inode())
+	}
 	if found.isFile() || found.kind() == unix.S_IFLNK {
 		to = binary.AppendVarint(to, status.Size)
 		to = binary.AppendVarint(to, status.Mtim.Sec)
@@ -58,6 +70,9 @@ func (r *notes) next() (note, bool) {
 		return note{}, false
 	}
 	next := note{path: r.word(), mode: uint32(r.unsigned()), ctime: r.signed()}
+	if next.isDir() {
+		next.inode = r.unsigned()
+	}
 	if next.isImaged() {
 		next.size, next.modified = r.signed(), r.signed()
 		next.uid, next.gid = uint32(r.unsigned()), uint32(r.unsigned())

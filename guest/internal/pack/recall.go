@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
@@ -18,32 +19,35 @@ const (
 	longestIndex = 64 << 20
 )
 
-// former is an index that another container on the same ground had at its start: one of this image, on this node.
+// former is an index that another container had at its start, on the same node since that has booted.
 //
-// Nothing differs from it but what the runtime makes before a container begins, which lies in folders that either
-// container's mounts tell. So only those are looked into, and any folder that is not as it was.
+// A folder that is the same and as it was then is of the same layer of the same image, and so is all that is in it: a layer
+// has whatever folder something of it is in, lies on the same layers in every image, and is never changed. The same is said
+// by the inode and its ctime, and not for folders in which the runtime makes something before a container begins: where
+// that was or is, both containers' mounts tell.
 type former struct {
 	text    string
 	folders map[string]inside
 	touched map[string]bool
+	// differs says that there is a folder of which it does not tell all.
+	differs atomic.Bool
 }
 
 // inside is where the notes of all that is in a folder lie.
 type inside struct {
 	begin, end int
-	mode       uint32
-	ctime      int64
+	folder     note
 }
 
-// Recall is NewIndex, which in a root file system on the same layers need not look at all again, but takes what an index
-// had that was kept in a folder. Whoever may write there decides by that what later packs have.
+// Recall is NewIndex, but looks into no folder of the root file system that is as an index has it which was kept in a
+// folder. Whoever may write there decides by that what later packs have.
 func Recall(folder string, root *Root) (*Index, error) {
 	return newIndex(root, recalled(folder, root.ground()))
 }
 
 // recalled reads what is kept; whatever is the matter with it, there is nothing then.
 func recalled(folder string, on ground) *former {
-	if on.layers == "" {
+	if on.view == "" {
 		return nil
 	}
 	source, err := os.OpenFile(filepath.Join(folder, indexFile), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
@@ -74,7 +78,7 @@ func recalled(folder string, on ground) *former {
 // formerOf makes sense of what was kept; nil where it has none, or belongs to another ground.
 func formerOf(text string, on ground) *former {
 	head := readNotes(text)
-	if head.word() != on.layers {
+	if head.word() != on.view {
 		return nil
 	}
 	before := &former{folders: map[string]inside{}, touched: on.touched}
@@ -97,13 +101,13 @@ func (f *former) findFolders() bool {
 		if !ok {
 			return !notes.bad
 		}
-		if next.kind() == unix.S_IFDIR {
+		if next.isDir() {
 			// In a walk, a folder comes right after what is in it.
 			first, filled := begins[next.path]
 			if !filled {
 				first = begin
 			}
-			f.folders[next.path] = inside{begin: first, end: begin, mode: next.mode, ctime: next.ctime}
+			f.folders[next.path] = inside{begin: first, end: begin, folder: next}
 			begin = first
 		}
 		folder := folderOf(next.path)
@@ -115,18 +119,40 @@ func (f *former) findFolders() bool {
 
 // bring adds what is in a folder, unless that may be something else than it was.
 func (f *former) bring(to *imaged, found *entry) bool {
+	if f.touched[found.path] {
+		return false
+	}
 	known, ok := f.folders[found.path]
-	if !ok || f.touched[found.path] || known.ctime != found.ctime() || known.mode != found.status.Mode {
+	if !ok || !known.folder.isOf(found) {
+		f.differs.Store(true)
 		return false
 	}
 	to.notes = append(to.notes, f.text[known.begin:known.end]...)
 	return true
 }
 
-// keep has the folder hold a note of the index, for others on the same ground; without one, they look at all again. It
-// is found out when it is read whether it is whole.
+// isToKeep says whether another container may make use of the index, and none has kept the same.
+func (i *Index) isToKeep() bool { return !i.kept && i.ground.view != "" }
+
+// doubt has nobody rely on a folder in which something was changed while the index was made, by whoever did not wait for
+// the sandbox: what is changed in a folder of a layer makes another folder of it, and of those that it is in.
+func (i *Index) doubt(root *Root) {
+	for _, text := range i.notes {
+		notes := readNotes(text)
+		for each, ok := notes.next(); ok; each, ok = notes.next() {
+			var now entry
+			if each.isDir() && (unix.Fstatat(root.fd, each.path, &now.status, unix.AT_SYMLINK_NOFOLLOW) != nil || !each.isOf(&now)) {
+				i.ground.touched[each.path] = true
+			}
+		}
+	}
+}
+
+// keep has the folder hold a note of the index, for others on the node; without one, they look at all again.
+//
+// Whether it is whole is found out by who reads it.
 func (i *Index) keep(folder string) error {
-	if i.kept || i.ground.layers == "" {
+	if !i.isToKeep() {
 		return nil
 	}
 	i.kept = true
@@ -154,7 +180,7 @@ func (i *Index) keep(folder string) error {
 }
 
 func (i *Index) written() []byte {
-	plain := appendWord(nil, i.ground.layers)
+	plain := appendWord(nil, i.ground.view)
 	plain = binary.AppendUvarint(plain, uint64(len(i.ground.touched)))
 	for folder := range i.ground.touched {
 		plain = appendWord(plain, folder)

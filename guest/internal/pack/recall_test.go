@@ -12,21 +12,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// overlaid mounts an image, which is a path or several of layers, the uppermost first, with a folder for what is changed.
+func overlaid(t *testing.T, image, changed string) string {
+	t.Helper()
+	place := t.TempDir()
+	for _, each := range []string{"root", "work"} {
+		must(t, os.Mkdir(filepath.Join(place, each), 0o755))
+	}
+	root, options := filepath.Join(place, "root"), "lowerdir=%s,upperdir=%s,workdir=%s/work,userxattr"
+	must(t, unix.Mount("overlay", root, "overlay", 0, fmt.Sprintf(options, image, changed, place)))
+	t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+	return root
+}
+
 // containerOf gives the root file system of a new container of an image on this node, as a runtime makes it: with something
 // mounted at places that it makes first. Its guest recalls what there is in the folder.
 func containerOf(t *testing.T, image, folder string, mounted ...string) *tree {
 	t.Helper()
-	place := t.TempDir()
-	tree := &tree{t: t, path: filepath.Join(place, "root")}
-	for _, each := range []string{"root", "upper", "work", "volume"} {
-		must(t, os.Mkdir(filepath.Join(place, each), 0o755))
-	}
-	options := fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%[2]s/work,userxattr", image, place)
-	must(t, unix.Mount("overlay", tree.path, "overlay", 0, options))
-	t.Cleanup(func() { _ = unix.Unmount(tree.path, unix.MNT_DETACH) })
+	volume := t.TempDir()
+	tree := &tree{t: t, path: overlaid(t, image, t.TempDir())}
 	for _, each := range mounted {
 		if os.MkdirAll(tree.at(each), 0o755) == nil {
-			must(t, unix.Mount(filepath.Join(place, "volume"), tree.at(each), "", unix.MS_BIND, ""))
+			must(t, unix.Mount(volume, tree.at(each), "", unix.MS_BIND, ""))
 		}
 	}
 	root, err := OpenRoot(tree.path)
@@ -52,16 +59,15 @@ func mustHaveWhatAWalkFinds(t *testing.T, tree *tree) bool {
 	return index.kept
 }
 
-// Whatever an image has, and whatever is mounted where: what is recalled is what a walk would find.
-func TestTheNextContainerOfAnImageRecallsWhatAWalkWouldFind(t *testing.T) {
+// Whatever images have, and whatever is mounted where: what is recalled is what a walk would find.
+func TestTheNextContainerOfANodeRecallsWhatAWalkWouldFind(t *testing.T) {
 	if !withMounts(t) {
 		return
 	}
+	recalls := 0
 	for seed := range uint64(40) {
-		image, folder := filepath.Join(t.TempDir(), "image"), t.TempDir()
-		must(t, os.Mkdir(image, 0o755))
-		chance := &chance{rand.New(rand.NewPCG(seed, 6)), image}
-		chance.happen(t, 150)
+		chance, folder := &chance{rand.New(rand.NewPCG(seed, 6)), ""}, t.TempDir()
+		images := imagesOf(t, chance)
 		somewhere := func() (places []string) {
 			chance.root = "/"
 			for range chance.IntN(4) {
@@ -69,20 +75,36 @@ func TestTheNextContainerOfAnImageRecallsWhatAWalkWouldFind(t *testing.T) {
 			}
 			return places
 		}
-
-		first := containerOf(t, image, folder, somewhere()...)
-		if mustHaveWhatAWalkFinds(t, first) {
-			t.Error("the first one recalled something")
-		}
-		chance.root = first.path
-		chance.happen(t, 30)
-		first.pack()
-		for range 3 {
-			if next := containerOf(t, image, folder, somewhere()...); !mustHaveWhatAWalkFinds(t, next) {
-				t.Error("nothing was recalled")
+		for range 6 {
+			next := containerOf(t, images[chance.IntN(len(images))], folder, somewhere()...)
+			if mustHaveWhatAWalkFinds(t, next) {
+				recalls++
 			}
+			chance.root = next.path
+			chance.happen(t, 30)
+			_, _ = next.store.Pack("")
 		}
 	}
+	if recalls < 20 {
+		t.Errorf("only %d recalled all", recalls)
+	}
+}
+
+// imagesOf gives images that have layers in common: each is another one's upper layers on the same lowest.
+func imagesOf(t *testing.T, chance *chance) (images []string) {
+	t.Helper()
+	lowest := t.TempDir()
+	chance.root = lowest
+	chance.happen(t, 150)
+	images = append(images, lowest)
+	for number := range 3 {
+		layer := t.TempDir()
+		chance.root = overlaid(t, images[number/2], layer)
+		chance.happen(t, 10)
+		must(t, unix.Unmount(chance.root, unix.MNT_DETACH))
+		images = append(images, layer+":"+images[number/2])
+	}
+	return images
 }
 
 // anImage is one with folders that nobody touches.
@@ -134,6 +156,36 @@ func TestByWhatIsRecalledEveryChangeIsFound(t *testing.T) {
 	}
 }
 
+// Nobody waits for the sandbox to be ready, and writes between the look at a folder and at what is in it.
+func TestWhatChangesDuringTheLookIsNotRecalled(t *testing.T) {
+	if !withMounts(t) {
+		return
+	}
+	image, folder := anImage(t), t.TempDir()
+	first := containerOf(t, image, t.TempDir())
+	root, err := OpenRoot(first.path)
+	must(t, err)
+	defer root.Close()
+	early := &surveyor[imaged]{root: root, add: func(to *imaged, found *entry) {
+		to.add(found)
+		if found.path == "usr/bin/tool" {
+			must(t, os.WriteFile(first.at("usr/lib/library"), []byte("early"), 0o755))
+		}
+	}}
+	seen, err := early.survey()
+	must(t, err)
+	index := indexOf(seen)
+	index.ground = root.ground()
+	index.doubt(root)
+	must(t, index.keep(folder))
+
+	next := containerOf(t, image, folder)
+	mustHaveWhatAWalkFinds(t, next)
+	if recalled(folder, next.store.index.ground) == nil {
+		t.Error("nothing was kept")
+	}
+}
+
 func TestOnOtherLayersNothingIsRecalled(t *testing.T) {
 	if !withMounts(t) {
 		return
@@ -145,7 +197,7 @@ func TestOnOtherLayersNothingIsRecalled(t *testing.T) {
 		t.Error("something was recalled of another image")
 	}
 	elsewhere := containerOf(t, image, folder).store.index.ground
-	elsewhere.layers = strings.Replace(elsewhere.layers, "Uid:", "Uid: another", 1)
+	elsewhere.view = strings.Replace(elsewhere.view, "Uid:", "Uid: another", 1)
 	if recalled(folder, elsewhere) != nil {
 		t.Error("something was recalled of what somebody else could see")
 	}

@@ -21,8 +21,8 @@ type Root struct {
 	device  uint64
 	without map[string]bool
 	above   map[string]bool
-	// lower tells the layers of an overlay; empty of anything else.
-	lower string
+	// layered says that it is an overlay.
+	layered bool
 }
 
 // OpenRoot opens the root file system at a path.
@@ -61,7 +61,7 @@ func (r *Root) leaveOutMounts() error {
 		if inside, ok := strings.CutPrefix(place, prefix); ok && inside != "" {
 			r.leaveOut(inside)
 		} else if place == r.path {
-			r.lower = lowerOf(fields)
+			r.layered = isOverlay(fields)
 		}
 	}
 	return nil
