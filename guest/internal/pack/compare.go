@@ -41,10 +41,14 @@ func (i *Index) compare(root *Root) (*changes, error) { return i.compareIn(nil, 
 // in; nil where that is not known.
 func (i *Index) compareIn(folders map[string]bool, root *Root) (*changes, error) {
 	i.round++
-	looking := &surveyor[sifted]{root: root, add: i.sift}
-	if folders != nil {
-		looking.known = func(_ *sifted, found *entry) bool { return !folders[found.path] }
-	}
+	left := &pathSet{}
+	looking := &surveyor[sifted]{root: root, add: i.sift, known: func(_ *sifted, found *entry) bool {
+		leave := folders != nil && !folders[found.path] || i.rests(found)
+		if leave {
+			left.add(found.path)
+		}
+		return leave
+	}}
 	first, err := looking.survey()
 	if err != nil {
 		return nil, err
@@ -55,7 +59,7 @@ func (i *Index) compareIn(folders map[string]bool, root *Root) (*changes, error)
 			found.add(&(*each)[at])
 		}
 	}
-	return found.concluded(folders, root), nil
+	return found.concluded(left, root), nil
 }
 
 // sifted is what may have changed on a stretch.
@@ -92,13 +96,13 @@ func (i *Index) foreign(now *entry) bool {
 	return user != 0 && int(now.status.Uid) != user && !(known && now.isDir() && before.kind == now.kind())
 }
 
-// missing returns what the last comparison, in these folders, did not find, or found as something else; children before
-// their folders.
-func (i *Index) missing(folders map[string]bool, root *Root) []string {
+// missing returns what the last comparison did not find, or found as something else, but in folders that were left out;
+// children before their folders.
+func (i *Index) missing(left *pathSet, root *Root) []string {
 	var paths []string
 	for name, before := range i.marks() {
 		// What somebody mounted something over since then is still there.
-		if before.round != i.round && (folders == nil || folders[folderOf(name)]) && !root.leftOut(name) {
+		if before.round != i.round && !left.holds(folderOf(name)) && !root.leftOut(name) {
 			paths = append(paths, name)
 		}
 	}
@@ -152,8 +156,8 @@ func (c *comparison) add(now *candidate) {
 }
 
 // concluded is the difference, once the whole root was compared.
-func (c *comparison) concluded(folders map[string]bool, root *Root) *changes {
-	c.changes.deleted = c.index.missing(folders, root)
+func (c *comparison) concluded(left *pathSet, root *Root) *changes {
+	c.changes.deleted = c.index.missing(left, root)
 	for _, name := range c.changes.deleted {
 		c.state.text(name)
 	}

@@ -22,6 +22,9 @@ type Index struct {
 	// notes are what was seen, in the order of a walk, and ground is what it was seen on.
 	notes  []string
 	ground ground
+	// brought are folders that are known from another container, and linking those with files of several names.
+	brought *pathSet
+	linking func() map[string]bool
 	// kept says that a note of it lies on the volume.
 	kept bool
 }
@@ -47,6 +50,9 @@ func newIndex(root *Root, before *former) (*Index, error) {
 		return nil, err
 	}
 	index := indexOf(first)
+	if before != nil {
+		index.brought = &before.brought
+	}
 	index.ground, index.kept = root.ground(), before != nil && !before.differs.Load()
 	if index.isToKeep() {
 		index.doubt(root)
@@ -55,11 +61,12 @@ func newIndex(root *Root, before *former) (*Index, error) {
 }
 
 func indexOf(first *stretch[imaged]) *Index {
-	index := &Index{}
+	index := &Index{brought: &pathSet{}}
 	for each := range first.all() {
 		index.notes = append(index.notes, string(each.notes))
 	}
 	index.marks = sync.OnceValue(index.remembered)
+	index.linking = sync.OnceValue(index.linkingFolders)
 	index.image = sync.OnceValue(index.fingerprint)
 	return index
 }

@@ -19,6 +19,8 @@ type note struct {
 	size, modified int64
 	uid, gid       uint32
 	target         string
+	// linked says that a file has other names.
+	linked bool
 }
 
 func (r *note) kind() uint32 { return r.mode & unix.S_IFMT }
@@ -47,8 +49,16 @@ func appendNote(to []byte, found *entry) []byte {
 		to = binary.AppendUvarint(to, uint64(status.Uid))
 		to = binary.AppendUvarint(to, uint64(status.Gid))
 		to = appendWord(to, found.target())
+		to = append(to, numberOf(found.linked()))
 	}
 	return to
+}
+
+func numberOf(yes bool) byte {
+	if yes {
+		return 1
+	}
+	return 0
 }
 
 func appendWord(to []byte, word string) []byte {
@@ -77,6 +87,7 @@ func (r *notes) next() (note, bool) {
 		next.size, next.modified = r.signed(), r.signed()
 		next.uid, next.gid = uint32(r.unsigned()), uint32(r.unsigned())
 		next.target = r.word()
+		next.linked = r.unsigned() != 0
 	}
 	return next, !r.bad
 }

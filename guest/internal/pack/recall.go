@@ -31,6 +31,8 @@ type former struct {
 	touched map[string]bool
 	// differs says that there is a folder of which it does not tell all.
 	differs atomic.Bool
+	// brought are the folders of which it told all.
+	brought pathSet
 }
 
 // inside is where the notes of all that is in a folder lie.
@@ -127,6 +129,7 @@ func (f *former) bring(to *imaged, found *entry) bool {
 		f.differs.Store(true)
 		return false
 	}
+	f.brought.add(found.path)
 	to.notes = append(to.notes, f.text[known.begin:known.end]...)
 	return true
 }

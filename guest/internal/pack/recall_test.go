@@ -6,8 +6,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -80,8 +82,16 @@ func TestTheNextContainerOfANodeRecallsWhatAWalkWouldFind(t *testing.T) {
 			if mustHaveWhatAWalkFinds(t, next) {
 				recalls++
 			}
+			alone := walked(t, next.path)
+			time.Sleep(20 * time.Millisecond)
 			chance.root = next.path
 			chance.happen(t, 30)
+			mine, theirs := compared(t, next.store.index, next.path), compared(t, alone, next.path)
+			// An overlay gives a file another inode once nobody has it in memory.
+			mine.state, theirs.state = "", ""
+			if !reflect.DeepEqual(mine, theirs) {
+				t.Errorf("%v was found, and by a walk %v", mine, theirs)
+			}
 			_, _ = next.store.Pack("")
 		}
 	}
