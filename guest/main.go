@@ -41,7 +41,7 @@ func run(arguments []string) int {
 		case "run":
 			return live(rest)
 		case "ready":
-			return ready()
+			return ask(control.Ready)
 		case "await":
 			return await()
 		case "pack":
@@ -81,17 +81,17 @@ func live(arguments []string) int {
 	return life.Run()
 }
 
-func ready() int {
+func ask(word string) int {
 	var answer control.Answer
-	if err := control.Ask(control.Ready, &answer); err != nil || !answer.Ready {
+	if err := control.Ask(word, &answer); err != nil || !answer.Ready {
 		return 1
 	}
 	return 0
 }
 
-// await has no limit of its own: it ends with the container.
+// await has no limit of its own: it ends with the container. Only until the first process listens it has to ask again.
 func await() int {
-	for ready() != 0 {
+	for ask(control.Await) != 0 {
 		time.Sleep(pause)
 	}
 	return 0

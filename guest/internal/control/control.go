@@ -20,6 +20,7 @@ import (
 // The words.
 const (
 	Ready   = "ready"
+	Await   = "await"
 	Pack    = "pack"
 	Quiesce = "quiesce"
 )

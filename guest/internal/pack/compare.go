@@ -35,9 +35,21 @@ type change struct {
 }
 
 // compare finds what changed since the index was made.
-func (i *Index) compare(root *Root) (*changes, error) {
+func (i *Index) compare(root *Root) (*changes, error) { return i.compareIn(nil, root) }
+
+// compareIn looks only into folders of which it is known that nothing changed in any other, for each with all that it is
+// in; nil where that is not known.
+func (i *Index) compareIn(folders map[string]bool, root *Root) (*changes, error) {
 	i.round++
-	first, err := survey(root, i.sift)
+	left := &pathSet{}
+	looking := &surveyor[sifted]{root: root, add: i.sift, known: func(_ *sifted, found *entry) bool {
+		leave := folders != nil && !folders[found.path] || i.rests(found)
+		if leave {
+			left.add(found.path)
+		}
+		return leave
+	}}
+	first, err := looking.survey()
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +59,7 @@ func (i *Index) compare(root *Root) (*changes, error) {
 			found.add(&(*each)[at])
 		}
 	}
-	return found.concluded(root), nil
+	return found.concluded(left, root), nil
 }
 
 // sifted is what may have changed on a stretch.
@@ -68,7 +80,7 @@ func (i *Index) sift(to *sifted, now *entry) {
 
 // same says whether something is as it was, and notes that it is there.
 func (i *Index) same(now *entry) bool {
-	before, known := i.marks[now.path]
+	before, known := i.marks()[now.path]
 	if !known || before.kind != now.kind() {
 		return false
 	}
@@ -80,16 +92,17 @@ func (i *Index) same(now *entry) bool {
 // alone.
 func (i *Index) foreign(now *entry) bool {
 	user := os.Geteuid()
-	before, known := i.marks[now.path]
+	before, known := i.marks()[now.path]
 	return user != 0 && int(now.status.Uid) != user && !(known && now.isDir() && before.kind == now.kind())
 }
 
-// missing returns what the last comparison did not find, or found as something else; children before their folders.
-func (i *Index) missing(root *Root) []string {
+// missing returns what the last comparison did not find, or found as something else, but in folders that were left out;
+// children before their folders.
+func (i *Index) missing(left *pathSet, root *Root) []string {
 	var paths []string
-	for name, before := range i.marks {
+	for name, before := range i.marks() {
 		// What somebody mounted something over since then is still there.
-		if before.round != i.round && !root.leftOut(name) {
+		if before.round != i.round && !left.holds(folderOf(name)) && !root.leftOut(name) {
 			paths = append(paths, name)
 		}
 	}
@@ -125,7 +138,7 @@ func (c *comparison) add(now *candidate) {
 	if !now.same {
 		c.touched[path.Dir(now.path)] = true
 	}
-	_, known := c.index.marks[now.path]
+	_, known := c.index.marks()[now.path]
 	next := change{path: now.path, replaces: known}
 	if now.isFile() && !c.counted[now.inode()] {
 		next.size = min(now.status.Size, now.status.Blocks*512)
@@ -143,8 +156,8 @@ func (c *comparison) add(now *candidate) {
 }
 
 // concluded is the difference, once the whole root was compared.
-func (c *comparison) concluded(root *Root) *changes {
-	c.changes.deleted = c.index.missing(root)
+func (c *comparison) concluded(left *pathSet, root *Root) *changes {
+	c.changes.deleted = c.index.missing(left, root)
 	for _, name := range c.changes.deleted {
 		c.state.text(name)
 	}

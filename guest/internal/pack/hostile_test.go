@@ -20,7 +20,7 @@ func (t *tree) forge(folder string, entries ...tar.Header) {
 	t.t.Helper()
 	var plain bytes.Buffer
 	archive := tar.NewWriter(&plain)
-	head := tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{imageRecord: t.store.index.image}}
+	head := tar.Header{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{imageRecord: t.store.index.image()}}
 	must(t.t, archive.WriteHeader(&head))
 	for _, header := range entries {
 		header.Format, header.Mode = tar.FormatPAX, 0o4777

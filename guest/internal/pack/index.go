@@ -5,8 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
-
-	"golang.org/x/sys/unix"
+	"sync"
 )
 
 // Index is what the root file system was at start: with it, changes are found afterwards.
@@ -14,11 +13,20 @@ import (
 // A change is told by another ctime, which no program can set, and never by a comparison with the clock, which may
 // be stepped.
 type Index struct {
-	marks map[string]*mark
+	// marks are by path; they are made when they are first asked for, which most starts never do.
+	marks func() map[string]*mark
 	// image tells images apart, whatever their tags say: it changes with paths, types, owners, modes, sizes and times
 	// of files, and with the targets of links. It does not see another content of the same size and time.
-	image string
+	image func() string
 	round uint32
+	// notes are what was seen, in the order of a walk, and ground is what it was seen on.
+	notes  []string
+	ground ground
+	// brought are folders that are known from another container, and linking those with files of several names.
+	brought *pathSet
+	linking func() map[string]bool
+	// kept says that a note of it lies on the volume.
+	kept bool
 }
 
 type mark struct {
@@ -29,48 +37,81 @@ type mark struct {
 }
 
 // NewIndex remembers the root file system as it is.
-func NewIndex(root *Root) (*Index, error) {
-	first, err := survey(root, (*imaged).add)
+func NewIndex(root *Root) (*Index, error) { return newIndex(root, nil) }
+
+// newIndex looks into no folder of which a former index tells all.
+func newIndex(root *Root, before *former) (*Index, error) {
+	looking := &surveyor[imaged]{root: root, add: (*imaged).add}
+	if before != nil {
+		looking.known = before.bring
+	}
+	first, err := looking.survey()
 	if err != nil {
 		return nil, err
 	}
-	return indexOf(first), nil
+	index := indexOf(first)
+	if before != nil {
+		index.brought = &before.brought
+	}
+	index.ground, index.kept = root.ground(), before != nil && !before.differs.Load()
+	if index.isToKeep() {
+		index.doubt(root)
+	}
+	return index, nil
 }
 
 func indexOf(first *stretch[imaged]) *Index {
-	marks, image := make(map[string]*mark, 16<<10), sha256.New()
+	index := &Index{brought: &pathSet{}}
 	for each := range first.all() {
-		for at := range each.marked {
-			marks[each.marked[at].path] = &each.marked[at].mark
-		}
-		image.Write(each.image)
+		index.notes = append(index.notes, string(each.notes))
 	}
-	return &Index{marks: marks, image: hex.EncodeToString(image.Sum(nil))}
+	index.marks = sync.OnceValue(index.remembered)
+	index.linking = sync.OnceValue(index.linkingFolders)
+	index.image = sync.OnceValue(index.fingerprint)
+	return index
+}
+
+// remembered is by path what was noted. All paths of a stretch are in one piece of memory: there are many of them, and
+// they stay.
+func (i *Index) remembered() map[string]*mark {
+	all, marks := make(map[string]*mark, 16<<10), []mark(nil)
+	for _, text := range i.notes {
+		notes := readNotes(text)
+		for each, ok := notes.next(); ok; each, ok = notes.next() {
+			if len(marks) == cap(marks) {
+				marks = make([]mark, 0, marksAtOnce)
+			}
+			marks = append(marks, mark{ctime: each.ctime, kind: each.kind()})
+			all[each.path] = &marks[len(marks)-1]
+		}
+	}
+	return all
+}
+
+const marksAtOnce = 256
+
+func (i *Index) fingerprint() string {
+	image, buffer := sha256.New(), []byte(nil)
+	for _, text := range i.notes {
+		notes := readNotes(text)
+		for each, ok := notes.next(); ok; each, ok = notes.next() {
+			// Folders also hold what the runtime makes for mounts, which differs between pods of one image.
+			if each.isImaged() {
+				buffer = appendText(buffer[:0], each.path)
+				buffer = appendNumbers(buffer, int64(each.mode), each.size, each.modified)
+				buffer = appendNumbers(buffer, int64(each.uid), int64(each.gid))
+				buffer = appendText(buffer, each.target)
+				image.Write(buffer)
+			}
+		}
+	}
+	return hex.EncodeToString(image.Sum(nil))
 }
 
 // imaged is what is remembered of a stretch.
-type imaged struct {
-	marked []marked
-	// image is what tells the image apart.
-	image []byte
-}
+type imaged struct{ notes []byte }
 
-type marked struct {
-	path string
-	mark mark
-}
-
-func (i *imaged) add(found *entry) {
-	status := &found.status
-	i.marked = append(i.marked, marked{found.path, mark{ctime: found.ctime(), kind: found.kind()}})
-	// Folders also hold what the runtime makes for mounts, which differs between pods of one image.
-	if found.isFile() || found.kind() == unix.S_IFLNK {
-		i.image = appendText(i.image, found.path)
-		i.image = appendNumbers(i.image, int64(status.Mode), status.Size, status.Mtim.Sec)
-		i.image = appendNumbers(i.image, int64(status.Uid), int64(status.Gid))
-		i.image = appendText(i.image, found.target())
-	}
-}
+func (i *imaged) add(found *entry) { i.notes = appendNote(i.notes, found) }
 
 // sum is a hash over texts and numbers.
 type sum struct {

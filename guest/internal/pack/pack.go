@@ -104,11 +104,14 @@ func OpenStore(folder, root string, index *Index, limit int64, say Say) (*Store,
 // A file that is written to meanwhile is packed as long as it was when it was opened; one that vanishes is left out.
 // What can't be read fails the pack, so that nothing is lost unsaid. The error is always a *Failure.
 func (s *Store) Pack(installed string) (Result, error) {
-	result, err := s.pack(Label{Image: s.index.image, Installed: installed})
-	if err == nil {
-		return result, nil
+	result, err := s.pack(Label{Image: s.index.image(), Installed: installed})
+	if err != nil {
+		return Result{}, asFailure(err)
 	}
-	return Result{}, asFailure(err)
+	if err := s.index.keep(s.folder); err != nil && !isFull(err) {
+		s.say("the next start has to look at the whole image: %v", err)
+	}
+	return result, nil
 }
 
 func asFailure(err error) *Failure {

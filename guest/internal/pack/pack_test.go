@@ -101,8 +101,8 @@ func TestWhatAnImageIsToldApartBy(t *testing.T) {
 			before := newTree(t, image, t.TempDir(), 0).store.index
 			must(t, change(image))
 			after := newTree(t, image, t.TempDir(), 0).store.index
-			if after.image == before.image {
-				t.Errorf("it was %s and is %s", before.image, after.image)
+			if after.image() == before.image() {
+				t.Errorf("it was %s and is %s", before.image(), after.image())
 			}
 		})
 	}

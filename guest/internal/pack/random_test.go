@@ -30,6 +30,9 @@ func TestAPackBringsBackWhateverHappened(t *testing.T) {
 			second := newTree(t, image, folder, 0)
 			second.unpack()
 			first.mustEqual(second)
+			if whole := compared(t, second.store.index, second.path); whole.state != second.store.state {
+				t.Error("what was unpacked counts as a change")
+			}
 
 			chance.root = second.path
 			chance.happen(t, 20)

@@ -21,6 +21,8 @@ type Root struct {
 	device  uint64
 	without map[string]bool
 	above   map[string]bool
+	// layered says that it is an overlay.
+	layered bool
 }
 
 // OpenRoot opens the root file system at a path.
@@ -51,16 +53,25 @@ func (r *Root) leaveOutMounts() error {
 	}
 	prefix := strings.TrimSuffix(r.path, "/") + "/"
 	for line := range strings.Lines(string(mounts)) {
-		if fields := strings.Fields(line); len(fields) > 4 {
-			if inside, ok := strings.CutPrefix(unescape(fields[4]), prefix); ok && inside != "" {
-				r.without[inside] = true
-				for folder := path.Dir(inside); folder != "."; folder = path.Dir(folder) {
-					r.above[folder] = true
-				}
-			}
+		fields := strings.Fields(line)
+		if len(fields) <= 4 {
+			continue
+		}
+		place := unescape(fields[4])
+		if inside, ok := strings.CutPrefix(place, prefix); ok && inside != "" {
+			r.leaveOut(inside)
+		} else if place == r.path {
+			r.layered = isOverlay(fields)
 		}
 	}
 	return nil
+}
+
+func (r *Root) leaveOut(mounted string) {
+	r.without[mounted] = true
+	for folder := path.Dir(mounted); folder != "."; folder = path.Dir(folder) {
+		r.above[folder] = true
+	}
 }
 
 // unescape undoes the octal escapes of blanks and backslashes in mountinfo.
@@ -78,6 +89,9 @@ func unescape(word string) string {
 	}
 	return plain.String()
 }
+
+// folderOf is the path of the folder that something is in; the root's is empty.
+func folderOf(path string) string { return path[:max(strings.LastIndexByte(path, '/'), 0)] }
 
 // leftOut says whether a path is, or lies in, what is left out.
 func (r *Root) leftOut(path string) bool {
@@ -133,14 +147,16 @@ func (e *entry) inode() uint64 { return e.status.Ino }
 // What vanishes meanwhile is not visited, nor what is in a folder that we may not read: whoever runs as another user
 // than root has some of those in any image. An entry is only valid during its visit.
 func (r *Root) walk(visit func(*entry) error) error {
-	nobody := func(int, string) bool { return false }
-	return (&walker{root: r, visit: visit, taken: nobody}).folder(r.fd, "")
+	nobody, nothing := func(int, string) bool { return false }, func(*entry) bool { return false }
+	return (&walker{root: r, visit: visit, known: nothing, taken: nobody}).folder(r.fd, "")
 }
 
 // walker visits what is in a folder.
 type walker struct {
 	root  *Root
 	visit func(*entry) error
+	// known says whether nobody has to look into a folder; it is visited all the same.
+	known func(*entry) bool
 	// taken says whether somebody else walks an open folder, and closes it then; it is visited all the same.
 	taken func(fd int, folder string) bool
 }
@@ -184,6 +200,9 @@ func (w *walker) one(found *entry) error {
 }
 
 func (w *walker) inside(found *entry) error {
+	if w.known(found) {
+		return w.visit(found)
+	}
 	flags := unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
 	fd, err := unix.Openat(found.parent, found.name, flags, 0)
 	switch {

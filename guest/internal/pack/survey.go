@@ -17,31 +17,38 @@ type stretch[Seen any] struct {
 	next *stretch[Seen]
 }
 
-// survey sees the whole root file system; one after the other, its stretches have what a single walk would visit.
-//
-// Several goroutines add what they visit at once, each to a stretch of its own.
-func survey[Seen any](root *Root, add func(*Seen, *entry)) (*stretch[Seen], error) {
-	first, surveyors := &stretch[Seen]{}, &errgroup.Group{}
-	surveyors.SetLimit(surveyorsAtWork)
-	surveyors.Go(func() error { return first.see(root, root.fd, "", add, surveyors) })
-	return first, surveyors.Wait()
+// surveyor sees a whole root file system.
+type surveyor[Seen any] struct {
+	root *Root
+	// add notes what is visited. Several goroutines do so at once, each on a stretch of its own.
+	add func(*Seen, *entry)
+	// known notes all that is in a folder, and says so, where that is known without a look; nil where nothing is.
+	known func(*Seen, *entry) bool
+	group errgroup.Group
+}
+
+// survey sees all; one after the other, its stretches have what a single walk would visit.
+func (s *surveyor[Seen]) survey() (*stretch[Seen], error) {
+	first := &stretch[Seen]{}
+	s.group.SetLimit(surveyorsAtWork)
+	s.group.Go(func() error { return s.see(first, s.root.fd, "") })
+	return first, s.group.Wait()
 }
 
 // see goes through an open folder; where fewer than may be are at work, another one takes over a folder in it.
-func (s *stretch[Seen]) see(
-	root *Root, fd int, folder string, add func(*Seen, *entry), surveyors *errgroup.Group,
-) error {
-	here := s
-	visit := func(found *entry) error {
-		add(&here.seen, found)
+func (s *surveyor[Seen]) see(here *stretch[Seen], fd int, folder string) error {
+	walker := &walker{root: s.root}
+	walker.visit = func(found *entry) error {
+		s.add(&here.seen, found)
 		return nil
 	}
-	taken := func(fd int, folder string) bool {
+	walker.known = func(found *entry) bool { return s.known != nil && s.known(&here.seen, found) }
+	walker.taken = func(fd int, folder string) bool {
 		after := &stretch[Seen]{next: here.next}
 		inside := &stretch[Seen]{next: after}
-		if !surveyors.TryGo(func() error {
+		if !s.group.TryGo(func() error {
 			defer unix.Close(fd)
-			return inside.see(root, fd, folder, add, surveyors)
+			return s.see(inside, fd, folder)
 		}) {
 			return false
 		}
@@ -49,7 +56,7 @@ func (s *stretch[Seen]) see(
 		here = after
 		return true
 	}
-	return (&walker{root: root, visit: visit, taken: taken}).folder(fd, folder)
+	return walker.folder(fd, folder)
 }
 
 // all are what was seen on a stretch and on those after it.

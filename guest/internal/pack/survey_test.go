@@ -24,11 +24,11 @@ func TestSeveralWhoSurveySeeWhatASingleWalkVisits(t *testing.T) {
 		index, err := NewIndex(root)
 		must(t, err)
 		root.Close()
-		if !maps.EqualFunc(index.marks, alone.marks, func(a, b *mark) bool { return *a == *b }) {
-			t.Fatalf("they saw %v, and a walk %v", slices.Sorted(maps.Keys(index.marks)), slices.Sorted(maps.Keys(alone.marks)))
+		if !maps.EqualFunc(index.marks(), alone.marks(), func(a, b *mark) bool { return *a == *b }) {
+			t.Fatalf("they saw %v, and a walk %v", slices.Sorted(maps.Keys(index.marks())), slices.Sorted(maps.Keys(alone.marks())))
 		}
-		if index.image != alone.image {
-			t.Fatalf("the image is %s, and by a walk %s", index.image, alone.image)
+		if index.image() != alone.image() {
+			t.Fatalf("the image is %s, and by a walk %s", index.image(), alone.image())
 		}
 	}
 }

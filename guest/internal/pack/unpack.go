@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,14 +71,15 @@ func (s *Store) Unpack() (installed string, err error) {
 	if err != nil {
 		return "", err
 	}
-	label, result, err := s.unpack(source)
+	touched := map[string]bool{"": true}
+	label, result, err := s.unpack(source, touched)
 	if errors.Is(err, errContent) {
 		err = errors.Join(err, s.setAside())
 	}
 	if err != nil {
 		return "", err
 	}
-	if label.Image != s.index.image {
+	if label.Image != s.index.image() {
 		s.say("the pack is not used: it was made on another image")
 		return "", nil
 	}
@@ -85,26 +87,29 @@ func (s *Store) Unpack() (installed string, err error) {
 	if result.Bytes, err = source.Seek(0, io.SeekEnd); err != nil {
 		return "", err
 	}
-	return label.Installed, s.remember(label, result)
+	return label.Installed, s.remember(label, result, touched)
 }
 
 func (s *Store) bounds() bounds { return bounds{bytes: cmp.Or(s.limit, mostBytes), entries: s.most} }
 
 func (s *Store) setAside() error {
-	if err := os.RemoveAll(filepath.Join(s.folder, refused)); err != nil {
-		return err
+	// What is not trusted with a pack is not with an index, either.
+	for _, name := range []string{refused, indexFile} {
+		if err := os.RemoveAll(filepath.Join(s.folder, name)); err != nil {
+			return err
+		}
 	}
 	return os.Rename(filepath.Join(s.folder, file), filepath.Join(s.folder, refused))
 }
 
-// remember notes what the root file system is like with the pack in it.
-func (s *Store) remember(label Label, result Result) error {
+// remember notes what the root file system is like with the pack in it, which has changed it in these folders alone.
+func (s *Store) remember(label Label, result Result, touched map[string]bool) error {
 	root, err := OpenRoot(s.path)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	found, err := s.index.compare(root)
+	found, err := s.index.compareIn(touched, root)
 	if err != nil {
 		return err
 	}
@@ -112,7 +117,8 @@ func (s *Store) remember(label Label, result Result) error {
 	return nil
 }
 
-func (s *Store) unpack(source *os.File) (Label, Result, error) {
+// unpack brings about what a pack says, and notes the folders in which it does.
+func (s *Store) unpack(source *os.File, touched map[string]bool) (Label, Result, error) {
 	if _, err := source.Seek(0, io.SeekStart); err != nil {
 		return Label{}, Result{}, err
 	}
@@ -127,14 +133,15 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 	}
 	defer root.Close()
 	reader := &reader{
-		tar:    tar.NewReader(plain),
-		places: places{root: root, making: true},
-		most:   s.bounds(),
-		buffer: make([]byte, 256<<10),
+		tar:     tar.NewReader(plain),
+		places:  places{root: root, making: true},
+		touched: touched,
+		most:    s.bounds(),
+		buffer:  make([]byte, 256<<10),
 	}
 	defer reader.places.leave(0)
 	label, err := labelOf(reader.tar)
-	if err != nil || label.Image != s.index.image {
+	if err != nil || label.Image != s.index.image() {
 		return label, Result{}, err
 	}
 	reader.hands = newHands()
@@ -151,8 +158,10 @@ func (s *Store) unpack(source *os.File) (Label, Result, error) {
 }
 
 type reader struct {
-	tar     *tar.Reader
-	places  places
+	tar    *tar.Reader
+	places places
+	// touched are the folders in which something is made or removed, and those that they are in.
+	touched map[string]bool
 	most    bounds
 	buffer  []byte
 	hands   *hands
@@ -185,12 +194,21 @@ func (r *reader) entries() error {
 		if err := r.result.account(header, r.most); err != nil {
 			return err
 		}
+		r.touch(header.Name)
+		// Another name changes the file, too.
+		r.touch(header.Linkname)
 		err = r.entry(header)
 		if errors.Is(err, errElsewhere) {
 			r.skip(header.Name)
 		} else if err != nil {
 			return fmt.Errorf("unpacking %q: %w", "/"+header.Name, judged(err))
 		}
+	}
+}
+
+func (r *reader) touch(path string) {
+	for folder := folderOf(strings.TrimSuffix(path, "/")); !r.touched[folder]; folder = folderOf(folder) {
+		r.touched[folder] = true
 	}
 }
 

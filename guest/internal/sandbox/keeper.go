@@ -32,7 +32,7 @@ func openKeeper(s *Sandbox, wanted string) (*keeper, string, error) {
 		return nil, "", err
 	}
 	defer root.Close()
-	index, err := pack.NewIndex(root)
+	index, err := s.indexOf(root)
 	if err != nil {
 		return nil, "", err
 	}
@@ -50,6 +50,14 @@ func openKeeper(s *Sandbox, wanted string) (*keeper, string, error) {
 		err = fmt.Errorf("the node's disk has no room for what the sandbox had installed: %w", err)
 	}
 	return k, installed, err
+}
+
+// indexOf relies on what a former sandbox left on the volume where its packs are relied on, too.
+func (s *Sandbox) indexOf(root *pack.Root) (*pack.Index, error) {
+	if s.Settings.Reinstall != "" {
+		return pack.NewIndex(root)
+	}
+	return pack.Recall(s.Folder, root)
 }
 
 // distrust sets a pack aside that may be somebody else's: unless the folder holds the mark that only this sandbox knows.

@@ -36,11 +36,14 @@ type Sandbox struct {
 	keeper     *keeper
 	installing atomic.Bool
 	ready      atomic.Bool
+	// begun is closed once it is ready.
+	begun chan struct{}
 }
 
 // Run lives the life, and returns the exit code.
 func (s *Sandbox) Run() int {
 	signals := process.Receive()
+	s.begun = make(chan struct{})
 	listener, err := control.Listen(s.answer)
 	if err != nil {
 		return s.fail("guest", err)
@@ -50,6 +53,7 @@ func (s *Sandbox) Run() int {
 		return code
 	}
 	s.ready.Store(true)
+	close(s.begun)
 	code, err := process.Run(s.Command, signals)
 	if err != nil {
 		s.say("%v", err)
@@ -65,6 +69,9 @@ func (s *Sandbox) answer(word string, asking int) any {
 	switch {
 	case word == control.Ready:
 		return control.Answer{Ready: s.ready.Load()}
+	case word == control.Await:
+		<-s.begun
+		return control.Answer{Ready: true}
 	case word != control.Pack && word != control.Quiesce:
 		return failed("no such word")
 	case !s.ready.Load():

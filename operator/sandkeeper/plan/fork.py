@@ -10,7 +10,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sandkeeper.api.names import API_VERSION, CHILD_PREFIX, FORK_LABEL, SNAPSHOT_KIND, child_labels, claim_name
+from sandkeeper.api.names import (
+    API_VERSION,
+    CHILD_PREFIX,
+    FORK_LABEL,
+    IN_USE_FINALIZER,
+    SNAPSHOT_KIND,
+    child_labels,
+    claim_name,
+)
 from sandkeeper.api.workspace import EPHEMERAL
 from sandkeeper.plan.pod_state import RESTORING, PodState, condition, parse_time
 from sandkeeper.plan.workspace_choice import asked_name
@@ -152,6 +160,8 @@ def _snapshot(observed: Observed, source: str) -> Json:
             "name": snapshot_name(observed.sandbox),
             "namespace": observed.sandbox.metadata.namespace,
             "labels": {**child_labels(source), FORK_LABEL: asked_name(observed.sandbox)},
+            # Held for all forks from the start: as each came to hold it, all but one would lose, and try again.
+            "finalizers": [IN_USE_FINALIZER],
         },
         "spec": {"sandboxRef": {"name": source}, "expiresAfter": _KEPT_FOR},
     }

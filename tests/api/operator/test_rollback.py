@@ -38,7 +38,7 @@ ROLLING_BACK = [
     "create pods",
     "delete persistentvolumeclaims",
 ]
-FORKING = ["create sandboxsnapshots", *RESTORING]
+FORKING = ["create sandboxsnapshots", *RESTORING[1:]]
 
 
 def points(writes: list[str]) -> list[tuple[Moment, str, int]]:

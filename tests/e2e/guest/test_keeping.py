@@ -41,6 +41,22 @@ def test_what_was_done_by_hand_is_there_after_pack_and_restart(guests: Guests) -
     assert guests.pack("kept") == result
 
 
+def test_the_next_container_takes_the_image_as_it_was_known_and_every_change_is_found(guests: Guests) -> None:
+    guests.run("kept", *STAY, settings=KEEP)
+    guests.pack("kept")
+    index = guests.inside("kept", f"stat -c '%i %Z' {SYSTEM}/index")
+
+    guests.restart("kept")
+    guests.inside("kept", CHANGES)
+    before = guests.inside("kept", LOOK)
+    result = guests.pack("kept")
+    guests.restart("kept", OUT_OF_MEMORY)
+
+    assert guests.inside("kept", LOOK) == before
+    assert guests.pack("kept") == result
+    assert guests.inside("kept", f"stat -c '%i %Z' {SYSTEM}/index") == index
+
+
 @pytest.mark.parametrize("command", [STAY, ()], ids=["beside a command", "where nothing else runs"])
 def test_what_was_done_since_the_last_pack_is_packed_at_the_end(guests: Guests, command: tuple[str, ...]) -> None:
     guests.run("kept", *command, settings=KEEP)
@@ -58,7 +74,7 @@ def test_nothing_done_leaves_no_pack(guests: Guests) -> None:
     guests.inside("kept", "echo on the volume > /workspace/file; echo passing > /tmp/file")
 
     assert guests.pack("kept")["entries"] == 0
-    assert guests.inside("kept", f"ls -A {SYSTEM}") == ""
+    assert guests.inside("kept", f"ls -A {SYSTEM}") == "index\n"
 
 
 def test_setup_runs_once_and_what_it_did_comes_back(guests: Guests) -> None:

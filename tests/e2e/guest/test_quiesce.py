@@ -22,7 +22,7 @@ def test_what_is_kept_is_packed_as_by_pack_and_the_pause_is_told(guests: Guests)
     assert told.pop("pauseSeconds") > 0
     assert told["entries"] > 0
     assert told == guests.pack("kept")
-    assert guests.inside("kept", f"ls {SYSTEM}") == "pack\n"
+    assert guests.inside("kept", f"ls {SYSTEM}") == "index\npack\n"
 
 
 def test_what_is_not_kept_is_not_packed_and_the_pause_is_told(guests: Guests) -> None:

@@ -59,6 +59,15 @@ def test_a_fork_takes_a_snapshot_of_the_sandbox_that_says_for_whom_it_is_and_goe
     assert labels["sandkeeper.dev/managed"] == "true"
 
 
+def test_what_it_takes_is_held_for_all_forks_from_the_start_so_that_none_has_to() -> None:
+    taking = made(forked())["SandboxSnapshot"]
+    ready = taken("own", READY, by=asked_name(FORK))
+    ready["metadata"]["finalizers"] = taking["metadata"]["finalizers"]
+
+    assert taking["metadata"]["finalizers"] == ["sandkeeper.dev/in-use"]
+    assert [type(each) for each in forked(ready).writes] == [Create, Create]
+
+
 def test_the_longest_name_still_fits_a_label() -> None:
     owner = sandbox("b" * 52, source={"sandboxRef": {"name": "a"}})
 
