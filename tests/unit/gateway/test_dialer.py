@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sandkeeper.gateway import dialer as module
-from sandkeeper.gateway import reasons
+from sandkeeper.gateway import happy_eyeballs, reasons
 from sandkeeper.gateway.addresses import Address, AddressFilter
 from sandkeeper.gateway.caller import Caller
 from sandkeeper.gateway.context import DialError
@@ -106,7 +106,11 @@ async def test_one_known_address_is_dialled_at_once() -> None:
         assert came == [PUBLIC, PUBLIC]
 
 
-async def test_of_several_known_addresses_those_are_dialled_at_once_that_may_be() -> None:
+async def test_of_several_known_addresses_those_are_dialled_at_once_that_may_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # One that refuses is not waited for.
+    monkeypatch.setattr(happy_eyeballs, "ATTEMPT_DELAY_SECONDS", 30.0)
     async with nameserver() as served, upstreams(OTHER, PRIVATE) as (port, came):
         served.addresses[HOST] = [PUBLIC, PRIVATE, "10.0.0.1", OTHER]
         by, who = dialer(served), caller(HOST)
@@ -123,6 +127,17 @@ async def test_of_several_known_addresses_one_that_is_granted_is_dialled_at_once
         assert await dialled(by, who, port) == PRIVATE
         assert await begun(by, who, port) == PRIVATE
         assert await begun(by, caller(HOST), port) == "", "nobody else's"
+
+
+async def test_a_private_address_is_dialled_at_once_for_the_sandbox_that_was_granted_it() -> None:
+    async with nameserver() as served, upstreams(PRIVATE) as (port, came):
+        served.addresses[HOST] = [PRIVATE]
+        by, granted = dialer(served), caller(HOST, cidrs=GRANT)
+        assert await dialled(by, granted, port) == PRIVATE
+        assert await begun(by, caller(HOST), port) is None
+        assert await begun(by, granted, port) == PRIVATE
+        await asyncio.sleep(0.02)
+        assert came == [PRIVATE, PRIVATE]
 
 
 @pytest.mark.parametrize("addresses", [[PRIVATE], ["10.0.0.1"], [PRIVATE, "fe80::1"]])
