@@ -9,7 +9,7 @@ from sandkeeper.api.policy import SandboxPolicy
 from sandkeeper.plan.quota import quotas_of
 from sandkeeper.runtime.resource import Json
 
-_DOMAINS = ["pip.packages.example", "*.packages.example", "github.com"]
+_DOMAINS = ["packages.example", "*.packages.example", "git.example"]
 _TTL = "720h"
 _TEAM = {"name": "TEAM", "value": "benchmark"}
 _ENVIRONMENT: Json = {
