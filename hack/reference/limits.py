@@ -9,6 +9,7 @@ from benchmark.egress.load import SOURCES
 from benchmark.egress.ways import STRANGERS
 from benchmark.idling import IDLE
 from benchmark.scenarios import SCENARIOS
+from benchmark.tenants import measure as tenants
 from reference.figures import Figures
 from reference.rendering import rendered
 from sandkeeper.api import crd, names
@@ -58,6 +59,7 @@ def limits_page(root: Path) -> str:
             idle=IDLE,
             known=STRANGERS + len(SOURCES),
             forks=FORKS,
+            governed=tenants.MANY,
         ),
     )
 

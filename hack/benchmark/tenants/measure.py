@@ -23,7 +23,7 @@ MANY_ROUNDS = 3
 FAIR_ROUNDS = 3
 NAMESPACES = 200
 _ONE = (300, 1)
-_MANY = (1000, NAMESPACES)
+MANY = (1000, NAMESPACES)
 _BASE = Arm("busy", spelled_out().target)
 _WRITES = frozenset({"create", "update", "patch", "delete"})
 
@@ -77,7 +77,7 @@ async def measure_tenants(folder: Path, nodes: int, rounds: int | None) -> Tenan
     async with prepared(setup, "tenants") as (bench, targets):
         memory = await _make_all(bench, sides)
         one = await _compared(bench, sides, Comparison(*_ONE), rounds or ROUNDS)
-        many = await _compared(bench, sides, Comparison(*_MANY), rounds or MANY_ROUNDS)
+        many = await _compared(bench, sides, Comparison(*MANY), rounds or MANY_ROUNDS)
         fairness = await measure_fairness(bench, targets, rounds or FAIR_ROUNDS)
     return Tenants(one, many, fairness, await _counted(setup, sides), memory)
 
