@@ -3,10 +3,8 @@
 ``python -m sandkeeper.api.crd`` writes them; with ``--check`` it only tells which are out of date.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,6 +12,7 @@ import yaml
 
 from . import names
 from .diff import SandboxDiff, SandboxDiffSpec, SandboxDiffStatus
+from .generated import generate
 from .kind import Column, Kind
 from .model import JsonSchema, Model, rule
 from .policy import SandboxPolicy, SandboxPolicySpec, SandboxPolicyStatus
@@ -247,26 +246,14 @@ class _Dumper(yaml.SafeDumper):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the CRDs into both folders, or tell which are out of date."""
-    parser = argparse.ArgumentParser(prog="hack/generate", description="Write the CRDs that the models generate.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a file is out of date")
-    parser.add_argument("--root", type=Path, default=Path.cwd(), help="top of the checkout (default: here)")
-    options = parser.parse_args(arguments)
+    return generate(_files, "Write the CRDs that the models generate.", arguments)
+
+
+def _files() -> dict[str, str]:
     for kind in KINDS:
         bare = schema_bytes(kind, descriptions=False)
         print(f"{kind.kind}: schema of {schema_bytes(kind)} bytes, {bare} without descriptions")
-    outdated = {
-        path: text
-        for kind in KINDS
-        for text in [rendered(kind)]
-        for path in (options.root / folder / kind.file for folder in FOLDERS)
-        if not path.exists() or path.read_text() != text
-    }
-    for path, text in outdated.items():
-        print(f"{path.relative_to(options.root)}: {'out of date, run hack/generate' if options.check else 'written'}")
-        if not options.check:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-    return 1 if options.check and outdated else 0
+    return {f"{folder}/{kind.file}": text for kind in KINDS for text in [rendered(kind)] for folder in FOLDERS}
 
 
 if __name__ == "__main__":
