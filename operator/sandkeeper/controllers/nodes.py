@@ -48,7 +48,11 @@ class Nodes:
     def of(self, pod: Json | None) -> Json | None:
         """Node that a pod is on."""
         name = pod["spec"].get("nodeName") if pod else None
-        return self.store.get(Key("", name)) if name else None
+        return self.named(name) if name else None
+
+    def named(self, name: str) -> Json | None:
+        """Node of a name."""
+        return self.store.get(Key("", name))
 
     @property
     def support(self) -> NodeSupport:

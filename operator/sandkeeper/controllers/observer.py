@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.sandbox import Sandbox
+from sandkeeper.plan.captured import moment_of
 from sandkeeper.plan.observed import Observed, SourceFacts
 from sandkeeper.plan.policy import policy_in
 from sandkeeper.plan.uncopied import uncopied
@@ -121,19 +122,27 @@ class Observer:
         drivers = {name: each["driver"] for name, each in copies.classes.items()}
         if source.snapshot_ref:
             snapshot = copies.snapshot(Key(namespace, source.snapshot_ref.name))
-            found = [snapshot] if snapshot else []
-            return SourceFacts(snapshot=snapshot, volume_snapshots=self._volumes(found), drivers=drivers)
+            volumes = self._volumes([snapshot] if snapshot else [])
+            nodes = self._nodes(volumes.values())
+            return SourceFacts(snapshot=snapshot, volume_snapshots=volumes, drivers=drivers, nodes=nodes)
         if source.sandbox_ref is None:
             return SourceFacts(drivers=drivers)
         forked = Key(namespace, source.sandbox_ref.name)
         forks = self._forks.of(forked)
+        volumes = self._volumes(forks)
         return SourceFacts(
             sandbox=self._cluster.sandboxes.get(forked),
             forks=forks,
-            volume_snapshots=self._volumes(forks),
+            volume_snapshots=volumes,
             heard=tuple(self._heard(forked)),
             drivers=drivers,
+            nodes=self._nodes(volumes.values()),
         )
+
+    def _nodes(self, volumes: Iterable[Json]) -> dict[str, Json]:
+        """Nodes that alone have what is behind VolumeSnapshots, by name."""
+        names = {name for each in volumes if (name := moment_of(each).node)}
+        return {name: node for name in names if (node := self._cluster.nodes.named(name))}
 
     def _volumes(self, snapshots: Iterable[Json]) -> dict[str, Json]:
         names = [(each["metadata"]["namespace"], each["metadata"]["name"]) for each in snapshots]

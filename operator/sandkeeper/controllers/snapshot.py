@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import structlog
@@ -17,6 +17,7 @@ from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.restores import forks_awaiting, restores_of
 from sandkeeper.controllers.status_write import write_status
+from sandkeeper.controllers.volume_nodes import VolumeNodes
 from sandkeeper.plan.base import Base
 from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.snapshot import conflict, finish, plan_snapshot
@@ -89,6 +90,7 @@ class SnapshotController:
         self._packer, self._quiescer = guests.packer, guests.quiescer
         self._clock = clock
         self._children = ChildWriter(client, cluster)
+        self._volume_nodes = VolumeNodes(client, cluster.nodes)
         self._log = structlog.get_logger()
 
     async def reconcile(self, key: Key) -> float | None:
@@ -105,6 +107,7 @@ class SnapshotController:
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         now = self._clock.now()
         observed = self._observe(key, raw, await self._sandbox_of(key, raw), await self._readers(key, raw))
+        observed = await self._with_node(observed)
         plan = plan_snapshot(observed, now)
         for write in plan.writes:
             try:
@@ -162,6 +165,15 @@ class SnapshotController:
             forks=forks_awaiting(cluster, raw),
             base=cluster.templates.base_of(parsed, pod, cluster.rules.of(key.namespace)) if parsed else Base(),
         )
+
+    async def _with_node(self, observed: ObservedSnapshot) -> ObservedSnapshot:
+        claim = observed.claim
+        if claim is None or observed.volume_snapshot is not None:
+            return observed
+        if not observed.classes.waits(claim["spec"].get("storageClassName")):
+            # A volume that was made before there was a pod is where any can be.
+            return observed
+        return replace(observed, volume_node=await self._volume_nodes.of(claim))
 
     async def _apply(self, write: Write, key: Key) -> None:
         child = write.obj if isinstance(write, Create) else write.child

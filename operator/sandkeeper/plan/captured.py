@@ -50,6 +50,8 @@ class Moment(BaseModel):
         Where the checkout stood; None where there is none, or nobody could tell.
     packed
         Whether something is packed beside the workspace; None where nobody could tell.
+    node
+        Node that the volume is on, where it is on that one alone; None where several can reach it.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, strict=True)
@@ -59,6 +61,7 @@ class Moment(BaseModel):
     image_digest: str | None = Field(default=None, alias="imageDigest", max_length=256)
     git: CapturedCheckout | None = None
     packed: bool | None = None
+    node: str | None = Field(default=None, max_length=253)
 
     def to_json(self) -> Json:
         """Give it as it is noted."""

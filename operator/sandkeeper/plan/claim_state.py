@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandkeeper.api.names import SANDBOX_LABEL
+from sandkeeper.api.names import SANDBOX_LABEL, SELECTED_NODE_ANNOTATION
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ def is_going(claim: Json | None) -> bool:
 def is_bound(claim: Json) -> bool:
     """Whether a claim has its volume."""
     return bool(claim.get("status", {}).get("phase") == "Bound")
+
+
+def is_placed(claim: Json) -> bool:
+    """Whether the volume of a claim is made, or to be made, for a node that is chosen."""
+    return SELECTED_NODE_ANNOTATION in (claim["metadata"].get("annotations") or {})
 
 
 def requested(claim: Json) -> str:

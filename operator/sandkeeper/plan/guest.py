@@ -14,6 +14,7 @@ from sandkeeper.plan.made_from import is_restored, note_of
 from sandkeeper.plan.origin import Origin, origin_of
 from sandkeeper.plan.pod_state import WAKING, condition
 from sandkeeper.plan.pod_volumes import PROGRAMS, WORKSPACE_VOLUME
+from sandkeeper.plan.workspace_choice import is_rolling_back
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -168,7 +169,13 @@ def has_work_first(observed: Observed, environment: Environment) -> bool:
         return False
     if environment.installs:
         return True
-    return bool(environment.workspace.keep_packages) and (left_a_pack(observed.status) or _brings_one(observed))
+    left = left_a_pack(observed.status) and not _is_untouched(observed)
+    return bool(environment.workspace.keep_packages) and (left or _brings_one(observed))
+
+
+def _is_untouched(observed: Observed) -> bool:
+    """Whether no pod was on the workspace yet that may have left something: the status tells of another one's."""
+    return is_rolling_back(observed) and observed.failure is None
 
 
 def _brings_one(observed: Observed) -> bool:

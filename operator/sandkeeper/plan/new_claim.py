@@ -14,14 +14,15 @@ from sandkeeper.api.sandbox import SandboxSpec
 from sandkeeper.api.source import REINSTALL
 from sandkeeper.api.workspace import Workspace
 from sandkeeper.plan.claim import workspace_claim
-from sandkeeper.plan.claim_state import claim_ownership, is_going
+from sandkeeper.plan.claim_state import claim_ownership, is_going, is_placed
 from sandkeeper.plan.denial import denial
-from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words, new_mark, restored_layers
+from sandkeeper.plan.made_from import UnreadableError, captured_layers, in_words, is_restored, new_mark, restored_layers
 from sandkeeper.plan.origin import Awaited, Origin, origin_of
 from sandkeeper.plan.ownership import Ownership
-from sandkeeper.plan.pod_state import PodState
+from sandkeeper.plan.pod_state import PodState, condition
 from sandkeeper.plan.policy import policy_denial
 from sandkeeper.plan.tenant_text import harmless
+from sandkeeper.plan.volume import awaited_volume
 from sandkeeper.plan.workspace_choice import asked_name, last_good, taken
 from sandkeeper.plan.writes import Create, Patch, Write
 
@@ -120,7 +121,12 @@ def create_claim(
             f"a new{how} workspace."
         )
         return PodState("WorkspaceDeleting", message, wrong=True), ()
-    return None, ()
+    return (awaited_volume(observed, claim, "", now) if _is_to_come(claim) else None), ()
+
+
+def _is_to_come(claim: Json) -> bool:
+    """Whether a volume is being made before the pod; one that can't be made for that node is left to the scheduler."""
+    return claim["status"].get("phase") == "Pending" and is_restored(claim) and is_placed(claim)
 
 
 def _make(observed: Observed, environment: Environment, now: datetime) -> tuple[PodState | None, tuple[Write, ...]]:
@@ -131,7 +137,9 @@ def _make(observed: Observed, environment: Environment, now: datetime) -> tuple[
     if isinstance(made, Awaited):
         return made.at(now)
     if isinstance(made, NewClaim):
-        return None, made.writes
+        name = made.claim["metadata"]["name"]
+        waits = PodState("Starting", f"Waiting for the volume of PersistentVolumeClaim {name}.")
+        return (waits if is_placed(made.claim) else None), made.writes
     missing = observed.classes.missing(environment.workspace.storage_class_name)
     if missing:
         return PodState(*missing, wrong=True), ()
@@ -218,15 +226,22 @@ def _from(observed: Observed, claim: Json, origin: Origin, captured: str) -> Jso
     spec = {**claim["spec"], "dataSource": origin.data_source}
     if origin.class_name:
         spec["storageClassName"] = origin.class_name
-    node = _node(observed)
+    node = _node(observed, origin)
     if node and observed.classes.waits(spec.get("storageClassName") or observed.classes.default):
         annotations[SELECTED_NODE_ANNOTATION] = node
     return {**claim, "metadata": {**claim["metadata"], "annotations": annotations}, "spec": spec}
 
 
-def _node(observed: Observed) -> str:
-    """Node of the pod that runs meanwhile, from which the new volume is to be reached."""
-    return str(observed.pod["spec"].get("nodeName", "")) if observed.pod is not None else ""
+def _node(observed: Observed, origin: Origin) -> str:
+    """Node that the new volume is to be made for, as far as it is known before a scheduler has chosen one.
+
+    That of the pod that runs meanwhile, from which the volume is to be reached. For a first pod the one that alone has
+    what it is made from: the scheduler looks once a second whether a volume has come, and knows less of where it can.
+    """
+    if observed.pod is not None:
+        return str(observed.pod["spec"].get("nodeName", ""))
+    ready = condition(observed.source.nodes.get(origin.node, {}), "Ready").get("status") == "True"
+    return origin.node if ready and observed.claim is None else ""
 
 
 def _wishes(observed: Observed, claim: Json) -> Json:

@@ -142,6 +142,8 @@ class SourceFacts:
         there before this process was.
     drivers
         Drivers of VolumeSnapshotClasses, by name.
+    nodes
+        Nodes by name, of those that alone have what is behind a VolumeSnapshot.
     """
 
     snapshot: Json | None = None
@@ -150,6 +152,7 @@ class SourceFacts:
     volume_snapshots: Mapping[str, Json] = field(default_factory=dict)
     heard: tuple[datetime, ...] = ()
     drivers: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from sandkeeper.plan.workspace_choice import kept_claims
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from sandkeeper.plan.captured import Moment
     from sandkeeper.plan.observed import Observed
     from sandkeeper.plan.writes import Write
 
@@ -47,6 +48,8 @@ class Origin:
         StorageClass that a clone has to be of; empty where the spec decides.
     snapshot
         SandboxSnapshot that must not go while it is read.
+    node
+        Node that it lies on, where it can be read on that one alone; empty for any.
     """
 
     data_source: Json
@@ -56,6 +59,7 @@ class Origin:
     driver: str = ""
     class_name: str = ""
     snapshot: Json | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -133,22 +137,23 @@ def _of_snapshot(observed: Observed, snapshot: Json, note: Json) -> Origin | Awa
 
 
 def _readable(observed: Observed, snapshot: Json, volume: Json, note: Json) -> Origin:
-    environment = snapshot["status"].get("captured", {}).get("environment")
+    environment, moment = snapshot["status"].get("captured", {}).get("environment"), moment_of(volume)
     return Origin(
         data_source={
             "apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": volume["metadata"]["name"],
         },
-        note={**note, "uid": snapshot["metadata"]["uid"], **_packless(volume)},
+        note={**note, "uid": snapshot["metadata"]["uid"], **_packless(moment)},
         captured=captured_text(volume) or (orjson.dumps(environment).decode() if environment else ""),
         least=str(volume["status"].get("restoreSize") or snapshot["status"].get("restoreSize") or "0"),
         driver=observed.source.drivers.get(volume["spec"].get("volumeSnapshotClassName", ""), ""),
         snapshot=snapshot,
+        node=moment.node or "",
     )  # fmt: skip
 
 
-def _packless(volume: Json) -> Json:
+def _packless(moment: Moment) -> Json:
     """Tell that nothing is packed on a volume, so that nobody waits for it to be unpacked; the guest looks anyway."""
-    return {"packed": False} if moment_of(volume).packed is False else {}
+    return {"packed": False} if moment.packed is False else {}
 
 
 def _of_claim(observed: Observed, name: str) -> Origin | Awaited:

@@ -22,7 +22,7 @@ from sandkeeper.api.names import (
 )
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.claim import unfit
-from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going
+from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going, is_placed
 from sandkeeper.plan.conflict import not_captured
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate
@@ -139,7 +139,7 @@ def _provisioned(observed: Observed, claim: Json, now: datetime) -> Rollback:
 def _on_node(observed: Observed, claim: Json, node: str, now: datetime) -> Rollback:
     """Have the volume made for a node. A provisioner that can't takes it away: it is asked again after a while."""
     told, notes = _volume_to_come(observed, claim, now), claim["metadata"].get("annotations") or {}
-    if SELECTED_NODE_ANNOTATION in notes:
+    if is_placed(claim):
         return Rollback(told)
     again = parse_time(notes[CHOSEN_ANNOTATION]) + _CHOOSE_AGAIN if CHOSEN_ANNOTATION in notes else now
     if now < again:

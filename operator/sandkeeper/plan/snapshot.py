@@ -238,7 +238,10 @@ def _copy(observed: ObservedSnapshot, sandbox: Sandbox, claim: Json, class_name:
     pause = result.pause_seconds if result else None
     git = _checkout(observed, resolve(*layers_on(claim, sandbox.spec, observed.base.used.layers)))
     start, packed = observed.status["startTime"], _is_packed(observed)
-    moment = Moment(start_time=start, pause_seconds=pause, image_digest=digest, git=git, packed=packed)
+    moment = Moment(
+        start_time=start, pause_seconds=pause, image_digest=digest, git=git, packed=packed,
+        node=observed.volume_node or None,
+    )  # fmt: skip
     return volume_snapshot(
         observed.snapshot, claim, class_name, capture(sandbox, claim, observed.base.used.layers), moment
     )

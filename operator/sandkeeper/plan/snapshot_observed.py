@@ -85,6 +85,8 @@ class ObservedSnapshot:
         The one that it is of; None where it is not there.
     pod, node, claim
         The sandbox's pod, the node that it is on, and the claim that its workspace is on now.
+    volume_node
+        Node that the claim's volume is on, where it is on that one alone; empty where it is not, or is not asked for.
     volume_snapshot
         The VolumeSnapshot of the name that this snapshot's has, ours or not.
     classes, snapshot_classes
@@ -112,6 +114,7 @@ class ObservedSnapshot:
     pod: Json | None = None
     node: Json | None = None
     claim: Json | None = None
+    volume_node: str = ""
     volume_snapshot: Json | None = None
     classes: StorageClasses = field(default_factory=StorageClasses)
     snapshot_classes: SnapshotClasses = field(default_factory=SnapshotClasses)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.quantities import parsed
 from sandkeeper.plan.claim import expands, is_smaller
-from sandkeeper.plan.claim_state import capacity, is_bound, is_going, requested
+from sandkeeper.plan.claim_state import capacity, is_bound, is_going, is_placed, requested
 from sandkeeper.plan.git_state import missing_secret
 from sandkeeper.plan.origin import Awaited, origin_of
 from sandkeeper.plan.pod_state import SECRET_MISSING, PodState, condition, is_ready, parse_time
@@ -93,16 +93,22 @@ def outdated_volume(claim: Json | None, environment: Environment, classes: Stora
 def worth_asking(observed: Observed, now: datetime) -> Json | None:
     """Object whose Events may tell why a volume is long in coming; None where nothing is late."""
     pod, claim = observed.pod, observed.claim
-    if pod is None or "deletionTimestamp" in pod["metadata"]:
+    if pod is not None and "deletionTimestamp" in pod["metadata"]:
         return None
+    if pod is None:
+        return claim if claim is not None and is_placed(claim) and _is_late(claim, now) else None
     beside = _made_beside(observed, claim) if claim is not None else None
     if beside is not None:
         return beside if now >= _patience_ends(beside) else None
     if is_ready(pod):
         return None
-    if claim is not None and claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim):
+    if claim is not None and _is_late(claim, now):
         return claim
     return pod if _mounting(pod) and now >= _mounting_late(pod) else None
+
+
+def _is_late(claim: Json, now: datetime) -> bool:
+    return claim["status"].get("phase") == "Pending" and now >= _patience_ends(claim)
 
 
 def _made_beside(observed: Observed, claim: Json) -> Json | None:

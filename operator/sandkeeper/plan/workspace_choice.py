@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sandkeeper.api.names import CLAIM_ANNOTATION, PREVIOUS_LABEL, SELECTED_NODE_ANNOTATION, claim_name
-from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going
+from sandkeeper.api.names import CLAIM_ANNOTATION, PREVIOUS_LABEL, claim_name
+from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going, is_placed
 from sandkeeper.plan.made_from import note_of, source_key
 from sandkeeper.plan.ownership import Ownership, ownership
 from sandkeeper.plan.pod_state import PodState, is_ready
@@ -82,8 +82,7 @@ def _can_take_pod(claim: Json, classes: StorageClasses) -> bool:
     """Whether a claim has its volume, or gets it as soon as a pod asks for it."""
     if is_going(claim):
         return False
-    chosen = (claim["metadata"].get("annotations") or {}).get(SELECTED_NODE_ANNOTATION)
-    return is_bound(claim) or (classes.waits(claim["spec"].get("storageClassName")) and not chosen)
+    return is_bound(claim) or (classes.waits(claim["spec"].get("storageClassName")) and not is_placed(claim))
 
 
 def _workspaces(claims: Iterable[Json], sandbox: Sandbox) -> dict[str, Json]:
