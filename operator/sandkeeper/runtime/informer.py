@@ -176,12 +176,22 @@ class Informer:
             changed = self.store.remove(key, obj["metadata"]["uid"], version_of(obj))
         else:
             changed = self.store.upsert(obj)
-        if changed:
-            self._on_change(key, before, self.store.get(key))
+        after = self.store.get(key)
+        if changed and _is_news(before, after):
+            self._on_change(key, before, after)
 
     def _report(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self._log.warning("list failed, trying again", error=str(error) or repr(error))
+
+
+def _is_news(before: Json | None, after: Json | None) -> bool:
+    """Whether anything differs that is kept: controllers write finalizers and notes that nobody here reads."""
+    return before is None or after is None or _unversioned(before) != _unversioned(after)
+
+
+def _unversioned(obj: Json) -> Json:
+    return {**obj, "metadata": {**obj["metadata"], "resourceVersion": ""}}
 
 
 def _wait(state: RetryCallState) -> float:
