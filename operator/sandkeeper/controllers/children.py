@@ -120,7 +120,7 @@ class ChildWriter:
             store.remove(key, uid)
             if resource == CLAIMS:
                 # Its event will be no news, and a snapshot may wait for whom it is read by.
-                self._cluster.claim_changed(key, child)
+                self._cluster.claim_changed(key, child, None)
 
     def _keep(self, resource: Resource, answer: Json) -> None:
         """Keep the answer to a write; of a snapshot its own controller has to hear, for the event will be no news."""

@@ -25,10 +25,12 @@ from sandkeeper.controllers.copies import SNAPSHOTS, Copies
 from sandkeeper.controllers.diffs import Diffs
 from sandkeeper.controllers.gateway import GatewayWatch
 from sandkeeper.controllers.nodes import Nodes
+from sandkeeper.controllers.parsed import ParsedSandboxes
 from sandkeeper.controllers.policies import Policies
 from sandkeeper.controllers.references import claim_refers, sandbox_of, sandbox_refers
 from sandkeeper.controllers.secrets import SecretWatch
 from sandkeeper.controllers.templates import Templates
+from sandkeeper.plan.claim_state import is_bound, is_going
 from sandkeeper.plan.fence import allows, is_fence, is_foreign
 from sandkeeper.plan.made_from import note_of
 from sandkeeper.plan.secrets import noted_secrets
@@ -97,6 +99,8 @@ class Cluster:
     copies, diffs, secrets, gateway, nodes, templates, rules
         What it knows of snapshots, of diffs, of Secrets, of where the gateway is, of nodes, of templates, and of
         policies with their quotas.
+    parsed
+        Its sandboxes as models.
     """
 
     def __init__(
@@ -117,6 +121,7 @@ class Cluster:
         self._stores[PODS] = Store(slim_pod, refers=noted_secrets)
         self._stores[CLAIMS] = Store(slim_claim, refers=claim_refers)
         self._stores[SANDBOXES] = Store(slim_sandbox, refers=sandbox_refers)
+        self.parsed = ParsedSandboxes()
         self.diffs = Diffs(client, self._stores[CLAIMS], wake_diff)
         self.copies = Copies(client, self._stores[SANDBOXES], wake, self._snapshot_concerned)
         self._foreign: defaultdict[str, set[Key]] = defaultdict(set)
@@ -228,27 +233,28 @@ class Cluster:
         if diff:
             # No sandbox's, whatever its name.
             self.diffs.child_changed(key.namespace, diff)
-            self.claim_changed(key, child)
+            self.claim_changed(key, before, after)
         elif is_fence(child):
             # One that is on its way out would not mend the fence; with none left, the key of the fence removes it.
             for sandbox in self.sandboxes.in_namespace(key.namespace) or (key,):
                 self._wake(sandbox)
         else:
             if child["kind"] == CLAIMS.kind:
-                self.claim_changed(key, child)
+                self.claim_changed(key, before, after)
             elif child["kind"] == PODS.kind:
                 self.copies.sandbox_changed(Key(key.namespace, key.name.removeprefix(CHILD_PREFIX)))
             # By its name, as it is looked up: what is in the way carries no label of ours.
             service = child["kind"] == SERVICES.kind
             self._wake(Key(key.namespace, key.name if service else key.name.removeprefix(CHILD_PREFIX)))
 
-    def claim_changed(self, key: Key, claim: Json) -> None:
+    def claim_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         """Wake whom it concerns that a claim changed, came or went."""
+        claim = after or before or {}
         for name in sandbox_of(claim):
             self._wake(Key(key.namespace, name))
             self.copies.sandbox_changed(Key(key.namespace, name))
         source = note_of(claim).get("snapshot")
-        if isinstance(source, str):
+        if isinstance(source, str) and _reads(before) != _reads(after):
             self.copies.wake_snapshot(Key(key.namespace, source))
 
     def _policy_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
@@ -274,3 +280,8 @@ class Cluster:
         for pod in filter(None, map(self._stores[PODS].get, self._stores[PODS])):
             if pod["spec"].get("nodeName") == node:
                 self._child_changed(key_of(pod), None, pod)
+
+
+def _reads(claim: Json | None) -> bool:
+    """Whether a claim still has to be made from its source."""
+    return claim is not None and not is_bound(claim) and not is_going(claim)

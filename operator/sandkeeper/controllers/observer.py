@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.plan.captured import moment_of
 from sandkeeper.plan.observed import Observed, SourceFacts
 from sandkeeper.plan.policy import policy_in
@@ -65,7 +64,7 @@ class Observer:
             The sandbox as the store keeps it.
         """
         uid, pod = raw["metadata"]["uid"], self._cluster.pod(key)
-        sandbox = Sandbox.model_validate({"metadata": raw["metadata"], "spec": raw.get("spec", {})})
+        sandbox = self._cluster.parsed.of(raw)
         observed = Observed(
             sandbox=sandbox,
             status=raw.get("status", {}),

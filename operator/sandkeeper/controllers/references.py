@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import SANDBOX_LABEL, claim_name
-from sandkeeper.api.source import Source
+from sandkeeper.controllers.parsed import parsed_source
 from sandkeeper.plan.made_from import note_of, source_key
 from sandkeeper.runtime.resource import Json, Key
 
@@ -29,7 +29,7 @@ def asked_claim(cluster: Cluster, sandbox: Key) -> Json | None:
     """Find the claim that the spec of a sandbox asks for; None where it is not there."""
     raw = cluster.sandboxes.get(sandbox) or {}
     source = raw.get("spec", {}).get("source")
-    made_from = source_key(Source.model_validate(source)) if source else ()
+    made_from = source_key(parsed_source(source)) if source else ()
     return cluster.claim(Key(sandbox.namespace, claim_name(sandbox.name, *made_from)))
 
 

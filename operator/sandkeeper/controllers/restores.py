@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import FORK_LABEL
-from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.references import asked_claim, sandbox_of
 from sandkeeper.plan.claim_state import is_going
 from sandkeeper.plan.fork import snapshot_name
@@ -46,9 +45,7 @@ def forks_awaiting(cluster: Cluster, snapshot: Json) -> tuple[str, ...]:
     forked = Key(snapshot["metadata"]["namespace"], f"sandboxRef/{snapshot['spec']['sandboxRef']['name']}")
     lacking = [key for key in cluster.sandboxes.referring(forked) if _is_lacking(asked_claim(cluster, key))]
     known = filter(None, map(cluster.sandboxes.get, lacking))
-    return tuple(
-        snapshot_name(Sandbox.model_validate({"metadata": each["metadata"], "spec": each["spec"]})) for each in known
-    )
+    return tuple(snapshot_name(cluster.parsed.of(each)) for each in known)
 
 
 def _is_lacking(claim: Json | None) -> bool:

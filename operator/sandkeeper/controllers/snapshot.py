@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 import structlog
 
 from sandkeeper.api.names import IN_USE_FINALIZER
-from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.api.snapshot import SandboxSnapshot
 from sandkeeper.controllers.children import ChildWriter, InTheWayError
 from sandkeeper.controllers.copies import SNAPSHOTS
@@ -142,7 +141,7 @@ class SnapshotController:
     def _observe(self, key: Key, raw: Json, sandbox: Json | None, readers: tuple[str, ...]) -> ObservedSnapshot:
         uid, cluster = raw["metadata"]["uid"], self._cluster
         name = Key(key.namespace, raw["spec"]["sandboxRef"]["name"])
-        pod, parsed = cluster.pod(name), _parsed(sandbox) if sandbox else None
+        pod, parsed = cluster.pod(name), cluster.parsed.of(sandbox) if sandbox else None
         status = sandbox.get("status", {}) if sandbox else {}
         claims = cluster.claims(name)
         return ObservedSnapshot(
@@ -219,7 +218,3 @@ class SnapshotController:
         kind: Literal["Normal", "Warning"] = "Warning" if state.wrong else "Normal"
         self._events.record(SNAPSHOTS, answer, kind, state.reason, "Reconcile", state.message)
         self._metrics.ended(state.reason, answer["status"], self._clock.now())
-
-
-def _parsed(sandbox: Json) -> Sandbox:
-    return Sandbox.model_validate({"metadata": sandbox["metadata"], "spec": sandbox.get("spec", {})})

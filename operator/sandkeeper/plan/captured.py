@@ -5,6 +5,7 @@ Who may create VolumeSnapshots may write these notes too, as tools for backup do
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import orjson
@@ -70,8 +71,13 @@ class Moment(BaseModel):
 
 def moment_of(obj: Json) -> Moment:
     """Read when and how a VolumeSnapshot was taken; one without a note may be anybody's."""
+    return _moment(obj["metadata"].get("annotations", {}).get(MOMENT_ANNOTATION, "{}"))
+
+
+@lru_cache(maxsize=256)
+def _moment(text: str) -> Moment:
     try:
-        return Moment.model_validate_json(obj["metadata"].get("annotations", {}).get(MOMENT_ANNOTATION, "{}"))
+        return Moment.model_validate_json(text)
     except ValidationError:
         return Moment()
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 Result = Literal["Verified", "NotEnforced", "CanaryBroken"]
+_RESULTS: Final[dict[str, Result]] = {each: each for each in get_args(Result)}
 
 _INSTALL: Final = (
     "Install a network plugin that enforces NetworkPolicies, such as Cilium or Calico, or turn on your cloud's"
@@ -85,9 +86,8 @@ def broken(why: str) -> Verdict:
 
 def current(record: dict[str, str], now: datetime, interval: timedelta) -> Verdict | None:
     """Read the cluster's verdict from the data of its ConfigMap; None where none is younger than two intervals."""
-    results: dict[str, Result] = {each: each for each in get_args(Result)}
     try:
-        verdict = Verdict(results[record["result"]], record["message"])
+        verdict = Verdict(_RESULTS[record["result"]], record["message"])
         return verdict if now - parse_time(record["at"]) <= 2 * interval else None
     except (KeyError, TypeError, ValueError):  # it is not there yet, or not as we write it
         return None
