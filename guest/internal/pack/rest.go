@@ -44,17 +44,36 @@ func (i *Index) rests(folder *entry) bool {
 // layersOwn are the folders, with their inodes, that were a layer's own at start, as another container found them too or
 // they are older than the upper folder. Names of one file may lie in several, and change together.
 func (i *Index) layersOwn() map[string]uint64 {
-	own, linking := map[string]uint64{}, i.linkingFolders()
+	own, linking, younger := map[string]uint64{}, i.linkingFolders(), i.youngerFolders()
 	for _, text := range i.notes {
 		notes := readNotes(text)
 		for each, ok := notes.next(); ok; each, ok = notes.next() {
-			older := each.ctime < i.layered && !i.ground.touched[each.path]
-			if each.isDir() && !linking[each.path] && (older || i.brought.holds(each.path)) {
+			if !each.isDir() || linking[each.path] {
+				continue
+			}
+			older := !i.ground.touched[each.path] && !younger.holds(each.path)
+			if older || i.brought.holds(each.path) {
 				own[each.path] = each.inode
 			}
 		}
 	}
 	return own
+}
+
+// youngerFolders are those that may lie in the upper folder though no runtime is known to make anything there. Whoever did
+// may have moved older ones into them, whose own ctime that leaves as it was.
+func (i *Index) youngerFolders() *pathSet {
+	younger := &pathSet{}
+	for _, text := range i.notes {
+		notes := readNotes(text)
+		for each, ok := notes.next(); ok; each, ok = notes.next() {
+			older := i.layered != 0 && each.ctime < i.layered
+			if each.isDir() && !older && !i.ground.touched[each.path] {
+				younger.add(each.path)
+			}
+		}
+	}
+	return younger
 }
 
 // linkingFolders are those with something in them, however deep, that may have several names; of a pipe nobody notes it.

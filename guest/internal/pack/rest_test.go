@@ -147,22 +147,21 @@ func walkedAs(c *container) *Index {
 // Whatever happens in whatever overlay, before the guest begins and after: what is found is what a whole walk finds.
 func TestWhateverHappensInAnOverlayItIsFoundFromTheFirstStart(t *testing.T) {
 	eachOverlay(t, func(t *testing.T, options string) {
-		rested := 0
-		for seed := range uint64(6) {
-			chance := &chance{rand.New(rand.NewPCG(seed, 7)), ""}
-			images := imagesOf(t, chance)
-			aged()
-			for _, image := range images {
-				first := firstOf(t, options, image)
-				chance.root = first.path
-				chance.happen(t, 3)
-				all := walkedAs(first)
-				rested += len(first.resting())
-				time.Sleep(20 * time.Millisecond)
-				for range 3 {
-					chance.happen(t, 8)
-					first.mustFindWhatAWalkFinds(all)
-				}
+		rested, chance, images := 0, &chance{rand.New(rand.NewPCG(1, 7)), ""}, []string(nil)
+		for range 5 {
+			images = append(images, imagesOf(t, chance)...)
+		}
+		aged()
+		for _, image := range images {
+			first := firstOf(t, options, image)
+			chance.root = first.path
+			chance.happen(t, 3)
+			all := walkedAs(first)
+			rested += len(first.resting())
+			time.Sleep(20 * time.Millisecond)
+			for range 3 {
+				chance.happen(t, 8)
+				first.mustFindWhatAWalkFinds(all)
 			}
 		}
 		if rested < 100 {
@@ -223,6 +222,25 @@ func TestIntoALayerThatIsYoungerThanTheUpperFolderEverybodyLooks(t *testing.T) {
 		}
 		must(t, os.WriteFile(first.at("srv/file"), []byte("FILE"), 0o644))
 		if found := compared(t, first.index, first.path); len(found.changed) == 0 {
+			t.Error("nothing was found")
+		}
+	})
+}
+
+// Nor does any move what is older into the upper folder.
+func TestIntoWhatWasMovedToTheUpperFolderEverybodyLooks(t *testing.T) {
+	eachOverlay(t, func(t *testing.T, options string) {
+		image, older := anImage(t), filepath.Join(t.TempDir(), "older")
+		must(t, os.MkdirAll(filepath.Join(older, "deep/deeper"), 0o755))
+		must(t, os.WriteFile(filepath.Join(older, "deep/deeper/file"), []byte("file"), 0o644))
+		aged()
+		upper := filepath.Join(t.TempDir(), "upper")
+		must(t, os.Mkdir(upper, 0o755))
+		must(t, os.Rename(older, filepath.Join(upper, "older")))
+		first := firstOn(t, options, image, upper)
+		all := walked(t, first.path)
+		must(t, os.WriteFile(first.at("older/deep/deeper/file"), []byte("FILE"), 0o644))
+		if found := first.mustFindWhatAWalkFinds(all); len(found.changed) == 0 {
 			t.Error("nothing was found")
 		}
 	})
@@ -330,6 +348,16 @@ func TestWithoutAnOverlayEverybodyLooks(t *testing.T) {
 	tree := newTree(t, image, t.TempDir(), 0)
 	if tree.store.index.layered != 0 || len(tree.store.index.own()) != 0 {
 		t.Errorf("it has layers before %d", tree.store.index.layered)
+	}
+}
+
+// Some file systems have times before 1970.
+func TestWhereNobodyKnowsTheLayersNoFolderIsOldEnough(t *testing.T) {
+	seen := &stretch[imaged]{}
+	folder := unix.Stat_t{Mode: unix.S_IFDIR, Ctim: unix.Timespec{Sec: -1 << 33}}
+	seen.seen.add(&entry{path: "old", status: folder})
+	if index := indexOf(seen); len(index.own()) != 0 {
+		t.Errorf("%v are said to be a layer's own", index.own())
 	}
 }
 
