@@ -35,7 +35,9 @@ func overlaysHere(t *testing.T) []string {
 	if os.Getenv("WITH_MOUNTS") == t.Name() {
 		return overlays
 	}
-	command := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+	// They mostly wait for time to pass.
+	together := fmt.Sprint("-test.parallel=", len(overlays))
+	command := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", together)
 	command.Env = append(os.Environ(), "WITH_MOUNTS="+t.Name())
 	command.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 	if out, err := command.CombinedOutput(); err != nil {
@@ -115,7 +117,10 @@ func eachOverlay(t *testing.T, test func(t *testing.T, options string)) {
 	t.Helper()
 	for _, options := range overlaysHere(t) {
 		// The name is in the paths of its folders, where a comma would end an option.
-		t.Run(strings.ReplaceAll(options, ",", " "), func(t *testing.T) { test(t, options) })
+		t.Run(strings.ReplaceAll(options, ",", " "), func(t *testing.T) {
+			t.Parallel()
+			test(t, options)
+		})
 	}
 }
 
