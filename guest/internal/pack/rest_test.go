@@ -26,19 +26,19 @@ var overlays = []string{
 // whoever runs it may mount an overlay with: without root, the first alone.
 func overlaysHere(t *testing.T) []string {
 	t.Helper()
-	if os.Getuid() != 0 {
+	if os.Getenv("OVERLAYS_OF_ROOT") == t.Name() {
+		return overlays
+	}
+	if os.Getuid() != 0 || os.Getenv("WITH_MOUNTS") == t.Name() {
 		if withMounts(t) {
 			return overlays[:1]
 		}
 		return nil
 	}
-	if os.Getenv("WITH_MOUNTS") == t.Name() {
-		return overlays
-	}
 	// They mostly wait for time to pass.
 	together := fmt.Sprint("-test.parallel=", len(overlays))
 	command := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v", together)
-	command.Env = append(os.Environ(), "WITH_MOUNTS="+t.Name())
+	command.Env = append(os.Environ(), "OVERLAYS_OF_ROOT="+t.Name())
 	command.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -169,7 +169,7 @@ func TestWhateverHappensInAnOverlayItIsFoundFromTheFirstStart(t *testing.T) {
 				first.mustFindWhatAWalkFinds(all)
 			}
 		}
-		if rested < 100 {
+		if rested < 20 {
 			t.Errorf("only %d times nobody looked into a folder", rested)
 		}
 	})
