@@ -34,9 +34,10 @@ func (r *Root) birth() int64 {
 // layeredBefore is the ctime, in nanoseconds since 1970, before which a folder that was seen between two moments is a
 // layer's own; 0 where nobody knows.
 //
-// What an overlay has of its root's own folder is that of the upper one, which a runtime makes, empty, for a container.
-// So whatever is in the upper folder has a later ctime, unless somebody put the clock back: before the first moment, so
-// that the root is of the future then, or between the two.
+// What an overlay tells of its root's own folder is that of the upper one, which a runtime makes for a container, empty. So
+// whatever is changed from the first moment on has a later ctime, if the root is not of the future by then and nobody puts
+// the clock back before the second one; after that, another ctime than the folder had. Before the first moment the runtime
+// alone is at work, in folders that are known; whom it lets in as early would have to meet somebody who puts the clock back.
 func layeredBefore(birth int64, began, ended moment) int64 {
 	putBack := (ended.steady - began.steady) - (ended.wall - began.wall)
 	if birth <= leeway || birth > began.wall || putBack > leeway {
