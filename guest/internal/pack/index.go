@@ -22,9 +22,12 @@ type Index struct {
 	// notes are what was seen, in the order of a walk, and ground is what it was seen on.
 	notes  []string
 	ground ground
-	// brought are folders that are known from another container, and linking those with files of several names.
+	// brought are folders that are known from another container.
 	brought *pathSet
-	linking func() map[string]bool
+	// layered is the ctime before which a folder was a layer's own; 0 where that is not known.
+	layered int64
+	// own are the layers' own folders with their inodes, made when they are first asked for.
+	own func() map[string]uint64
 	// kept says that a note of it lies on the volume.
 	kept bool
 }
@@ -41,7 +44,7 @@ func NewIndex(root *Root) (*Index, error) { return newIndex(root, nil) }
 
 // newIndex looks into no folder of which a former index tells all.
 func newIndex(root *Root, before *former) (*Index, error) {
-	looking := &surveyor[imaged]{root: root, add: (*imaged).add}
+	began, looking := now(), &surveyor[imaged]{root: root, add: (*imaged).add}
 	if before != nil {
 		looking.known = before.bring
 	}
@@ -54,6 +57,9 @@ func newIndex(root *Root, before *former) (*Index, error) {
 		index.brought = &before.brought
 	}
 	index.ground, index.kept = root.ground(), before != nil && !before.differs.Load()
+	if root.layered {
+		index.layered = layeredBefore(root.birth(), began, now())
+	}
 	if index.isToKeep() {
 		index.doubt(root)
 	}
@@ -66,7 +72,7 @@ func indexOf(first *stretch[imaged]) *Index {
 		index.notes = append(index.notes, string(each.notes))
 	}
 	index.marks = sync.OnceValue(index.remembered)
-	index.linking = sync.OnceValue(index.linkingFolders)
+	index.own = sync.OnceValue(index.layersOwn)
 	index.image = sync.OnceValue(index.fingerprint)
 	return index
 }

@@ -19,7 +19,7 @@ type note struct {
 	size, modified int64
 	uid, gid       uint32
 	target         string
-	// linked says that a file has other names.
+	// linked says that a file or a link has other names.
 	linked bool
 }
 
@@ -49,7 +49,7 @@ func appendNote(to []byte, found *entry) []byte {
 		to = binary.AppendUvarint(to, uint64(status.Uid))
 		to = binary.AppendUvarint(to, uint64(status.Gid))
 		to = appendWord(to, found.target())
-		to = append(to, numberOf(found.linked()))
+		to = append(to, numberOf(status.Nlink > 1))
 	}
 	return to
 }

@@ -17,12 +17,18 @@ import (
 // overlaid mounts an image, which is a path or several of layers, the uppermost first, with a folder for what is changed.
 func overlaid(t *testing.T, image, changed string) string {
 	t.Helper()
-	place := t.TempDir()
+	return overlaidWith(t, "userxattr", image, changed)
+}
+
+func overlaidWith(t *testing.T, more, image, changed string) string {
+	t.Helper()
+	place, err := os.MkdirTemp(filepath.Dir(changed), "overlay-")
+	must(t, err)
 	for _, each := range []string{"root", "work"} {
 		must(t, os.Mkdir(filepath.Join(place, each), 0o755))
 	}
-	root, options := filepath.Join(place, "root"), "lowerdir=%s,upperdir=%s,workdir=%s/work,userxattr"
-	must(t, unix.Mount("overlay", root, "overlay", 0, fmt.Sprintf(options, image, changed, place)))
+	root, options := filepath.Join(place, "root"), "lowerdir=%s,upperdir=%s,workdir=%s/work,%s"
+	must(t, unix.Mount("overlay", root, "overlay", 0, fmt.Sprintf(options, image, changed, place, more)))
 	t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
 	return root
 }
