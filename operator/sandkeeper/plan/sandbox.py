@@ -19,6 +19,7 @@ from sandkeeper.plan.guest_state import sandbox_state
 from sandkeeper.plan.lifecycle import Life, Phase, life_of
 from sandkeeper.plan.made_from import new_mark, reinstall_mark
 from sandkeeper.plan.new_claim import create_claim, remake_claim
+from sandkeeper.plan.nudge import nudged
 from sandkeeper.plan.ownership import Ownership, is_managed, ownership
 from sandkeeper.plan.packing import before_replacement
 from sandkeeper.plan.pod import Volume, sandbox_pod
@@ -218,7 +219,7 @@ def _decide_life(
     else:
         state, writes = _decide_pod(observed, environment, desired, now)
         writes = (*writes, *remake_claim(observed, environment, now))
-    state = volume_state(observed, environment, state, now)
+    state, writes = nudged(observed, volume_state(observed, environment, state, now), writes, now)
     return (beside(state, rollback), (*writes, *rollback.writes)) if rollback else (state, writes)
 
 

@@ -104,7 +104,7 @@ def worth_asking(observed: Observed, now: datetime) -> Json | None:
         return None
     if claim is not None and _is_late(claim, now):
         return claim
-    return pod if _mounting(pod) and now >= _mounting_late(pod) else None
+    return pod if is_mounting(pod) and now >= _mounting_late(pod) else None
 
 
 def _is_late(claim: Json, now: datetime) -> bool:
@@ -172,7 +172,7 @@ def awaited_volume(observed: Observed, claim: Json, message: str, now: datetime)
 
 
 def _mounted_late(observed: Observed, environment: Environment, pod: Json, state: PodState, now: datetime) -> PodState:
-    if state.wrong or not _mounting(pod):
+    if state.wrong or not is_mounting(pod):
         return state
     late = _mounting_late(pod)
     if now < late:
@@ -186,7 +186,7 @@ def _mounted_late(observed: Observed, environment: Environment, pod: Json, state
     return PodState("VolumeMountFailed", text, wrong=True, look_again=now + _ASK_AGAIN)
 
 
-def _mounting(pod: Json) -> bool:
+def is_mounting(pod: Json) -> bool:
     """Whether the kubelet is at what comes before the containers: volumes and network (KEP-3085)."""
     return bool(pod["spec"].get("nodeName")) and condition(pod, "PodReadyToStartContainers").get("status") == "False"
 
