@@ -32,7 +32,7 @@ def installing(sandboxes: Sandboxes, repository: Repository) -> dict[str, Any]:
 
 def close(sandboxes: Sandboxes) -> None:
     """Take the repository away: what is not kept can't be had again."""
-    sandboxes.kubectl("delete", "networkpolicy", "to-the-repository")
+    repository.close_to(sandboxes.namespace)
 
 
 def restarts(sandboxes: Sandboxes, name: str) -> int:
