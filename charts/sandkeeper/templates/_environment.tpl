@@ -124,15 +124,6 @@
   value: {{ .Values.log.level | quote }}
 {{- end }}
 
-{{/* Labels of the gateway's pods as a selector of the API. */}}
-{{- define "sandkeeper.gatewaySelector" -}}
-{{- $parts := list }}
-{{- range $name, $value := include "sandkeeper.gatewaySelectorLabels" . | fromYaml }}
-{{- $parts = append $parts (printf "%s=%s" $name $value) }}
-{{- end }}
-{{- join "," $parts }}
-{{- end }}
-
 {{/* Names of pull secrets, as JSON. */}}
 {{- define "sandkeeper.secretNames" -}}
 {{- $names := list }}

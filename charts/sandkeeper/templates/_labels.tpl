@@ -12,6 +12,19 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
+{{/* The same two as selectors of the API and of kubectl. */}}
+{{- define "sandkeeper.operatorSelector" -}}
+{{- include "sandkeeper.asSelector" (include "sandkeeper.selectorLabels" .) }}
+{{- end }}
+{{- define "sandkeeper.gatewaySelector" -}}
+{{- include "sandkeeper.asSelector" (include "sandkeeper.gatewaySelectorLabels" .) }}
+{{- end }}
+{{- define "sandkeeper.asSelector" -}}
+{{- $parts := list }}
+{{- range $name, $value := fromYaml . }}{{ $parts = append $parts (printf "%s=%s" $name $value) }}{{ end }}
+{{- join "," $parts }}
+{{- end }}
+
 {{/* Labels of what belongs to the gateway. */}}
 {{- define "sandkeeper.gatewayLabels" -}}
 {{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) (include "sandkeeper.labels" . | fromYaml) | toYaml }}
