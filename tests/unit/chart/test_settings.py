@@ -113,6 +113,17 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
     }
 
 
+def test_the_operator_divides_namespaces_as_the_chart_does_where_nobody_says(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two replicas that divide them differently would both work on some.
+    alone = OperatorSettings()
+    for name, value in environment(helm, {}).items():
+        monkeypatch.setenv(name, value)
+
+    assert (alone.shards, alone.lease_seconds) == (OperatorSettings().shards, OperatorSettings().lease_seconds)
+
+
 def test_certificates_of_kubelets_are_judged_unless_the_chart_says_otherwise(
     helm: Helm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
