@@ -16,7 +16,7 @@ from sandkeeper.controllers.turns import PackLimits
 from sandkeeper.gateway.places import MOST_OFFERED
 from sandkeeper.plan.canary import CanarySettings
 from sandkeeper.plan.idle import IdleRule
-from sandkeeper.plan.observed import GatewaySettings, GuestSettings, Settings
+from sandkeeper.plan.observed import EgressGateway, GuestSettings, Settings
 from sandkeeper.runtime.connection import own_namespace
 
 
@@ -145,11 +145,11 @@ class OperatorSettings(BaseSettings):
         )
 
     @property
-    def gateway(self) -> GatewaySettings | None:
+    def gateway(self) -> EgressGateway | None:
         """The egress gateway; None where there is none."""
         if not self.gateway_selector:
             return None
-        return GatewaySettings(
+        return EgressGateway(
             namespace=self.namespace,
             labels=dict(each.split("=", 1) for each in self.gateway_selector.split(",")),
             ports=self.gateway_ports,

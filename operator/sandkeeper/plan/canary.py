@@ -17,7 +17,7 @@ from sandkeeper.plan.gateway import egress_annotation
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sandkeeper.plan.observed import GatewaySettings
+    from sandkeeper.plan.observed import EgressGateway
 
 Json = dict[str, Any]
 Part = Literal["target", "neighbour", "control", "fenced"]
@@ -78,7 +78,7 @@ class CanarySettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     extra_targets: tuple[Attempt, ...] = ()
-    gateway: GatewaySettings | None = None
+    gateway: EgressGateway | None = None
 
 
 @dataclass(frozen=True)
