@@ -13,6 +13,7 @@ from sandkeeper.api.egress import EgressGrant
 from sandkeeper.api.names import CANARY_LABEL, CANARY_PREFIX, ROLE_LABEL, SANDBOX_ROLE
 from sandkeeper.canary.attempts import LISTENER_PORT, Attempt, encoded
 from sandkeeper.plan.gateway import egress_annotation
+from sandkeeper.plan.pod_security import least_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -188,11 +189,7 @@ def _container(settings: CanarySettings) -> Json:
             "requests": {"cpu": "10m", "memory": "32Mi"},
             "limits": {"cpu": "500m", "memory": "64Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": least_rights(),
     }
 
 
