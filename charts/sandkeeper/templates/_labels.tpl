@@ -32,7 +32,7 @@ app.kubernetes.io/component: gateway
 
 {{/* Labels of the gateway's pods. */}}
 {{- define "sandkeeper.gatewayPodLabels" -}}
-{{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) .Values.gateway.podLabels .Values.commonLabels | toYaml }}
+{{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) (.Values.gateway.podLabels | default dict) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/* Labels of every object. The chart's own win over commonLabels. */}}
@@ -45,7 +45,7 @@ app.kubernetes.io/component: gateway
   "app.kubernetes.io/part-of" "sandkeeper"
   "app.kubernetes.io/managed-by" .Release.Service
   "helm.sh/chart" $chart }}
-{{- merge $own .Values.commonLabels | toYaml }}
+{{- merge $own (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/* Labels of what belongs to the operator's process. */}}
@@ -55,5 +55,5 @@ app.kubernetes.io/component: gateway
 
 {{/* Labels of the operator's pods. Without versions, so that only a change of what runs replaces them. */}}
 {{- define "sandkeeper.podLabels" -}}
-{{- merge (include "sandkeeper.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels | toYaml }}
+{{- merge (include "sandkeeper.selectorLabels" . | fromYaml) (.Values.podLabels | default dict) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
