@@ -43,11 +43,10 @@ class OtlpExport:
     def __init__(self, endpoint: str, instance: str) -> None:
         about = Resource.create({"service.name": "sandkeeper-gateway", "service.instance.id": instance})
         self._provider = LoggerProvider(about, shutdown_on_exit=False)
+        self._exporter = OTLPLogExporter(endpoint, timeout=REQUEST_SECONDS)
         self._provider.add_log_record_processor(
             BatchLogRecordProcessor(
-                OTLPLogExporter(endpoint, timeout=REQUEST_SECONDS),
-                schedule_delay_millis=_DELAY_MILLISECONDS,
-                max_queue_size=_MOST_WAITING,
+                self._exporter, schedule_delay_millis=_DELAY_MILLISECONDS, max_queue_size=_MOST_WAITING
             )
         )
         self._logger = self._provider.get_logger("sandkeeper.gateway")
@@ -73,3 +72,5 @@ class OtlpExport:
         ending = Thread(target=self._provider.shutdown, daemon=True)
         ending.start()
         ending.join(seconds)
+        if ending.is_alive():
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]
