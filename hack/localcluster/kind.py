@@ -8,6 +8,7 @@ import yaml
 from localcluster import kind_storage
 from localcluster.commands import run
 from localcluster.errors import ClusterError
+from localcluster.images.catalogue import BUSYBOX
 from localcluster.native.addons import runtime_classes
 from localcluster.native.containerd import HANDLERS
 from localcluster.native.kubelet import KUBELET_CONFIGURATION, LIMITS_ON_PODS
@@ -15,9 +16,8 @@ from localcluster.paths import path_id, state_home
 from localcluster.progress import say, step
 from localcluster.tools import tool
 
-# The image that tests use for a shell; elsewhere it is made from Debian's package.
-BUSYBOX = "sandkeeper.local/busybox:1"
 BUSYBOX_SOURCE = "docker.io/library/busybox:1.37"
+"""What the image that tests use for a shell is here; elsewhere it is made from Debian's package."""
 
 
 class KindDriver:

@@ -16,7 +16,7 @@ from sandkeeper.controllers.turns import PackLimits
 from sandkeeper.gateway.places import MOST_OFFERED
 from sandkeeper.plan.canary import CanarySettings
 from sandkeeper.plan.idle import IdleRule
-from sandkeeper.plan.observed import GatewaySettings, GuestSettings, Settings
+from sandkeeper.plan.observed import EgressGateway, GuestSettings, Settings
 from sandkeeper.runtime.connection import own_namespace
 
 
@@ -56,7 +56,7 @@ class OperatorSettings(BaseSettings):
         default_factory=lambda: own_namespace("sandkeeper-system"), description="Namespace of the operator's Leases."
     )
     pod_name: str = Field(default="operator", min_length=1, description="Identity of this replica; the pod's name.")
-    shards: int = Field(default=4, ge=1, le=256, description="Parts that namespaces are divided into for replicas.")
+    shards: int = Field(default=8, ge=1, le=256, description="Parts that namespaces are divided into for replicas.")
     workers: int = Field(default=16, ge=1, le=1024, description="Most passes at once.")
     lease_seconds: float = Field(default=15.0, ge=3.0, description="After which a silent replica is replaced.")
     metrics_port: int = Field(default=8080, ge=0, le=65535, description="Port of /metrics.")
@@ -145,11 +145,11 @@ class OperatorSettings(BaseSettings):
         )
 
     @property
-    def gateway(self) -> GatewaySettings | None:
+    def gateway(self) -> EgressGateway | None:
         """The egress gateway; None where there is none."""
         if not self.gateway_selector:
             return None
-        return GatewaySettings(
+        return EgressGateway(
             namespace=self.namespace,
             labels=dict(each.split("=", 1) for each in self.gateway_selector.split(",")),
             ports=self.gateway_ports,

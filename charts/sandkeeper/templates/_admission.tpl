@@ -27,7 +27,7 @@ spec:
   paramRef:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- $selector := deepCopy .root.Values.admissionPolicies.namespaceSelector }}
+  {{- $selector := deepCopy (.root.Values.admissionPolicies.namespaceSelector | default dict) }}
   {{- if .paramRef }}
   {{- $own := dict "key" "kubernetes.io/metadata.name" "operator" "NotIn" "values" (list .root.Release.Namespace) }}
   {{- $_ := set $selector "matchExpressions" (append ($selector.matchExpressions | default list) $own) }}

@@ -71,7 +71,7 @@
 - name: SANDKEEPER_GATEWAY_PORTS
   value: {{ .Values.gateway.ports | toJson | quote }}
 - name: SANDKEEPER_GATEWAY_SETUP_DOMAINS
-  value: {{ .Values.gateway.setupDomains | toJson | quote }}
+  value: {{ .Values.gateway.setupDomains | default list | toJson | quote }}
 - name: SANDKEEPER_GATEWAY_ACTIVITY_PORT
   value: {{ .Values.gateway.activityPort | quote }}
 - name: SANDKEEPER_LOG_FORMAT
@@ -101,11 +101,11 @@
 - name: SANDKEEPER_GATEWAY_ACTIVITY_PORT
   value: {{ .Values.gateway.activityPort | quote }}
 - name: SANDKEEPER_GATEWAY_RESOLVERS
-  value: {{ .Values.gateway.resolvers | toJson | quote }}
+  value: {{ .Values.gateway.resolvers | default list | toJson | quote }}
 - name: SANDKEEPER_GATEWAY_RESOLVERS_PORT
   value: {{ .Values.gateway.resolversPort | quote }}
 - name: SANDKEEPER_GATEWAY_CLUSTER_NETWORKS
-  value: {{ .Values.gateway.clusterCIDRs | toJson | quote }}
+  value: {{ .Values.gateway.clusterCIDRs | default list | toJson | quote }}
 - name: SANDKEEPER_GATEWAY_WAIT_SECONDS
   value: {{ .Values.gateway.unknownSourceSeconds | quote }}
 - name: SANDKEEPER_GATEWAY_DRAIN_DELAY_SECONDS
@@ -115,22 +115,13 @@
 - name: SANDKEEPER_GATEWAY_AUDIT_STDOUT
   value: {{ .Values.gateway.audit.stdout | quote }}
 - name: SANDKEEPER_GATEWAY_AUDIT_OTLP_ENDPOINT
-  value: {{ .Values.gateway.audit.otlpEndpoint | quote }}
+  value: {{ .Values.gateway.audit.otlpEndpoint | default "" | quote }}
 - name: SANDKEEPER_GATEWAY_EVENTS
   value: {{ .Values.gateway.events | quote }}
 - name: SANDKEEPER_GATEWAY_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
 - name: SANDKEEPER_GATEWAY_LOG_LEVEL
   value: {{ .Values.log.level | quote }}
-{{- end }}
-
-{{/* Labels of the gateway's pods as a selector of the API. */}}
-{{- define "sandkeeper.gatewaySelector" -}}
-{{- $parts := list }}
-{{- range $name, $value := include "sandkeeper.gatewaySelectorLabels" . | fromYaml }}
-{{- $parts = append $parts (printf "%s=%s" $name $value) }}
-{{- end }}
-{{- join "," $parts }}
 {{- end }}
 
 {{/* Names of pull secrets, as JSON. */}}

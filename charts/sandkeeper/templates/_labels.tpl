@@ -12,6 +12,19 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: gateway
 {{- end }}
 
+{{/* The same two as selectors of the API and of kubectl. */}}
+{{- define "sandkeeper.operatorSelector" -}}
+{{- include "sandkeeper.asSelector" (include "sandkeeper.selectorLabels" .) }}
+{{- end }}
+{{- define "sandkeeper.gatewaySelector" -}}
+{{- include "sandkeeper.asSelector" (include "sandkeeper.gatewaySelectorLabels" .) }}
+{{- end }}
+{{- define "sandkeeper.asSelector" -}}
+{{- $parts := list }}
+{{- range $name, $value := fromYaml . }}{{ $parts = append $parts (printf "%s=%s" $name $value) }}{{ end }}
+{{- join "," $parts }}
+{{- end }}
+
 {{/* Labels of what belongs to the gateway. */}}
 {{- define "sandkeeper.gatewayLabels" -}}
 {{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) (include "sandkeeper.labels" . | fromYaml) | toYaml }}
@@ -19,7 +32,7 @@ app.kubernetes.io/component: gateway
 
 {{/* Labels of the gateway's pods. */}}
 {{- define "sandkeeper.gatewayPodLabels" -}}
-{{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) .Values.gateway.podLabels .Values.commonLabels | toYaml }}
+{{- merge (include "sandkeeper.gatewaySelectorLabels" . | fromYaml) (.Values.gateway.podLabels | default dict) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/* Labels of every object. The chart's own win over commonLabels. */}}
@@ -32,7 +45,7 @@ app.kubernetes.io/component: gateway
   "app.kubernetes.io/part-of" "sandkeeper"
   "app.kubernetes.io/managed-by" .Release.Service
   "helm.sh/chart" $chart }}
-{{- merge $own .Values.commonLabels | toYaml }}
+{{- merge $own (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/* Labels of what belongs to the operator's process. */}}
@@ -42,5 +55,5 @@ app.kubernetes.io/component: gateway
 
 {{/* Labels of the operator's pods. Without versions, so that only a change of what runs replaces them. */}}
 {{- define "sandkeeper.podLabels" -}}
-{{- merge (include "sandkeeper.selectorLabels" . | fromYaml) .Values.podLabels .Values.commonLabels | toYaml }}
+{{- merge (include "sandkeeper.selectorLabels" . | fromYaml) (.Values.podLabels | default dict) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}

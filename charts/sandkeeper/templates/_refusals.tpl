@@ -12,6 +12,12 @@
 {{- if and .Values.requireEnforcement (not .Values.canary.enabled) }}
 {{- fail "requireEnforcement is true but canary.enabled is false, so no sandbox could ever start: turn the canary on, or set requireEnforcement to false" }}
 {{- end }}
+{{- if and .Values.requirePolicy (not .Values.admissionPolicies.enabled) }}
+{{- fail "requirePolicy is true but admissionPolicies.enabled is false, so nothing would refuse a sandbox without a policy: turn the admission policies on, or set requirePolicy to false" }}
+{{- end }}
+{{- if and .Values.idle.enabled .Values.idle.insecureSkipVerify .Values.idle.kubeletCA.configMap }}
+{{- fail "idle.insecureSkipVerify is true although idle.kubeletCA.configMap is set, so no certificate would be judged by it: set insecureSkipVerify to false, or name no ConfigMap" }}
+{{- end }}
 {{- range $kind := list "labels" "annotations" }}
 {{- range $key := keys (index $.Values.sandboxPods $kind) }}
 {{- if regexMatch "^([^/]+\\.)?sandkeeper\\.dev/" $key }}
@@ -34,6 +40,9 @@
 {{- end }}
 {{- if and .Values.gateway.autoscaling.enabled (gt (int .Values.gateway.autoscaling.minReplicas) (int .Values.gateway.autoscaling.maxReplicas)) }}
 {{- fail "gateway.autoscaling.minReplicas is more than gateway.autoscaling.maxReplicas" }}
+{{- end }}
+{{- if and .Values.gateway.autoscaling.enabled (not (dig "requests" "cpu" "" (.Values.gateway.resources | default dict))) }}
+{{- fail "gateway.autoscaling.enabled is true but gateway.resources.requests.cpu is empty, of which its target is a percentage: set it" }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -41,6 +41,7 @@ def build_guest_image(checkout: Path = CHECKOUT) -> Path:
             layer = write_layer(root, target / "layer.tar")
             write_image(target / "image.tar", [guest_image_name(checkout)], [layer], SETTINGS)
         layer.file.unlink()
+        shutil.rmtree(root)
 
     images = cache_home() / "images" / "guest" / path_id(checkout)
     newest = made_once(images / _key(checkout), make)
@@ -48,11 +49,6 @@ def build_guest_image(checkout: Path = CHECKOUT) -> Path:
         if older != newest:
             shutil.rmtree(older)
     return newest / "image.tar"
-
-
-def guest_program(checkout: Path = CHECKOUT) -> Path:
-    """Return the path of the guest's program, as it is in the image."""
-    return build_guest_image(checkout).parent / "root" / "guest"
 
 
 def _compile(module: Path, package: str, target: Path) -> None:

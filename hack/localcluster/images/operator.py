@@ -156,6 +156,3 @@ def _compile(folder: Path) -> None:
     # Another Python's bytecode would only take room. Matched by hash or not at all: a layer's times are fixed.
     if sys.version_info[:2] == PYTHON:
         compileall.compile_dir(str(folder), quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
-
-
-OPERATOR_IMAGE = operator_image_name()

@@ -1,18 +1,11 @@
-"""Writes the CustomResourceDefinitions that are generated from the models.
+"""The CustomResourceDefinitions, made from the models."""
 
-``python -m sandkeeper.api.crd`` writes them; with ``--check`` it only tells which are out of date.
-"""
-
-import sys
-from collections.abc import Sequence
 from typing import Any
 
-import orjson
 import yaml
 
 from . import names
 from .diff import SandboxDiff, SandboxDiffSpec, SandboxDiffStatus
-from .generated import generate
 from .kind import Column, Kind
 from .model import JsonSchema, Model, rule
 from .policy import SandboxPolicy, SandboxPolicySpec, SandboxPolicyStatus
@@ -22,7 +15,6 @@ from .schema import structural
 from .snapshot import SandboxSnapshot, SandboxSnapshotSpec, SandboxSnapshotStatus
 from .template import SandboxTemplate, SandboxTemplateSpec
 
-FOLDERS = ("crds", "charts/sandkeeper/files/crds")
 HEADER = "# Generated from the models in operator/sandkeeper/api by hack/generate.\n"
 
 NAMES = "at most 52 lower-case letters, digits and hyphens, with a letter first and no hyphen last"
@@ -215,23 +207,6 @@ def _with_models(schema: JsonSchema, spec: type[Model], status: type[Model] | No
     }
 
 
-def schema_bytes(kind: Kind, *, descriptions: bool = True) -> int:
-    """Measure the schema as compact JSON, which is what the apiserver holds."""
-    schema = object_schema(kind)
-    return len(orjson.dumps(schema if descriptions else _undescribed(schema)))
-
-
-def _undescribed(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {
-            key: _undescribed(value)
-            for key, value in node.items()
-            # A field may be called "description" too; its value is a schema then.
-            if not (key == "description" and isinstance(value, str))
-        }
-    return [_undescribed(item) for item in node] if isinstance(node, list) else node
-
-
 def rendered(kind: Kind) -> str:
     """Write a kind's CRD as YAML."""
     return HEADER + yaml.dump(definition(kind), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
@@ -242,19 +217,3 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the CRDs into both folders, or tell which are out of date."""
-    return generate(_files, "Write the CRDs that the models generate.", arguments)
-
-
-def _files() -> dict[str, str]:
-    for kind in KINDS:
-        bare = schema_bytes(kind, descriptions=False)
-        print(f"{kind.kind}: schema of {schema_bytes(kind)} bytes, {bare} without descriptions")
-    return {f"{folder}/{kind.file}": text for kind in KINDS for text in [rendered(kind)] for folder in FOLDERS}
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -12,27 +12,28 @@ from .domains import IS_DOMAIN, MAX_PATTERN, WEB_PORTS, domain
 from .model import Model, checks, rule
 
 METADATA: Final = (
+    # All of it: beside the well-known one, clouds put credentials (169.254.170.2, .23) and resolvers there.
     "169.254.0.0/16",
     "fe80::/10",
-    "fd00:ec2::/32",
-    "fd20:ce::/32",
-    "fd00:42::/32",
-    "100.96.0.96/32",
-    "100.100.100.200/32",
-    "168.63.129.16/32",
-    "192.0.0.192/32",
-    # The first of them as NAT64 (RFC 6052) and 6to4 (RFC 3056) write it.
-    "64:ff9b::a9fe:0/112",
-    "2002:a9fe::/32",
+    "fd00:ec2::/32",  # AWS
+    "fd20:ce::/32",  # Google Cloud
+    "fd00:42::/32",  # Scaleway
+    "100.96.0.96/32",  # Volcengine
+    "100.100.100.200/32",  # Alibaba Cloud
+    "168.63.129.16/32",  # Azure: public by its number, and the host by its nature
+    "192.0.0.192/32",  # Oracle Cloud
 )
 """Where clouds tell a machine its credentials, all link-local addresses included."""
+_CARRIED_METADATA: Final = ("64:ff9b::a9fe:0/112", "2002:a9fe::/32")
+"""The first of them as NAT64 (RFC 6052) and 6to4 (RFC 3056) write it."""
+_REFUSED: Final = (*METADATA, *_CARRIED_METADATA)
 
 _MOST_DOMAINS: Final = 128
 _MOST_CIDRS: Final = 32
 _CIDR: Final = "must be a network such as 10.20.0.0/16 or fd00:20::/64, with no bit set behind its prefix"
 _NO_METADATA: Final = (
     "contains an address of a cloud's metadata, or is within their networks: "
-    f"{', '.join(METADATA[:-2])}; name smaller networks beside them"
+    f"{', '.join(METADATA)}; name smaller networks beside them"
 )
 _OWN_PORT: Final = (
     "must name its host where it has a port other than 80 and 443: such a connection tells no name, so a wildcard "
@@ -41,7 +42,7 @@ _OWN_PORT: Final = (
 _WEB_ENDS: Final = " || ".join(f"self.endsWith(':{port}')" for port in sorted(WEB_PORTS))
 _IS_CIDR: Final = "isCIDR(self) && cidr(self).masked() == cidr(self)"
 _MEETS: Final = " || ".join(
-    f"cidr(self).containsCIDR('{each}') || cidr('{each}').containsCIDR(self)" for each in METADATA
+    f"cidr(self).containsCIDR('{each}') || cidr('{each}').containsCIDR(self)" for each in _REFUSED
 )
 
 _Domain = Annotated[
@@ -153,5 +154,5 @@ def _is_bad_grant(grant: AddressGrant) -> bool:
     except ValueError:
         return True
     # Of two families none overlaps.
-    meets = any(network.overlaps(ip_network(each)) for each in METADATA)
+    meets = any(network.overlaps(ip_network(each)) for each in _REFUSED)
     return meets or "/" not in grant.cidr or any(not 1 <= port <= 65535 for port in grant.ports)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _UNIQUE: Final = frozenset({SANDBOXES.kind, CLAIMS.kind, SNAPSHOTS.kind})
 """Kinds of what can't be made again."""
+IN_THE_WAY_SECONDS: Final = 10.0
+"""How often to look whether an object in the way is gone: one without our label is not watched."""
 
 
 class InTheWayError(Exception):

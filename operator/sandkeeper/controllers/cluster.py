@@ -64,7 +64,7 @@ from sandkeeper.runtime.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandkeeper.plan.observed import GatewaySettings
+    from sandkeeper.plan.observed import EgressGateway
     from sandkeeper.runtime.client import ApiClient
 
 SANDBOXES = Resource(GROUP, VERSION, SANDBOX_PLURAL, SANDBOX_KIND)
@@ -112,7 +112,7 @@ class Cluster:
         wake_policy: Callable[[Key, float], None] = lambda _, __: None,
         *,
         secrets_watched: bool = False,
-        gateway: GatewaySettings | None = None,
+        gateway: EgressGateway | None = None,
     ) -> None:
         self._client = client
         self._wake = wake

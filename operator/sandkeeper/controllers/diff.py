@@ -9,7 +9,7 @@ import structlog
 
 from sandkeeper.api.diff import SandboxDiff
 from sandkeeper.api.names import diff_pod_name
-from sandkeeper.controllers.children import ChildWriter, InTheWayError
+from sandkeeper.controllers.children import IN_THE_WAY_SECONDS, ChildWriter, InTheWayError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diffs import DIFFS, copy_of, sides_of
 from sandkeeper.controllers.lookup import find_sandbox
@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.events import EventRecorder
-
-_CONFLICT_SECONDS = 10.0
-"""How often to look whether an object in the way is gone: one without our label is not watched."""
 
 
 class DiffController:
@@ -106,7 +103,7 @@ class DiffController:
             except InTheWayError as error:
                 state = PodState("Conflict", f"{error}; delete it, or make another diff.")
                 await self._write_status(raw, stopped(observed, state, now))
-                return _CONFLICT_SECONDS
+                return IN_THE_WAY_SECONDS
             except ApiError as error:
                 await self._tell_refusal(raw, observed, write, error, now)
                 raise

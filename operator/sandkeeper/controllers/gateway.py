@@ -13,7 +13,7 @@ from sandkeeper.runtime.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sandkeeper.plan.observed import GatewaySettings
+    from sandkeeper.plan.observed import EgressGateway
     from sandkeeper.runtime.client import ApiClient
 
 
@@ -28,7 +28,7 @@ class GatewayWatch:
         Called when its addresses are others.
     """
 
-    def __init__(self, client: ApiClient, gateway: GatewaySettings | None, changed: Callable[[], None]) -> None:
+    def __init__(self, client: ApiClient, gateway: EgressGateway | None, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._services = Store(slim_service)
         self.informers = [self._informer(client, gateway)] if gateway else []
@@ -38,7 +38,7 @@ class GatewayWatch:
         """Addresses of the Service, of both families; none while it is not there."""
         return slots_of(filter(None, map(self._services.get, self._services))).get(0, ())
 
-    def _informer(self, client: ApiClient, gateway: GatewaySettings) -> Informer:
+    def _informer(self, client: ApiClient, gateway: EgressGateway) -> Informer:
         selector = ",".join(f"{name}={value}" for name, value in gateway.labels.items())
         return Informer(
             client, SERVICES, self._services, self._told,

@@ -9,7 +9,7 @@ import structlog
 
 from sandkeeper.api.names import POLICY_NAME
 from sandkeeper.api.policy import SandboxPolicy
-from sandkeeper.controllers.children import ChildWriter, InTheWayError
+from sandkeeper.controllers.children import IN_THE_WAY_SECONDS, ChildWriter, InTheWayError
 from sandkeeper.controllers.passes import concluded
 from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.status_write import write_status
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.resource import Json, Key
-
-_CONFLICT_SECONDS = 10.0
-"""How often to look whether a ResourceQuota in the way is gone."""
 
 
 class PolicyController:
@@ -82,7 +79,7 @@ class PolicyController:
                 self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
         except InTheWayError as error:
             self._log.warning("quota in the way", key=str(key), child=error.child["metadata"]["name"])
-            return _CONFLICT_SECONDS
+            return IN_THE_WAY_SECONDS
         if plan.status:
             answer = await write_status(self._client, POLICIES, self._policies.store, raw["metadata"], plan.status)
             self._policies.store.upsert(answer)

@@ -9,7 +9,7 @@ import structlog
 
 from sandkeeper.api.names import SNAPSHOT_KIND
 from sandkeeper.controllers.announcer import Announcer
-from sandkeeper.controllers.children import ChildWriter, InTheWayError, OutdatedError
+from sandkeeper.controllers.children import IN_THE_WAY_SECONDS, ChildWriter, InTheWayError, OutdatedError
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.failures import Failures
 from sandkeeper.controllers.forks import Forks
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 _QUOTA_SECONDS = 60.0
 """How often to try again what found no room in a quota; that it frees is told by an event."""
-_CONFLICT_SECONDS = 10.0
-"""How often to look whether an object in the way is gone: one without our label is not watched."""
 
 
 class SandboxController:
@@ -144,7 +142,7 @@ class SandboxController:
                 await self._apply(write, observed, now)
         except InTheWayError as error:
             await self._write_status(observed, refused(observed, conflict_state(error.child), now))
-            return _CONFLICT_SECONDS
+            return IN_THE_WAY_SECONDS
         except ApiError as error:
             if await self._tell_refusal(observed, write, error, now) != QUOTA_EXCEEDED:
                 raise

@@ -10,7 +10,7 @@ import structlog
 
 from sandkeeper.api.names import IN_USE_FINALIZER
 from sandkeeper.api.snapshot import SandboxSnapshot
-from sandkeeper.controllers.children import ChildWriter, InTheWayError
+from sandkeeper.controllers.children import IN_THE_WAY_SECONDS, ChildWriter, InTheWayError
 from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.events import EventRecorder
-
-_CONFLICT_SECONDS = 10.0
-"""How often to look whether an object in the way is gone: one without our label is not watched."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ class SnapshotController:
                 await self._apply(write, key)
             except InTheWayError as error:
                 await self._write_status(observed, finish(observed, conflict(error.child), (), now))
-                return _CONFLICT_SECONDS
+                return IN_THE_WAY_SECONDS
             except ApiError as error:
                 await self._tell_refusal(observed, write, error, now)
                 raise

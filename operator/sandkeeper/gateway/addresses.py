@@ -11,6 +11,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Final
 
+from sandkeeper.api.egress import METADATA
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -27,16 +29,12 @@ _ISATAP: Final = 0x0000_5EFE
 _UNIVERSAL: Final = 0x0200_0000
 
 _NEVER: Final[dict[str, str]] = {
+    **dict.fromkeys(METADATA, "metadata"),
     "0.0.0.0/8": "unspecified",
     "127.0.0.0/8": "loopback",
-    # All of it: beside the well-known one, clouds put credentials (169.254.170.2, .23) and resolvers there.
     "169.254.0.0/16": "link-local",
     "224.0.0.0/4": "multicast",
     "255.255.255.255/32": "broadcast",
-    "100.100.100.200/32": "metadata",  # Alibaba Cloud
-    "100.96.0.96/32": "metadata",  # Volcengine
-    "168.63.129.16/32": "metadata",  # Azure: public by its number, and the host by its nature
-    "192.0.0.192/32": "metadata",  # Oracle Cloud
     "::/128": "unspecified",
     "::1/128": "loopback",
     # Covers IPv4-compatible, IPv4-mapped and IPv4-translated addresses.
@@ -46,9 +44,6 @@ _NEVER: Final[dict[str, str]] = {
     "2002::/16": "6to4",
     "fe80::/10": "link-local",
     "ff00::/8": "multicast",
-    "fd00:ec2::/32": "metadata",  # AWS
-    "fd20:ce::/32": "metadata",  # Google Cloud
-    "fd00:42::42/128": "metadata",  # Scaleway
 }
 """Not even for a sandbox that was granted them: they belong to the gateway, to its node, or to no host."""
 

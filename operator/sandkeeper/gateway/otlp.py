@@ -6,6 +6,7 @@ than a collector takes is lost.
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry._logs import LogRecord, SeverityNumber
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 
 _DELAY_MILLISECONDS: Final = 1000
 _MOST_WAITING: Final = 8192
-_TIMEOUT_SECONDS: Final = 5.0
-"""For a batch with all its retries, and so for the last one, on which the end of a worker waits."""
+REQUEST_SECONDS: Final = 5.0
+"""For a batch with all its retries."""
+_LAST_SECONDS: Final = 5.0
+"""For all that waits when a worker ends, which is killed soon after: what a collector does not take by then is lost."""
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -39,12 +42,11 @@ class OtlpExport:
 
     def __init__(self, endpoint: str, instance: str) -> None:
         about = Resource.create({"service.name": "sandkeeper-gateway", "service.instance.id": instance})
-        self._provider = LoggerProvider(about)
+        self._provider = LoggerProvider(about, shutdown_on_exit=False)
+        self._exporter = OTLPLogExporter(endpoint, timeout=REQUEST_SECONDS)
         self._provider.add_log_record_processor(
             BatchLogRecordProcessor(
-                OTLPLogExporter(endpoint, timeout=_TIMEOUT_SECONDS),
-                schedule_delay_millis=_DELAY_MILLISECONDS,
-                max_queue_size=_MOST_WAITING,
+                self._exporter, schedule_delay_millis=_DELAY_MILLISECONDS, max_queue_size=_MOST_WAITING
             )
         )
         self._logger = self._provider.get_logger("sandkeeper.gateway")
@@ -64,6 +66,11 @@ class OtlpExport:
             )
         )
 
-    def close(self) -> None:
-        """Send what waits, and end; blocks."""
-        self._provider.shutdown()
+    def close(self, seconds: float = _LAST_SECONDS) -> None:
+        """Send what waits, for so long at most; blocks."""
+        # The SDK would wait for half a minute, and takes no other word for it.
+        ending = Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(seconds)
+        if ending.is_alive():
+            self._exporter.shutdown()  # type: ignore[no-untyped-call]

@@ -13,11 +13,12 @@ from sandkeeper.api.egress import EgressGrant
 from sandkeeper.api.names import CANARY_LABEL, CANARY_PREFIX, ROLE_LABEL, SANDBOX_ROLE
 from sandkeeper.canary.attempts import LISTENER_PORT, Attempt, encoded
 from sandkeeper.plan.gateway import egress_annotation
+from sandkeeper.plan.pod_security import least_rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from sandkeeper.plan.observed import GatewaySettings
+    from sandkeeper.plan.observed import EgressGateway
 
 Json = dict[str, Any]
 Part = Literal["target", "neighbour", "control", "fenced"]
@@ -78,7 +79,7 @@ class CanarySettings:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     extra_targets: tuple[Attempt, ...] = ()
-    gateway: GatewaySettings | None = None
+    gateway: EgressGateway | None = None
 
 
 @dataclass(frozen=True)
@@ -188,11 +189,7 @@ def _container(settings: CanarySettings) -> Json:
             "requests": {"cpu": "10m", "memory": "32Mi"},
             "limits": {"cpu": "500m", "memory": "64Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": least_rights(),
     }
 
 

@@ -28,7 +28,7 @@ from sandkeeper.api.names import (
 from sandkeeper.api.quantities import parsed
 from sandkeeper.api.workspace import Workspace
 from sandkeeper.plan.made_from import readable_layer
-from sandkeeper.plan.pod_security import USER
+from sandkeeper.plan.pod_security import USER, least_rights
 
 if TYPE_CHECKING:
     from sandkeeper.api.diff import SandboxDiff
@@ -161,7 +161,7 @@ def _pod_security(*, root: bool) -> Json:
 def _container(settings: Settings, *, root: bool) -> Json:
     # DAC_READ_SEARCH would be enough, but the Pod Security Standard baseline lets nobody have it: by it a process opens
     # any file of its node by a handle. DAC_OVERRIDE opens none, and finds nothing here that could be written to.
-    capabilities: Json = {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]} if root else {"drop": ["ALL"]}
+    rights = ("DAC_OVERRIDE",) if root else ()
     message = "/dev/termination-log"
     return {
         "name": DIFF_CONTAINER,
@@ -169,11 +169,7 @@ def _container(settings: Settings, *, root: bool) -> Json:
         "imagePullPolicy": settings.guest.pull_policy,
         "command": ["/guest", "diff", "--summary-file", message, f"/{OLD}", f"/{NEW}"],
         "resources": RESOURCES,
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": capabilities,
-        },
+        "securityContext": least_rights(*rights),
         "terminationMessagePath": message,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": side, "mountPath": f"/{side}", "readOnly": True} for side in (OLD, NEW)],

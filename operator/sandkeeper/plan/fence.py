@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
     from sandkeeper.api.environment import Environment
     from sandkeeper.api.sandbox import Sandbox
-    from sandkeeper.plan.observed import GatewaySettings
+    from sandkeeper.plan.observed import EgressGateway
 
 Json = dict[str, Any]
 
 
-def fence_policy(namespace: str, gateway: GatewaySettings | None) -> Json:
+def fence_policy(namespace: str, gateway: EgressGateway | None) -> Json:
     """NetworkPolicy that closes every sandbox of a namespace in both directions, but for the way to the gateway.
 
     It is the namespace's, owned by no sandbox, and made before the first pod.

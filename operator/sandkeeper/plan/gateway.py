@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from sandkeeper.api.egress import EgressGrant
     from sandkeeper.api.environment import Environment
-    from sandkeeper.plan.observed import GatewaySettings, Observed
+    from sandkeeper.plan.observed import EgressGateway, Observed
 
 Json = dict[str, Any]
 
@@ -75,7 +75,7 @@ def name_proxy(spec: Json, environment: Environment, addresses: Sequence[str]) -
     container["env"] = [*proxies, *({"name": name, "value": _NOT_PROXIED} for name in _DIRECT), *env]
 
 
-def gateway_egress(gateway: GatewaySettings) -> Json:
+def gateway_egress(gateway: EgressGateway) -> Json:
     """Rule of a NetworkPolicy that lets pods reach the gateway's.
 
     Policies are judged after a Service's address is translated, so the ports are the pods' own.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from sandkeeper.api.names import WORKTREE_CONTAINER
+from sandkeeper.plan.pod_security import least_rights
 from sandkeeper.plan.pod_volumes import PROGRAMS, workspace_mount
 
 if TYPE_CHECKING:
@@ -84,18 +85,14 @@ def _init_container(sandbox: str, git: EffectiveGit, environment: Environment, s
     room = {"name": "GOMEMLIMIT", "valueFrom": {"resourceFieldRef": {"resource": "limits.memory"}}}
     proxies = [variable.to_json() for variable in environment.env if variable.name in _PROXIES]
     # As root it works on files of whatever user the sandbox's image has.
-    rights = {"add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]} if environment.security.root else {}
+    rights = ("CHOWN", "DAC_OVERRIDE", "FOWNER") if environment.security.root else ()
     return {
         "name": WORKTREE_CONTAINER,
         "image": settings.image,
         "imagePullPolicy": settings.pull_policy,
         "command": ["/worktree", "prepare", *map(_literal, _arguments(sandbox, git)), _WORKSPACE],
         "env": [room, *proxies],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"], **rights},
-        },
+        "securityContext": least_rights(*rights),
         "volumeMounts": mounts,
     }
 

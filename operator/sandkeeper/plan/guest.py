@@ -12,6 +12,7 @@ import orjson
 from sandkeeper.api.names import GUEST_ANNOTATION, GUEST_CONTAINER, GUEST_KEEPS, GUEST_RUNS
 from sandkeeper.plan.made_from import is_restored, note_of
 from sandkeeper.plan.origin import Origin, origin_of
+from sandkeeper.plan.pod_security import least_rights
 from sandkeeper.plan.pod_state import WAKING, condition
 from sandkeeper.plan.pod_volumes import PROGRAMS, WORKSPACE_VOLUME
 from sandkeeper.plan.workspace_choice import is_rolling_back
@@ -141,11 +142,7 @@ def _init_container(settings: GuestSettings) -> Json:
         "imagePullPolicy": settings.pull_policy,
         "command": ["/guest", "install", PROGRAMS],
         "resources": {"limits": dict(_TINY), "requests": dict(_TINY)},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": least_rights(),
         "volumeMounts": [{"name": _VOLUME, "mountPath": PROGRAMS}],
     }
 

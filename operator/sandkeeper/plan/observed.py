@@ -52,7 +52,7 @@ class GuestSettings:
 
 
 @dataclass(frozen=True)
-class GatewaySettings:
+class EgressGateway:
     """The egress gateway of an installation.
 
     Attributes
@@ -103,7 +103,7 @@ class Settings:
     guest: GuestSettings = GuestSettings()
     idle: IdleRule = field(default_factory=IdleRule)
     secrets_watched: bool = False
-    gateway: GatewaySettings | None = None
+    gateway: EgressGateway | None = None
 
 
 @dataclass(frozen=True)

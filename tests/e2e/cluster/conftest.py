@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from api.kubectl import Kubectl
+from localcluster.images.catalogue import BUSYBOX
 from localcluster.native.driver import NativeDriver
 from localcluster.selection import choose
 
 # Another cluster's network and volumes are its own, and no concern of these tests.
 NATIVE = ["test_policy_daemon.py", "test_storage.py", "test_csi_sanity.py"]
 collect_ignore = [] if isinstance(choose(), NativeDriver) else NATIVE
-BUSYBOX = "sandkeeper.local/busybox:1"
 
 
 class Pods:

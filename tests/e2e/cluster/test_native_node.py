@@ -15,6 +15,7 @@ from api.kubectl import Kubectl
 from e2e.conftest import CHECKOUT
 from localcluster.commands import run
 from localcluster.identity import ProcessIdentity
+from localcluster.images.catalogue import BUSYBOX
 from localcluster.native import cgroups
 from localcluster.native.network import interface_exists
 from localcluster.native.plan import NodePlan
@@ -22,7 +23,6 @@ from localcluster.process import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 COMMAND = str(CHECKOUT / "hack" / "cluster")
-BUSYBOX = "sandkeeper.local/busybox:1"
 
 
 class NativeNode:

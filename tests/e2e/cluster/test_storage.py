@@ -9,6 +9,7 @@ import pytest
 from api.kubectl import Kubectl
 from e2e.cluster.conftest import Pods
 from e2e.conftest import hack_cluster
+from localcluster.images.catalogue import BUSYBOX
 from localcluster.native.storage.offers import PLAIN, SNAPSHOTS
 from localcluster.process import wait_until
 
@@ -62,7 +63,7 @@ def with_claim(name: str, command: str = "sleep 1000") -> dict[str, Any]:
         "containers": [
             {
                 "name": "main",
-                "image": "sandkeeper.local/busybox:1",
+                "image": BUSYBOX,
                 "command": ["sh", "-c", command],
                 "volumeMounts": [mount],
             }

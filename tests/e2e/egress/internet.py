@@ -19,7 +19,6 @@ from localcluster.pki import Authority
 from localcluster.process import wait_until
 from localcluster.selection import choose
 
-NETWORK = "44.128.0.0/24"
 NODE_END = "44.128.0.1"
 RESOLVER = "44.128.0.53"
 ALLOWED = "44.128.0.10"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from api.kubectl import Kubectl
+from e2e.widening import close_to, open_to
 from localcluster.pki import Authority
 
 SERVER = Path(__file__).parent / "inside" / "serve.py"
@@ -78,25 +79,11 @@ class GitServer:
 
     def open_to(self, namespace: str) -> None:
         """Let the sandboxes of a namespace reach it, as a platform team widens their fence."""
-        source = {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
-            "podSelector": {"matchLabels": {"app": NAME}},
-        }
-        policy = {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"name": "to-git", "annotations": {"sandkeeper.dev/widens-sandboxes": "true"}},
-            "spec": {
-                "podSelector": {"matchLabels": {"sandkeeper.dev/role": "sandbox"}},
-                "policyTypes": ["Egress"],
-                "egress": [{"to": [source], "ports": [{"port": PORT, "protocol": "TCP"}]}],
-            },
-        }
-        self._kubectl("-n", namespace, "apply", "-f", "-", given=json.dumps(policy))
+        open_to(self._kubectl, namespace, self.namespace, NAME, PORT)
 
     def close_to(self, namespace: str) -> None:
         """Take the way to it away again."""
-        self._kubectl("-n", namespace, "delete", "networkpolicy", "to-git")
+        close_to(self._kubectl, namespace, NAME)
 
     def _run(self, *arguments: str) -> str:
         return self._kubectl("-n", self.namespace, *arguments)

@@ -11,7 +11,6 @@ from api.kubectl import Kubectl
 from e2e.conftest import hack_cluster
 from localcluster.process import wait_until
 
-BUSYBOX = "sandkeeper.local/busybox:1"
 DEBIAN = "docker.io/library/debian:12"
 GUEST = "/.sandkeeper/bin/guest"
 SYSTEM = "/.sandkeeper/system"

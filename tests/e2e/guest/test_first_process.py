@@ -2,7 +2,8 @@
 
 import pytest
 
-from e2e.guest.conftest import BUSYBOX, GUEST, Guests
+from e2e.guest.conftest import GUEST, Guests
+from localcluster.images.catalogue import BUSYBOX
 
 
 # Kubernetes makes one dollar of two.

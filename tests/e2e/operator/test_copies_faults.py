@@ -15,7 +15,6 @@ from e2e.operator.test_snapshots import reaches, ready, take, without
 
 DRIVER = "volumes.sandkeeper.dev"
 TRUNK = {"sandboxRef": {"name": "trunk"}}
-READS = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
 SECRET = "csi.storage.k8s.io/snapshotter-secret"
 
 

@@ -41,26 +41,6 @@ def test_killed_operators_lose_and_double_nothing(sandboxes: Sandboxes) -> None:
     assert sorted(pods) == [f"sbx-{name}" for name in names]
 
 
-def test_an_upgrade_restarts_nothing_and_says_what_is_outdated(
-    sandboxes: Sandboxes, installation: Installation
-) -> None:
-    sandboxes.apply("steady")
-    sandboxes.wait("steady")
-    before = sandboxes.pod("steady")
-
-    installation.install("sandboxPods.annotations.example\\.com/owner=platform")
-
-    def up_to_date() -> dict[str, str]:
-        conditions = sandboxes.get("sandbox", "steady")["status"]["conditions"]
-        return next(each for each in conditions if each["type"] == "UpToDate")
-
-    eventually(up_to_date, lambda seen: seen["reason"] == "RenderingChanged")
-    after = sandboxes.pod("steady")
-    assert after["metadata"]["uid"] == before["metadata"]["uid"]
-    assert sandboxes.ready("steady")["status"] == "True"
-    installation.install()
-
-
 def test_an_upgrade_whose_helm_was_killed_is_taken_up_again(sandboxes: Sandboxes, installation: Installation) -> None:
     sandboxes.apply("calm")
     sandboxes.wait("calm")

@@ -30,24 +30,20 @@ def installing(sandboxes: Sandboxes, repository: Repository) -> dict[str, Any]:
     return {"image": repository.image, "env": repository.environment, "workspace": PERSISTENT, "resources": ROOM}
 
 
-def close(sandboxes: Sandboxes) -> None:
-    """Take the repository away: what is not kept can't be had again."""
-    sandboxes.kubectl("delete", "networkpolicy", "to-the-repository")
-
-
 def restarts(sandboxes: Sandboxes, name: str) -> int:
     return int(sandboxes.pod(name)["status"]["containerStatuses"][0]["restartCount"])
 
 
 def test_they_are_there_before_it_is_ready_and_kept_when_their_source_is_gone(
-    sandboxes: Sandboxes, installing: dict[str, Any]
+    sandboxes: Sandboxes, repository: Repository, installing: dict[str, Any]
 ) -> None:
     sandboxes.apply("equipped", packages=PACKAGES, setup=COUNTED, command=["sh", "-c", HUNGRY], **installing)
     sandboxes.reaches("equipped", "Running")
     assert sandboxes.sh("equipped", USE).splitlines() == USED
 
     # A container that was killed comes back with an empty root file system, and no installer is asked.
-    close(sandboxes)
+    # What is not kept can't be had again.
+    repository.close_to(sandboxes.namespace)
     sandboxes.sh("equipped", "touch /workspace/hungry")
     eventually(lambda: restarts(sandboxes, "equipped"), lambda count: count == 1)
     sandboxes.reaches("equipped", "Running")

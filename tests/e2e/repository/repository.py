@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from api.kubectl import Kubectl
+from e2e.widening import close_to, open_to
 
 SERVER = Path(__file__).parent / "inside" / "serve.py"
 SERVER_IMAGE = "docker.io/library/python:3.13"
@@ -73,21 +74,11 @@ class Repository:
 
     def open_to(self, namespace: str) -> None:
         """Let the sandboxes of a namespace reach it, as a platform team widens their fence."""
-        source = {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}},
-            "podSelector": {"matchLabels": {"app": NAME}},
-        }
-        policy = {
-            "apiVersion": "networking.k8s.io/v1",
-            "kind": "NetworkPolicy",
-            "metadata": {"name": "to-the-repository", "annotations": {"sandkeeper.dev/widens-sandboxes": "true"}},
-            "spec": {
-                "podSelector": {"matchLabels": {"sandkeeper.dev/role": "sandbox"}},
-                "policyTypes": ["Egress"],
-                "egress": [{"to": [source], "ports": [{"port": PORT, "protocol": "TCP"}]}],
-            },
-        }
-        self._kubectl("-n", namespace, "apply", "-f", "-", given=json.dumps(policy))
+        open_to(self._kubectl, namespace, self.namespace, NAME, PORT)
+
+    def close_to(self, namespace: str) -> None:
+        """Take the way to it away again."""
+        close_to(self._kubectl, namespace, NAME)
 
     def _objects(self) -> list[dict[str, Any]]:
         files = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME}}

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from localcluster.tools import tool
+from sandkeeper.api.egress import METADATA
 from unit.chart.manifest_schemas import schema_location
 from unit.chart.rendering import CHART, VALUE_SETS, Helm, Values, objects
 
@@ -127,6 +128,13 @@ def test_the_account_for_kubelets_reads_metrics_and_nothing_else(helm: Helm) -> 
     assert [
         each["rules"] for each in rendered if each["metadata"]["name"] == "sandkeeper-usage" and "rules" in each
     ] == [[{"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]}]]
+
+
+def test_cilium_denies_every_address_of_metadata_that_the_gateway_does(helm: Helm) -> None:
+    rendered = helm.rendered({"gateway": {"cilium": {"enabled": True}}})
+    (policy,) = objects(rendered, "CiliumClusterwideNetworkPolicy")
+
+    assert [each["toCIDR"] for each in policy["spec"]["egressDeny"] if "toCIDR" in each] == [list(METADATA)]
 
 
 def test_nobody_but_the_operator_writes_a_status(helm: Helm) -> None:

@@ -60,7 +60,6 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
             "intervalSeconds": 10,
             "threshold": 0.5,
             "kubeletCA": {"configMap": "kubelets", "key": "authority.pem"},
-            "insecureSkipVerify": True,
         },
         "gateway": {
             "ports": [22, 2222],
@@ -103,7 +102,7 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "idle_interval_seconds": 10,
         "idle_threshold": 0.5,
         "idle_kubelet_ca": "/etc/sandkeeper/kubelet-ca/authority.pem",
-        "idle_kubelet_verify": False,
+        "idle_kubelet_verify": True,
         "gateway_selector": "app.kubernetes.io/component=gateway,app.kubernetes.io/instance=sandkeeper,"
         "app.kubernetes.io/name=sandkeeper",
         "gateway_ports": (22, 2222),
@@ -112,6 +111,26 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "log_format": "console",
         "log_level": "debug",
     }
+
+
+def test_the_operator_divides_namespaces_as_the_chart_does_where_nobody_says(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two replicas that divide them differently would both work on some.
+    alone = OperatorSettings()
+    for name, value in environment(helm, {}).items():
+        monkeypatch.setenv(name, value)
+
+    assert (alone.shards, alone.lease_seconds) == (OperatorSettings().shards, OperatorSettings().lease_seconds)
+
+
+def test_certificates_of_kubelets_are_judged_unless_the_chart_says_otherwise(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(helm, {"idle": {"insecureSkipVerify": True}}).items():
+        monkeypatch.setenv(name, value)
+
+    assert not OperatorSettings().idle_kubelet_verify
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 import yaml
 
-from unit.chart.rendering import CHART, Helm
+from sandkeeper.gateway.settings import GatewaySettings
+from sandkeeper.settings import OperatorSettings
+from unit.chart.rendering import CHART, MONITORING, Helm, Values
+from unit.chart.test_rendering import conform
+from unit.chart.test_settings import environment
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,34 @@ def test_the_schema_names_every_value_and_takes_no_other() -> None:
 
     assert undescribed(values, schema, schema["definitions"]) == []
     assert set(schema["properties"]) - set(values) == {"global"}
+
+
+def emptied(values: Values, schema: dict[str, Any], definitions: dict[str, Any]) -> Values:
+    """Write null for every value that may be left out, as who comments out all that stands below a name."""
+    if reference := schema.get("$ref"):
+        schema = definitions[reference.rsplit("/", 1)[1]]
+    required = schema.get("required", ())
+    kept = {name: value for name, value in values.items() if name in required and isinstance(value, dict)}
+    inner = {name: emptied(value, schema["properties"][name], definitions) for name, value in kept.items()}
+    return {**dict.fromkeys(set(values) - set(required)), **{name: value for name, value in inner.items() if value}}
+
+
+@pytest.mark.parametrize("process", ["operator", "gateway"])
+def test_a_value_that_is_left_empty_is_refused_or_as_if_it_were_not_written(
+    helm: Helm, monkeypatch: pytest.MonkeyPatch, process: str
+) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    empty = emptied(yaml.safe_load((CHART / "values.yaml").read_text()), schema, schema["definitions"])
+    empty["metrics"] |= {"dashboard": {"enabled": True, "labels": None}}
+    empty["metrics"]["prometheusRule"] |= {"enabled": True}
+    empty["networkPolicy"]["metricsFrom"] = [MONITORING]
+
+    rendered = helm.rendered(empty)
+
+    assert conform(rendered)["resources"] == []
+    for name, value in environment(helm, empty, process).items():
+        monkeypatch.setenv(name, value)
+    assert OperatorSettings() if process == "operator" else GatewaySettings()
 
 
 def test_every_value_is_explained_where_it_stands() -> None:

@@ -1,7 +1,6 @@
 """When canaries run, over hours of virtual time, and what remains of them."""
 
 import asyncio
-from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -13,17 +12,13 @@ from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import Faults
 from unit.fakes.node import FakeNode
-from unit.fakes.replica import Replica, without_network
+from unit.fakes.replica import Replica
+
+pytestmark = pytest.mark.usefixtures("no_network")
 
 HOME = "sandkeeper-system"
 HEALTHY = [POD, *DNS, API]
 HOUR = 3600.0
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    with without_network():
-        yield
 
 
 class Tried:

@@ -1,7 +1,6 @@
 """Any order of wishes and mishaps ends in the same children for the same specs, and then nothing more is written."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,7 +8,8 @@ from hypothesis import strategies as st
 
 from unit.controllers.world import SPECS, World
 from unit.fakes import virtual_time
-from unit.fakes.replica import without_network
+
+pytestmark = pytest.mark.usefixtures("no_network")
 
 MISHAPS = [
     "change_template",
@@ -24,12 +24,6 @@ STEPS = st.lists(
     min_size=1,
     max_size=12,
 )
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    with without_network():
-        yield
 
 
 async def check(world: World) -> None:

@@ -1,7 +1,7 @@
 """A whole operator that compares, with all that may get in the way: one answer, and nothing left of the way to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given, settings
@@ -13,16 +13,11 @@ from sandkeeper.controllers.diffs import DIFFS
 from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, VOLUME_SNAPSHOTS, Json
 from unit.controllers.world import CALM, NAMESPACE, World
 from unit.fakes import virtual_time
-from unit.fakes.replica import without_network
 from unit.fakes.snapshotter import FakeSnapshotter
 
+pytestmark = pytest.mark.usefixtures("no_network")
+
 POD = "sandkeeper-diff-d"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    with without_network():
-        yield
 
 
 class Story:

@@ -1,7 +1,6 @@
 """Stories of mishaps, each with the one thing that must follow."""
 
 import asyncio
-from collections.abc import Iterator
 from functools import partial
 from random import Random
 from typing import Any
@@ -18,15 +17,11 @@ from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import Faults
 from unit.fakes.node import NODE, ready
-from unit.fakes.replica import Replica, without_network
+from unit.fakes.replica import Replica
+
+pytestmark = pytest.mark.usefixtures("no_network")
 
 POD = {"containers": [{"name": "sandbox", "image": "debian:12"}]}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    with without_network():
-        yield
 
 
 async def running(*names: str, rate: float = 0.0) -> World:

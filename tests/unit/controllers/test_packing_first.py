@@ -1,7 +1,6 @@
 """A whole operator that replaces pods whose guests keep what changed: packed first, or not replaced at all."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,17 +9,12 @@ from sandkeeper.runtime.exec import ExecResult
 from sandkeeper.runtime.resource import PODS, Json
 from unit.controllers.world import NAMESPACE, World
 from unit.fakes import virtual_time
-from unit.fakes.replica import without_network
+
+pytestmark = pytest.mark.usefixtures("no_network")
 
 KEPT: Json = {"workspace": {"type": "Persistent"}}
 PACKED = ExecResult(0, b'{"entries": 3, "bytes": 1000}', b"")
 FULL = ExecResult(1, b'{"error": {"reason": "VolumeFull", "message": "No space is left."}}', b"")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    with without_network():
-        yield
 
 
 async def edited(guest: ExecResult) -> tuple[World, str]:

@@ -1,7 +1,7 @@
 """A whole operator that restores, rolls back and forks, killed at every write: it ends as if nothing had happened."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,19 +14,15 @@ from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, VOLUME_SNAPSHOTS, 
 from unit.controllers.test_snapshots import QUIESCED
 from unit.controllers.world import CALM, NAMESPACE, World
 from unit.fakes import virtual_time
-from unit.fakes.replica import Replica, without_network
+from unit.fakes.replica import Replica
 from unit.fakes.snapshotter import FakeSnapshotter
+
+pytestmark = pytest.mark.usefixtures("no_network")
 
 GOOD: Json = {"snapshotRef": {"name": "good"}}
 FORK: Json = {"sandboxRef": {"name": "a"}}
 WAS: Json = {"env": [{"name": "STAGE", "value": "good"}], "workspace": {"storageClassName": "standard"}}
 MOST_WRITES = 11
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    with without_network():
-        yield
 
 
 class Story:

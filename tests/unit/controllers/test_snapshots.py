@@ -1,7 +1,7 @@
 """A whole operator that takes snapshots, with all that may get in the way: each is taken once, and says how it went."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 import orjson
@@ -13,18 +13,13 @@ from sandkeeper.runtime.exec import ExecResult
 from sandkeeper.runtime.resource import CLAIMS, EVENTS, PODS, VOLUME_SNAPSHOTS, Json, version_of
 from unit.controllers.world import NAMESPACE, World
 from unit.fakes import virtual_time
-from unit.fakes.replica import without_network
 from unit.fakes.snapshotter import TAKEN, FakeSnapshotter
+
+pytestmark = pytest.mark.usefixtures("no_network")
 
 QUIESCED = ExecResult(0, b'{"entries": 3, "bytes": 1000, "pauseSeconds": 0.012}', b"")
 FULL = ExecResult(1, b'{"error": {"reason": "VolumeFull", "message": "No space is left."}}', b"")
 TEN_MINUTES = 600.0
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _no_network() -> Iterator[None]:
-    with without_network():
-        yield
 
 
 class Story:

@@ -17,6 +17,7 @@ from sandkeeper.controllers.traffic import Traffic
 from sandkeeper.runtime.resource import PODS
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import FakeClient
+from unit.waiting import until
 
 SYSTEM = "sandkeeper-system"
 
@@ -54,9 +55,7 @@ class Gateways:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let them be asked until something is so."""
         running = asyncio.create_task(self.traffic.run())
-        async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110 - nothing tells of a round
-                await asyncio.sleep(0.01)
+        await until(condition)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 

@@ -21,6 +21,7 @@ from sandkeeper.gateway.reasons import UNRESOLVABLE
 from sandkeeper.gateway.record import Record
 from sandkeeper.gateway.rules import Rules
 from sandkeeper.gateway.sockets import BACKLOG
+from unit.waiting import until
 
 LOOPBACK = "127.0.0.1"
 _pods = count(1)
@@ -157,9 +158,7 @@ class Gateway:
 
     async def records(self, number: int = 1) -> list[Record]:
         """Give the records once there are so many; there must not be more."""
-        async with asyncio.timeout(5):
-            while len(self.audit.records) < number or len(self.context.connections):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(lambda: len(self.audit.records) >= number and len(self.context.connections) == 0)
         assert len(self.audit.records) == number
         return list(self.audit.records)
 
@@ -191,9 +190,7 @@ async def gateway(
     finally:
         for writer in served.clients:
             writer.close()
-        async with asyncio.timeout(5):
-            while len(connections):  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(lambda: len(connections) == 0)
         connections.stop()
         listening.close()
 

@@ -14,6 +14,7 @@ from sandkeeper.gateway.connections import still_grants
 from sandkeeper.gateway.context import Limits
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, client_hello, echo, gateway, upstream
+from unit.waiting import until
 
 ONE, TWO = "one.example.com", "two.example.com"
 NEIGHBOUR = "127.0.0.2"
@@ -85,8 +86,7 @@ async def test_a_connection_in_the_middle_of_its_dial_is_cut_too() -> None:
         served.dialer.gate = asyncio.Event()
         ends = await served.connect()
         ends[1].write(client_hello(ONE))
-        while not served.dialer.dialled:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await until(lambda: served.dialer.dialled)
         served.callers.put(caller(TWO, pod_uid=wide.pod_uid))
         served.dialer.gate.set()
         assert await is_cut(ends)
@@ -196,8 +196,7 @@ async def test_a_private_address_that_is_dialled_while_its_range_goes_is_not_joi
         served.dialer.gate = asyncio.Event()
         reader, writer = await served.connect()
         writer.write(client_hello(ONE))
-        while not served.dialer.dialled:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await until(lambda: served.dialer.dialled)
         served.callers.put(caller(ONE, pod_uid=asked.pod_uid))
         served.dialer.gate.set()
         assert (await reader.read())[:1] == b"\x15"
@@ -238,8 +237,7 @@ async def test_a_caller_has_only_so_many_at_once() -> None:
         ends = [await join(served) for _ in range(3)]
         assert await refused(served)
         ends.pop()[1].close()
-        while len(served.context.connections) > 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await until(lambda: len(served.context.connections) <= 2)
         ends.append(await join(served))
         for _, writer in ends:
             writer.close()

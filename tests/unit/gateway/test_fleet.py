@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import pytest
 from sandkeeper.gateway import fleet as fleet_module
 from sandkeeper.gateway.fleet import Fleet
 from sandkeeper.gateway.wire import Change, Report, Slots
+from unit.waiting import until
 
 OPERATOR = Path(__file__).parents[3] / "operator"
 CHILD = """
@@ -57,11 +58,6 @@ class Lab:
         """What each worker was told, by its process's id."""
         return {int(pid): told for report in self.reports for told, pid in report.traffic.items()}
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20):
-            while not condition():  # noqa: ASYNC110 - what changes is in other processes
-                await asyncio.sleep(0.02)
-
 
 @asynccontextmanager
 async def running(behaviour: str = "pass") -> AsyncIterator[Lab]:
@@ -76,39 +72,39 @@ async def running(behaviour: str = "pass") -> AsyncIterator[Lab]:
 
 async def test_every_worker_is_told_all_and_then_every_change() -> None:
     async with running() as lab:
-        await lab.until(lambda: lab.fleet.listening == 2)
+        await until(lambda: lab.fleet.listening == 2)
         assert set(lab.told.values()) == {"slots,change,synced"}
 
         lab.fleet.tell(Change(1.0))
 
-        await lab.until(lambda: list(lab.told.values()) == ["slots,change,synced,change"] * 2)
+        await until(lambda: list(lab.told.values()) == ["slots,change,synced,change"] * 2)
         assert lab.fleet.open == 2
 
 
 async def test_a_worker_that_dies_is_replaced_by_one_that_knows_as_much() -> None:
     async with running() as lab:
-        await lab.until(lambda: lab.fleet.listening == 2)
+        await until(lambda: lab.fleet.listening == 2)
         victim = next(iter(lab.told))
 
         os.kill(victim, signal.SIGKILL)
 
-        await lab.until(lambda: len(lab.told) == 3)
-        await lab.until(lambda: lab.fleet.listening == 2)
+        await until(lambda: len(lab.told) == 3)
+        await until(lambda: lab.fleet.listening == 2)
         assert [told for pid, told in lab.told.items() if pid != victim] == ["slots,change,synced"] * 2
 
 
 async def test_a_worker_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fleet_module, "SILENT_SECONDS", 0.5)
     async with running() as lab:
-        await lab.until(lambda: lab.fleet.listening == 2)
+        await until(lambda: lab.fleet.listening == 2)
 
         # They say nothing while they are told nothing.
-        await lab.until(lambda: len(lab.told) >= 4)
+        await until(lambda: len(lab.told) >= 4)
 
 
 async def test_a_worker_that_talks_nonsense_is_replaced() -> None:
     async with running("line.write(b'\\0\\0\\0\\2{}'); line.flush(); time.sleep(60)") as lab:
-        await lab.until(lambda: len(lab.told) >= 4)
+        await until(lambda: len(lab.told) >= 4)
 
         assert lab.fleet.listening == 0
 
@@ -116,7 +112,7 @@ async def test_a_worker_that_talks_nonsense_is_replaced() -> None:
 async def test_the_fleet_ends_once_all_are_drained() -> None:
     lab = Lab("pass")
     task = asyncio.create_task(lab.fleet.run())
-    await lab.until(lambda: lab.fleet.listening == 2)
+    await until(lambda: lab.fleet.listening == 2)
 
     draining = asyncio.create_task(lab.fleet.drain(5.0))
     await asyncio.wait_for(task, 10)
@@ -127,6 +123,6 @@ async def test_the_fleet_ends_once_all_are_drained() -> None:
 
 async def test_a_fleet_that_is_ended_leaves_no_process() -> None:
     async with running() as lab:
-        await lab.until(lambda: lab.fleet.listening == 2)
+        await until(lambda: lab.fleet.listening == 2)
 
-    await lab.until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in lab.told))
+    await until(lambda: not any(Path(f"/proc/{pid}/cmdline").exists() for pid in lab.told))

@@ -10,6 +10,7 @@ import pytest
 
 from sandkeeper.gateway import happy_eyeballs as module
 from sandkeeper.gateway.happy_eyeballs import Race, connect
+from unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +69,7 @@ async def test_one_that_refuses_has_the_next_one_tried_at_once(made: dict[str, A
 
 async def test_one_that_is_silent_has_the_next_one_tried_beside_it(made: dict[str, Attempt]) -> None:
     _, told = race("a", "b", "c")
-    while len(made) < 3:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    await until(lambda: len(made) >= 3)
     made["b"].done("transport")
     assert told == ["transport"]
     assert {each: attempt.aborted for each, attempt in made.items()} == {"a": True, "b": False, "c": True}
@@ -77,8 +77,7 @@ async def test_one_that_is_silent_has_the_next_one_tried_beside_it(made: dict[st
 
 async def test_one_that_is_late_may_still_win_when_all_others_have_failed(made: dict[str, Attempt]) -> None:
     _, told = race("a", "b")
-    while len(made) < 2:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    await until(lambda: len(made) >= 2)
     made["b"].done(None)
     assert told == []
     made["a"].done("transport")
@@ -87,8 +86,7 @@ async def test_one_that_is_late_may_still_win_when_all_others_have_failed(made: 
 
 async def test_of_many_that_are_silent_no_more_than_a_few_are_waited_for(made: dict[str, Attempt]) -> None:
     _, told = race(*"abcdef")
-    while len(made) < 6:  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    await until(lambda: len(made) >= 6)
     assert [each for each, attempt in made.items() if not attempt.aborted] == ["d", "e", "f"]
     made["e"].done(None)
     made["d"].done("transport")

@@ -16,6 +16,7 @@ from sandkeeper.gateway.request_rules import web_target
 from sandkeeper.gateway.stream import PARTING_SECONDS
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, gateway
 from unit.fakes.website import OK, Request, send, website
+from unit.waiting import until
 
 HOST = "api.example.com"
 OTHER = "cdn.example.net"
@@ -410,9 +411,7 @@ class Kept:
         return make
 
     async def gone(self, seconds: float = 5.0) -> None:
-        async with asyncio.timeout(seconds):
-            while not all(each.lost for each in self.connections):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(lambda: all(each.lost for each in self.connections), seconds)
 
 
 class _Narrow(HttpConnection):
@@ -486,9 +485,7 @@ async def _stuck(served: Gateway) -> tuple[asyncio.StreamReader, asyncio.StreamW
     """Have a request under way that its host does not answer."""
     reader, writer = await asyncio.open_connection(LOOPBACK, served.port)
     writer.write(request())
-    async with asyncio.timeout(5):
-        while not served.dialer.dialled:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await until(lambda: served.dialer.dialled)
     await asyncio.sleep(0.02)
     return reader, writer
 

@@ -2,13 +2,14 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from sandkeeper.gateway.otlp import OtlpExport
+from sandkeeper.gateway.otlp import REQUEST_SECONDS, OtlpExport
 from unit.gateway.records import MOMENT, allowed, refused
 
 
@@ -73,5 +74,8 @@ def test_a_collector_that_does_not_answer_holds_nobody_up() -> None:
         # Many more than are kept: each returns although nothing is taken.
         for _ in range(20_000):
             export(allowed(), 1)
+        ending = time.monotonic()
+        export.close(0.1)
 
-    export.close()
+        # Not even a single answer was waited for.
+        assert time.monotonic() - ending < REQUEST_SECONDS

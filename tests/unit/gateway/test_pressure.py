@@ -13,6 +13,7 @@ from sandkeeper.gateway.http_front import HttpFront
 from sandkeeper.gateway.nameless_front import NamelessFront
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, client_hello, gateway
+from unit.waiting import until
 
 HOST = "api.example.com"
 NEIGHBOUR = "127.0.0.2"
@@ -50,9 +51,7 @@ async def stops(served: Gateway, says: bytes, source: str = LOOPBACK) -> None:
     del reader
     served.clients.append(writer)
     writer.write(says)
-    async with asyncio.timeout(5):
-        while len(served.context.connections.pressure) == before < MOST:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+    await until(lambda: before >= MOST or len(served.context.connections.pressure) != before)
 
 
 STORIES = {
@@ -74,9 +73,7 @@ async def test_who_has_the_most_that_is_not_taken_gives_way(story: str) -> None:
         await stops(served, asks, NEIGHBOUR)
         for _ in range(MOST + 2):
             await stops(served, asks)
-        async with asyncio.timeout(5):
-            while len(served.audit.records) < 3:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(lambda: len(served.audit.records) >= 3)
         assert [(each.source, each.reason) for each in served.audit.records] == [(LOOPBACK, reasons.TOO_MANY)] * 3
         assert len(served.context.connections.pressure) == len(served.context.connections) == MOST
         for each in list(served.context.connections):
@@ -98,9 +95,7 @@ async def test_what_clients_send_before_their_host_answers_is_bounded_for_all_to
         served.dialer.silent = True
         for _ in range(MOST + 2):
             await stops(served, hello + LARGE)
-        async with asyncio.timeout(5):
-            while len(served.audit.records) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(lambda: len(served.audit.records) >= 2)
         assert [each.reason for each in served.audit.records] == [reasons.TOO_MANY] * 2
         assert len(served.context.connections.pressure) == len(served.context.connections) == MOST
         for each in list(served.context.connections):
@@ -115,9 +110,7 @@ async def test_what_requests_carry_before_their_host_answers_is_bounded_too() ->
         served.dialer.gate = asyncio.Event()
         for _ in range(MOST + 2):
             await stops(served, POST + LARGE)
-        async with asyncio.timeout(5):
-            while len(served.audit.records) < 2:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await until(lambda: len(served.audit.records) >= 2)
         assert [each.reason for each in served.audit.records] == [reasons.TOO_MANY] * 2
         assert len(served.context.connections.pressure) == MOST
         served.dialer.gate.set()

@@ -13,6 +13,7 @@ from sandkeeper.gateway.http_front import HttpFront
 from sandkeeper.gateway.proxy_front import ProxyFront
 from unit.fakes.gateway import caller, gateway
 from unit.fakes.website import requests, send, website
+from unit.waiting import until
 
 HOST = b"api.example.com"
 EVIL = b"GET /evil HTTP/1.1\r\nHost: evil.example.org\r\n\r\n"
@@ -180,9 +181,7 @@ async def seen_by_the_host(
     host = HOST.decode()
     async with website() as site, gateway(front, caller(host), places={(host, 80): site.port}) as served:
         await send(served.port, sent)
-        async with asyncio.timeout(5):
-            while len(served.context.connections):  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: len(served.context.connections) == 0, pause=0)
     return [bytes(raw) for raw in site.raw], served.dialer.dialled
 
 

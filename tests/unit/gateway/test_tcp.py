@@ -16,6 +16,7 @@ import pytest
 from sandkeeper.gateway.listening import Listening
 from sandkeeper.gateway.poll import READABLE, Poll
 from unit.fakes.gateway import LOOPBACK, bound
+from unit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -73,12 +74,6 @@ async def accepted(
         made[0].transport.abort()
     listening.close()
     await asyncio.sleep(0)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 async def read(client: socket.socket, size: int) -> bytes:

@@ -11,6 +11,7 @@ from sandkeeper.gateway import reasons
 from sandkeeper.gateway.context import Limits
 from sandkeeper.gateway.tls_front import TlsFront
 from unit.fakes.gateway import LOOPBACK, Gateway, caller, client_hello, echo, gateway, upstream
+from unit.waiting import until
 
 from .hellos import CORPUS, hello, message, records
 
@@ -156,8 +157,7 @@ async def test_who_goes_while_a_host_is_silent_takes_the_attempt_along(ending: s
         served.dialer.silent = True
         _, writer = await served.connect()
         writer.write(client_hello(HOST))
-        while not served.dialer.attempts:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await until(lambda: served.dialer.attempts)
         if ending == "client":
             reset = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
@@ -194,8 +194,7 @@ async def test_a_client_that_is_gone_before_the_dial_ends_leaves_nothing_behind(
         served.dialer.gate = asyncio.Event()
         _, writer = await served.connect()
         writer.write(client_hello(HOST))
-        while not served.dialer.dialled:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+        await until(lambda: served.dialer.dialled)
         reset = struct.pack("ii", 1, 0)
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
         writer.close()

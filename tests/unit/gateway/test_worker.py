@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from sandkeeper.gateway.places import DNS_PORT, HTTP_PORT, TLS_PORT
 from sandkeeper.gateway.reasons import DRAINED
 from sandkeeper.gateway.wire import Change, Entry, Report, Slots
 from unit.gateway.pods import grant
+from unit.waiting import until
 
 OPERATOR = Path(__file__).parents[3] / "operator"
 OFFSET = free_ports("127.0.0.1").apiserver - HTTP_PORT
@@ -39,11 +40,6 @@ class Lab:
         entry = Entry(ONE, "team", "one", "uid-one", "pod-one", grant(*domains))
         self.entries[ONE] = entry
         self.fleet.tell(Change(asyncio.get_running_loop().time(), (entry,)))
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(60):
-            while not condition():  # noqa: ASYNC110 - what changes is in another process
-                await asyncio.sleep(0.02)
 
     async def resolve(self, name: str, source: str = ONE) -> str:
         question = dns.message.make_query(name, "A")
@@ -71,7 +67,7 @@ async def running(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Lab]:
     lab = Lab()
     task = asyncio.create_task(lab.fleet.run())
     try:
-        await lab.until(lambda: lab.fleet.listening == 1)
+        await until(lambda: lab.fleet.listening == 1)
         yield lab
     finally:
         task.cancel()
@@ -84,9 +80,7 @@ async def test_a_worker_judges_by_what_it_was_told_last(monkeypatch: pytest.Monk
 
         lab.allow("allowed.test")
 
-        await lab.until(
-            lambda: any(spread.name.endswith("lag_seconds") for each in lab.reports for spread in each.spreads)
-        )
+        await until(lambda: any(spread.name.endswith("lag_seconds") for each in lab.reports for spread in each.spreads))
         assert await lab.resolve("allowed.test") == "NOERROR"
         assert await lab.resolve("other.test") == "NXDOMAIN"
         assert await lab.resolve("allowed.test", STRANGER) == "REFUSED"
@@ -95,11 +89,11 @@ async def test_a_worker_judges_by_what_it_was_told_last(monkeypatch: pytest.Monk
 async def test_a_worker_reports_what_it_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(monkeypatch) as lab:
         lab.allow("allowed.test")
-        await lab.until(lambda: any(each.spreads for each in lab.reports))
+        await until(lambda: any(each.spreads for each in lab.reports))
 
         assert await lab.ask("other.test") == b"HTTP/1.1 403 Forbidden"
 
-        await lab.until(lambda: any(each.denials for each in lab.reports))
+        await until(lambda: any(each.denials for each in lab.reports))
         (denial,) = next(each.denials for each in lab.reports if each.denials)
         assert (denial.namespace, denial.name, denial.target, denial.count) == ("team", "one", "other.test:80", 1)
 
@@ -108,7 +102,7 @@ async def test_a_worker_that_is_drained_takes_nothing_more_and_ends(monkeypatch:
     async with running(monkeypatch) as lab:
         draining = asyncio.create_task(lab.fleet.drain(5.0))
 
-        await lab.until(lambda: lab.fleet.listening == 0)
+        await until(lambda: lab.fleet.listening == 0)
 
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", HTTP_PORT + OFFSET), timeout=5).close()
@@ -118,15 +112,15 @@ async def test_a_worker_that_is_drained_takes_nothing_more_and_ends(monkeypatch:
 async def test_what_a_drained_worker_cuts_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(monkeypatch) as lab:
         lab.allow("allowed.test")
-        await lab.until(lambda: any(each.spreads for each in lab.reports))
+        await until(lambda: any(each.spreads for each in lab.reports))
         reader, writer = await asyncio.open_connection("127.0.0.1", TLS_PORT + OFFSET, local_addr=(ONE, 0))
-        await lab.until(lambda: lab.reports[-1].open == 1)
+        await until(lambda: lab.reports[-1].open == 1)
 
         draining = asyncio.create_task(lab.fleet.drain(0.3))
 
         assert await reader.read() == b""
         writer.close()
-        await lab.until(lambda: lab.fleet.listening == 0)
+        await until(lambda: lab.fleet.listening == 0)
         ended = [count.labels for each in lab.reports for count in each.counts if "connections" in count.name]
         assert ended == [("tls", "denied", DRAINED)]
         draining.cancel()

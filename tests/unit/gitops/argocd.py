@@ -9,7 +9,8 @@ from typing import Any
 
 from lupa import lua51
 
-CUSTOMIZATIONS = Path(__file__).parents[3] / "docs" / "argocd" / "resource_customizations"
+from argocd.customizations import CUSTOMIZATIONS
+
 HEALTH = {"Healthy", "Progressing", "Degraded", "Suspended"}
 _SANDBOX = """
 local loaded = {time = os.time, date = os.date}

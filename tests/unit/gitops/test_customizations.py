@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
+from argocd.customizations import CUSTOMIZATIONS
 from sandkeeper.api.names import DIFF_KIND, GROUP, NAME_PATTERN, SANDBOX_KIND, SNAPSHOT_KIND
-from unit.gitops.argocd import CUSTOMIZATIONS, Json, act, actions, health, offered
+from unit.gitops.argocd import Json, act, actions, health, offered
 
 KINDS = {SANDBOX_KIND, SNAPSHOT_KIND, DIFF_KIND}
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")

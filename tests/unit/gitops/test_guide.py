@@ -7,15 +7,17 @@ import pytest
 import yaml
 from cel_expr_python import cel
 
+from argocd.customizations import CUSTOMIZATIONS
 from sandkeeper.api.model import Model
 from sandkeeper.api.names import API_VERSION
 from sandkeeper.api.sandbox import SandboxSpec
 from sandkeeper.api.snapshot import SandboxSnapshotSpec
 from unit.chart.test_rendering import conform
 from unit.docs.pages import DOCS, manifests
-from unit.gitops.argocd import CUSTOMIZATIONS, Json, health
+from unit.gitops.argocd import Json, health
 from unit.gitops.test_reasons import EVERY, told
 
+SETTINGS = CUSTOMIZATIONS.parent / "argocd-cm.yaml"
 SPECS: dict[str, type[Model]] = {"Sandbox": SandboxSpec, "SandboxSnapshot": SandboxSnapshotSpec}
 VERDICTS = {"InProgress": "Progressing", "Failed": "Degraded", "Current": "Healthy"}
 MANIFESTS = manifests("gitops.md")
@@ -83,7 +85,7 @@ def test_flux_waits_until_a_change_was_seen() -> None:
 
 def settings() -> dict[str, Any]:
     """Settings of Argo CD that the guide installs."""
-    data: dict[str, Any] = yaml.safe_load((CUSTOMIZATIONS.parent / "argocd-cm.yaml").read_text())["data"]
+    data: dict[str, Any] = yaml.safe_load(SETTINGS.read_text())["data"]
     return data
 
 

@@ -17,7 +17,7 @@ from sandkeeper.plan.canary import (
     gateway_attempts,
     with_attempts,
 )
-from sandkeeper.plan.observed import GatewaySettings
+from sandkeeper.plan.observed import EgressGateway
 
 SETTINGS = CanarySettings(
     image="registry.example/operator:1",
@@ -130,7 +130,7 @@ def test_the_gateway_is_asked_for_a_domain_that_is_allowed_and_for_one_that_is_n
 
 @pytest.mark.parametrize("part", ["target", "neighbour", "control", "fenced"])
 def test_the_fenced_half_alone_is_granted_the_domain_that_it_asks_for(part: Any) -> None:
-    with_gateway = replace(SETTINGS, gateway=GatewaySettings("sandkeeper-system", {"a": "b"}))
+    with_gateway = replace(SETTINGS, gateway=EgressGateway("sandkeeper-system", {"a": "b"}))
 
     annotations = canary_pod(part, "team", "team", "0a", with_gateway)["metadata"]["annotations"]
 

@@ -12,14 +12,14 @@ from sandkeeper.api.policy import SandboxPolicySpec
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.egress import unavailable
 from sandkeeper.plan.fence import fence_policy, ports_policy
-from sandkeeper.plan.observed import GatewaySettings, GuestSettings, Settings
+from sandkeeper.plan.observed import EgressGateway, GuestSettings, Settings
 from sandkeeper.plan.pod import sandbox_pod
 from sandkeeper.plan.sandbox import Plan
 from sandkeeper.plan.slim import slim_network_policy, slim_pod
 from sandkeeper.plan.writes import Create, Delete, Patch
 from unit.fakes.objects import NOW, RUNNING, Json, claim_of, fence, plan, pod_of, sandbox, stored, told
 
-GATEWAY = GatewaySettings("sandkeeper-system", {"app.kubernetes.io/component": "gateway"}, (22, 5432))
+GATEWAY = EgressGateway("sandkeeper-system", {"app.kubernetes.io/component": "gateway"}, (22, 5432))
 SETTINGS = Settings(gateway=GATEWAY)
 OPENS = replace(
     SETTINGS,

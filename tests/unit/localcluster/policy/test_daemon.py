@@ -15,6 +15,7 @@ from localcluster.native.policy.kernel import KernelTable
 from localcluster.native.policy.table import Table
 from sandkeeper.runtime.resource import key_of
 from unit.localcluster.policy.cluster import pod, policy
+from unit.waiting import until
 
 
 class Kernel(KernelTable):
@@ -70,13 +71,6 @@ async def test_what_the_kernel_refused_is_tried_again_and_not_called_in_force(ke
 
     assert enforcer.report.policies == {"red/closed": {"generation": 3, "resourceVersion": "7"}}
     running.cancel()
-
-
-async def until(check: Any) -> None:
-    """Let the loop run until a check holds."""
-    async with asyncio.timeout(20):
-        while not check():  # noqa: ASYNC110
-            await asyncio.sleep(0.001)
 
 
 async def test_a_table_that_could_not_be_written_is_replaced_whole(tmp_path: Path, monkeypatch: Any) -> None:

@@ -1,6 +1,5 @@
-"""Writes the pages that are generated, or tells which are out of date."""
+"""The pages of docs/ that are generated."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +8,6 @@ from reference.limits import limits_page
 from reference.rendering import rendered
 from reference.versions import versions_page
 from sandkeeper.api import crd, names
-from sandkeeper.api.generated import generate
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -21,8 +19,3 @@ def pages() -> dict[str, str]:
     found = {f"docs/reference/{page.file}": rendered("kind.md.j2", page=page, **rule) for page in kinds}
     found["docs/reference/README.md"] = rendered("index.md.j2", pages=kinds, names=names)
     return found | {"docs/limits.md": limits_page(ROOT), "docs/versions.md": versions_page(ROOT)}
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the pages, or tell which are out of date."""
-    return generate(pages, "Write the pages that are made from the code.", arguments)

@@ -1,0 +1,1 @@
+"""Argo CD's settings, from the Lua that its own tests judge."""

@@ -1,0 +1,1 @@
+"""Files that are committed and that nobody writes by hand."""
