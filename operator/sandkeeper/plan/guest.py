@@ -14,6 +14,7 @@ from sandkeeper.plan.made_from import is_restored, note_of
 from sandkeeper.plan.origin import Origin, origin_of
 from sandkeeper.plan.pod_state import WAKING, condition
 from sandkeeper.plan.pod_volumes import PROGRAMS, WORKSPACE_VOLUME
+from sandkeeper.plan.secrets import sources_of_values
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -67,6 +68,9 @@ def _given(environment: Environment, settings: GuestSettings, reinstall: str) ->
         given["packages"] = packages
     if environment.setup:
         given["setup"] = environment.setup
+    secrets = sources_of_values(environment)
+    if secrets and environment.installs:
+        given["secrets"] = secrets
     if environment.git:
         given["git"] = True
     if environment.workspace.keep_packages:
