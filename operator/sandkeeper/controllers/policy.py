@@ -15,19 +15,22 @@ from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.status_write import write_status
 from sandkeeper.plan.ownership import is_managed
 from sandkeeper.plan.policy_status import plan_policy
+from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.writes import Create
+from sandkeeper.runtime.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.policies import Policies
+    from sandkeeper.plan.writes import Write
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.resource import Json, Key
 
-_CONFLICT_SECONDS = 10.0
-"""How often to look whether a ResourceQuota in the way is gone."""
+_REFUSED_SECONDS = 10.0
+"""How often to try again to write a ResourceQuota that was refused, or has another one in its way."""
 
 
 class PolicyController:
@@ -73,21 +76,34 @@ class PolicyController:
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         policy = SandboxPolicy.model_validate({"metadata": raw["metadata"], "spec": orjson.loads(raw["rules"])})
-        plan = plan_policy(policy, raw["status"], self._owned(raw), self._priority_class, self._clock.now())
-        try:
-            for write in plan.writes:
-                await self._children.apply(write, None)
-                child = write.obj if isinstance(write, Create) else write.child
-                name = f"ResourceQuota/{child['metadata']['name']}"
-                self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
-        except InTheWayError as error:
-            self._log.warning("quota in the way", key=str(key), child=error.child["metadata"]["name"])
-            return _CONFLICT_SECONDS
+        known = (policy, raw["status"], self._owned(raw), self._priority_class, self._clock.now())
+        plan = plan_policy(*known)
+        # One that is refused keeps no other one from being written.
+        refusals = [await self._refusal(key, write) for write in plan.writes]
+        refused = next(filter(None, refusals), "")
+        if refused:
+            plan = plan_policy(*known, refused=refused)
         if plan.status:
             answer = await write_status(self._client, POLICIES, self._policies.store, raw["metadata"], plan.status)
             self._policies.store.upsert(answer)
             self._log.info("status", key=str(key), reason=plan.reason, why=plan.message)
-        return None
+        return _REFUSED_SECONDS if refused else None
+
+    async def _refusal(self, key: Key, write: Write) -> str:
+        """Carry out a write, and tell why that can't be done; empty where it could."""
+        child = write.obj if isinstance(write, Create) else write.child
+        name = f"ResourceQuota {child['metadata']['name']}"
+        try:
+            await self._children.apply(write, None)
+        except InTheWayError:
+            return f"{name} is there and not of the operator's making; delete it."
+        except ApiError as error:
+            state = refusal_state(name, error.status, error.message)
+            if state is None:
+                raise
+            return f"{state.message.rstrip('.')}."
+        self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
+        return ""
 
     def _owned(self, raw: Json) -> dict[str, Json]:
         """ResourceQuotas that are a policy's, by name."""

@@ -82,6 +82,11 @@ def pods(plan: Plan) -> list[Json]:
             "resources.limits.nvidia.com/gpu: 2 is above 1, the most that is allowed by SandboxPolicy default.",
         ),
         (
+            {"resources": {"limits": {"nvidia.com/gpu": "1"}}},
+            {"maxResources": {"nvidia.com/gpu": 0}},
+            "resources.limits.nvidia.com/gpu: 1 is above 0, the most that is allowed by SandboxPolicy default.",
+        ),
+        (
             {"egress": {"domains": ["api.openai.com", "*.co"]}},
             {"allowedDomains": ["api.openai.com", "*.supabase.co"]},
             "egress.domains: *.co is not allowed by SandboxPolicy default; allowed: api.openai.com, *.supabase.co.",
