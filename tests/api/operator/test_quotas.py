@@ -45,6 +45,11 @@ def hard(team: Team) -> Json:
     return {name: amount for each in listed for name, amount in each["spec"]["hard"].items()}
 
 
+def limits(team: Team) -> Json:
+    """Limits of the pod that runs."""
+    return dict(team.pod()["spec"]["containers"][0]["resources"]["limits"])
+
+
 def next_second() -> None:
     """Wait until what is created is younger than what was, for ages are whole seconds."""
     now = int(time.time())
@@ -94,6 +99,21 @@ def test_limits_are_counted_however_little_is_requested(counting: OperatorProces
     assert "asked for limits.cpu=600m, used limits.cpu=1, hard limits.cpu=1500m" in told(team, "second")
     team.change("second", resources={"limits": {"cpu": "500m"}})
     team.await_running(["second"])
+
+
+def test_who_begins_small_and_grows_is_counted_too(counting: OperatorProcess, team: Team) -> None:
+    bound(team, cpu="2")
+    team.create(resources={"limits": {"cpu": "1"}})
+    team.await_running()
+    first = team.pod()["metadata"]["uid"]
+
+    team.change(resources={"limits": {"cpu": "3"}})
+
+    assert "asked for limits.cpu=2, used limits.cpu=1, hard limits.cpu=2" in told(team, "agent")
+    assert team.condition("Running")["status"] == "True"
+    rule(team, quota={"cpu": "3"})
+    eventually(lambda: limits(team)["cpu"] == "3", "growth once there is room")
+    assert team.pod()["metadata"]["uid"] == first
 
 
 def test_one_that_does_not_fit_keeps_nobody_else_waiting(counting: OperatorProcess, team: Team) -> None:
