@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.resource import Json, Key
 
-_REFUSED_SECONDS = 10.0
-"""How often to try again to write a ResourceQuota that was refused, or has another one in its way."""
+_CONFLICT_SECONDS = 10.0
+"""How often to look whether a ResourceQuota in the way is gone."""
 
 
 class PolicyController:
@@ -79,31 +79,34 @@ class PolicyController:
         known = (policy, raw["status"], self._owned(raw), self._priority_class, self._clock.now())
         plan = plan_policy(*known)
         # One that is refused keeps no other one from being written.
-        refusals = [await self._refusal(key, write) for write in plan.writes]
-        refused = next(filter(None, refusals), "")
-        if refused:
-            plan = plan_policy(*known, refused=refused)
+        refusals = [each for write in plan.writes if (each := await self._refusal(key, write))]
+        if refusals:
+            plan = plan_policy(*known, refused=refusals[0][0])
         if plan.status:
             answer = await write_status(self._client, POLICIES, self._policies.store, raw["metadata"], plan.status)
             self._policies.store.upsert(answer)
             self._log.info("status", key=str(key), reason=plan.reason, why=plan.message)
-        return _REFUSED_SECONDS if refused else None
+        for _, error in refusals:
+            # What is bounded less than it should be is to alarm somebody.
+            if error:
+                raise error
+        return _CONFLICT_SECONDS if refusals else None
 
-    async def _refusal(self, key: Key, write: Write) -> str:
-        """Carry out a write, and tell why that can't be done; empty where it could."""
+    async def _refusal(self, key: Key, write: Write) -> tuple[str, ApiError | None] | None:
+        """Carry out a write; where that can't be done, tell why, and what the server said."""
         child = write.obj if isinstance(write, Create) else write.child
         name = f"ResourceQuota {child['metadata']['name']}"
         try:
             await self._children.apply(write, None)
         except InTheWayError:
-            return f"{name} is there and not of the operator's making; delete it."
+            return f"{name} is there and not of the operator's making; delete it.", None
         except ApiError as error:
             state = refusal_state(name, error.status, error.message)
             if state is None:
                 raise
-            return f"{state.message.rstrip('.')}."
+            return f"{state.message.rstrip('.')}.", error
         self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
-        return ""
+        return None
 
     def _owned(self, raw: Json) -> dict[str, Json]:
         """ResourceQuotas that are a policy's, by name."""

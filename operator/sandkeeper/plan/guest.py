@@ -68,8 +68,8 @@ def _given(environment: Environment, settings: GuestSettings, reinstall: str) ->
         given["packages"] = packages
     if environment.setup:
         given["setup"] = environment.setup
-    secrets = sources_of_values(environment)
-    if secrets and environment.installs:
+    secrets = sources_of_values(environment) if environment.installs else {}
+    if secrets:
         given["secrets"] = secrets
     if environment.git:
         given["git"] = True

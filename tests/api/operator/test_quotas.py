@@ -246,6 +246,8 @@ def test_a_quota_that_is_refused_is_told_and_keeps_no_other_one_from_being_made(
         "is not bounded."
     )
     eventually(lambda: hard(team) == {"pods": "0"}, "the other quota")
+    passes = counting.metrics()["sandkeeper_pass_seconds_count"]
+    assert [value > 0 for labels, value in passes if labels == {"kind": "SandboxPolicy", "result": "error"}] == [True]
     refusing.clear()
     eventually(lambda: ready(team)["reason"] == "InForce", lambda: f"quota in force, but {ready(team)}")
 
