@@ -70,6 +70,9 @@ class OperatorSettings(BaseSettings):
     require_enforcement: bool = Field(
         default=True, description="Make no sandbox pod before a canary has shown that the fence holds."
     )
+    require_policy: bool = Field(
+        default=False, description="Make no sandbox pod in a namespace without a SandboxPolicy named default."
+    )
     guest_image: str = Field(default="sandkeeper/guest", min_length=1, description="Image of the sandboxes' guest.")
     guest_pull_policy: Literal["Always", "IfNotPresent", "Never"] = Field(
         default="IfNotPresent", description="When nodes pull it."
@@ -131,6 +134,7 @@ class OperatorSettings(BaseSettings):
             pod_annotations=self.pod_annotations,
             user_namespaces=self.user_namespaces,
             require_enforcement=self.require_enforcement,
+            require_policy=self.require_policy,
             guest=GuestSettings(
                 image=self.guest_image,
                 pull_policy=self.guest_pull_policy,

@@ -28,6 +28,8 @@
   value: {{ .Values.sandboxPods.userNamespaces | quote }}
 - name: SANDKEEPER_REQUIRE_ENFORCEMENT
   value: {{ .Values.requireEnforcement | quote }}
+- name: SANDKEEPER_REQUIRE_POLICY
+  value: {{ .Values.requirePolicy | quote }}
 - name: SANDKEEPER_GUEST_IMAGE
   value: {{ include "sandkeeper.imageReference" (dict "root" . "image" .Values.guest.image) | quote }}
 - name: SANDKEEPER_GUEST_PULL_POLICY

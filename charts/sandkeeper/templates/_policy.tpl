@@ -4,7 +4,7 @@ Takes the variable that the pattern is in.
 */}}
 {{- define "sandkeeper.imageAllowed" -}}
 {{- $bare := printf "(%s.endsWith(':*') && !%s.contains('@') ? %s.substring(0, size(%s) - 2) : %s)" . . . . . -}}
-({{ $bare }}.matches('^([^/]*[.:][^/]*|localhost)/') ? variables.hosted : variables.unhosted).exists(name,
+({{ $bare }}.matches('^([^/]*[.:A-Z][^/]*|localhost)/') ? variables.hosted : variables.unhosted).exists(name,
 (name + variables.version).matches('^' + {{ $bare }}.replace('.', '[.]').replace('*', '[^/:@]*')
 + ({{ $bare }}.matches('[:@][^/]*$') ? '' : '(:[^/:@]+)?(@.+)?') + '$'))
 {{- end }}

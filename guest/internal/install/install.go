@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"sandkeeper.dev/guest/internal/hidden"
 )
 
 // Packages are what to install, by package manager, each in its manager's own syntax.
@@ -36,11 +38,15 @@ func (e *Error) Error() string {
 
 // Run installs packages and runs the setup script, in this order, in the process's own environment and directory.
 //
-// What the programs print goes to out as it comes; a program that setup leaves running goes on printing there after
+// What the programs print goes to out as it comes, and without what Secrets hold into an error; a program that setup leaves running goes on printing there after
 // Run has returned. A failure is an *Error, and no later step was run. A cancelled context ends the program at work
 // and all that it started; the error is then the context's. Nobody else may wait for any child meanwhile.
-func Run(ctx context.Context, want Packages, setup string, out io.Writer) error {
-	r := &run{ctx: ctx, out: &sharedWriter{to: out}, root: "/", uid: os.Geteuid(), environment: os.Environ()}
+func Run(ctx context.Context, want Packages, setup string, out io.Writer, secrets hidden.Sources) error {
+	environment := os.Environ()
+	r := &run{
+		ctx: ctx, out: &sharedWriter{to: out}, root: "/", uid: os.Geteuid(), environment: environment,
+		mask: secrets.Mask(environment),
+	}
 	return r.everything(want, setup)
 }
 
@@ -52,6 +58,8 @@ type run struct {
 	root        string
 	uid         int
 	environment []string
+	// mask covers what must not be told.
+	mask hidden.Mask
 	// step is what a failure is called after, and said what its programs printed so far.
 	step string
 	said *tail
@@ -89,7 +97,7 @@ func (r *run) everything(want Packages, setup string) error {
 
 // begin starts a step, whose failure is told by the first lines that match the patterns.
 func (r *run) begin(step string, patterns []pattern) {
-	r.step, r.said = step, newTail(patterns)
+	r.step, r.said = step, newTail(patterns, r.mask)
 }
 
 // failed is the error of the step at work; without a line of its own it tells what was printed.

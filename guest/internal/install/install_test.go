@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sandkeeper.dev/guest/internal/hidden"
 )
 
 // note is the beginning of a program that tells how it was called.
@@ -343,6 +345,23 @@ printf '\n\033[31mred\033[0m\033]0;title\007 \001\000\377\nprogress 1%%\rprogres
 	}
 	if size > keptBytes+keptLineBytes || len(failure.Lines) > keptLines+keptTelling {
 		t.Errorf("%d bytes in %d lines", size, len(failure.Lines))
+	}
+}
+
+func TestWhatSecretsHoldIsShownAndNotTold(t *testing.T) {
+	s := newSandbox(t, nil)
+	long := strings.Repeat("k3y", 2000)
+	t.Setenv("TOKEN", "some-v4lue")
+	t.Setenv("LONG", long)
+	s.environment = os.Environ()
+	s.mask = hidden.Sources{Variables: []string{"TOKEN", "LONG"}}.Mask(s.environment)
+	failure := s.refused("setup", Packages{}, `echo "$LONG"; set -x; echo "Bearer $TOKEN"; exit 1`)
+	told := strings.Join(failure.Lines, "|")
+	if strings.Contains(told, "some-v4lue") || strings.Contains(told, "k3y") || !strings.Contains(told, "Bearer ***") {
+		t.Error(told)
+	}
+	if said := s.log.String(); !strings.Contains(said, "some-v4lue") || !strings.Contains(said, long) {
+		t.Error(said)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"sandkeeper.dev/guest/internal/hidden"
 )
 
 const (
@@ -30,14 +32,15 @@ var escapes = regexp.MustCompile(`\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\
 // tail keeps the last lines of what is written to it, and the first of each kind that tells why something failed.
 type tail struct {
 	mutex    sync.Mutex
+	mask     hidden.Mask
 	patterns []pattern
 	telling  []string
 	last     []string
 	line     []byte
 }
 
-func newTail(patterns []pattern) *tail {
-	return &tail{patterns: patterns, telling: make([]string, len(patterns))}
+func newTail(patterns []pattern, mask hidden.Mask) *tail {
+	return &tail{mask: mask, patterns: patterns, telling: make([]string, len(patterns))}
 }
 
 // Write takes output; it never fails.
@@ -66,7 +69,8 @@ func (t *tail) add(content []byte) {
 
 // finish ends the line at work; an empty one tells nothing.
 func (t *tail) finish() {
-	line := clean(string(t.line))
+	// Before it is shortened: of a value that is cut off there nobody could tell what it was.
+	line := clean(t.mask.Line(string(t.line), len(t.line) == readLineBytes))
 	t.line = t.line[:0]
 	if line == "" {
 		return

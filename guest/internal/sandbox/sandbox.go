@@ -129,7 +129,7 @@ func (s *Sandbox) fill(ctx context.Context, step *string) error {
 	}
 	*step = "install"
 	s.installing.Store(true)
-	err := install.Run(ctx, s.Settings.Packages, s.Settings.Setup, s.Out)
+	err := install.Run(ctx, s.Settings.Packages, s.Settings.Setup, s.Out, s.Settings.Secrets)
 	s.installing.Store(false)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"sandkeeper.dev/guest/internal/hidden"
 	"sandkeeper.dev/guest/internal/install"
 )
 
@@ -25,6 +26,8 @@ type Settings struct {
 	Reinstall string `json:"reinstall,omitempty"`
 	// Workspace is the folder that the sandbox's volume is mounted at.
 	Workspace string `json:"workspace,omitempty"`
+	// Secrets say where values are that are not told.
+	Secrets hidden.Sources `json:"secrets,omitzero"`
 	// Git says that the workspace holds a checkout, whose state is told.
 	Git bool `json:"git,omitempty"`
 }

@@ -18,7 +18,7 @@ _KNOWN: Final = (
 _FRACTIONAL: Final = f"(name != 'cpu' && !{WHOLE.format(value='self[name]')})"
 _NAMES: Final = "cpu, memory, ephemeral-storage, or an extended resource such as nvidia.com/gpu"
 
-PER_RESOURCE: Final = checks(
+_PER_RESOURCE: Final = (
     rule(
         f"self.all(name, {_KNOWN})",
         f"must be of {_NAMES}",
@@ -30,9 +30,23 @@ PER_RESOURCE: Final = checks(
         messageExpression=f"self.filter(name, {_FRACTIONAL}).map(name, name + ' must be a whole number, such as 4Gi of "
         "memory or 1 GPU, not ' + string(self[name]))[0]",
     ),
+)
+PER_RESOURCE: Final = checks(*_PER_RESOURCE, maxProperties=8)
+"""For a map of quantities by resource."""
+
+_IS_ZERO: Final = "isQuantity(string(self[name])) && quantity(string(self[name])).compareTo(quantity('0')) == 0"
+_NOTHING: Final = f"(name in {_NATIVE} && {_IS_ZERO})"
+_NONE_ONLY_OF_DEVICES: Final = "since every sandbox has some; zero is for extended resources such as nvidia.com/gpu"
+BOUND_PER_RESOURCE: Final = checks(
+    *_PER_RESOURCE,
+    rule(
+        f"!self.exists(name, {_NOTHING})",
+        f"must not be zero of cpu, memory and ephemeral-storage, {_NONE_ONLY_OF_DEVICES}",
+        messageExpression=f"self.filter(name, {_NOTHING})[0] + ' can\\'t be zero, {_NONE_ONLY_OF_DEVICES}'",
+    ),
     maxProperties=8,
 )
-"""For a map of quantities by resource."""
+"""For a map of the most that there may be of each resource."""
 
 _BOTH: Final = "has(self.requests) && has(self.limits)"
 _COMPARABLE: Final = (

@@ -16,8 +16,8 @@ _HUB: Final = "docker.io"
 _HUB_ALIASES: Final = (_HUB, "index.docker.io")
 _OFFICIAL: Final = "library/"
 ANY_VERSION: Final = ":*"
-WITH_REGISTRY: Final = "^([^/]*[.:][^/]*|localhost)/"
-"""What container runtimes take for a registry: a first part with a dot or a port."""
+WITH_REGISTRY: Final = "^([^/]*[.:A-Z][^/]*|localhost)/"
+"""What container runtimes take for a registry: a first part with a dot, a port or a capital, or localhost."""
 WITH_VERSION: Final = "[:@][^/]*$"
 
 _PATTERN: Final = "^[-a-z0-9._*]+(:[0-9]+/)?[-a-z0-9._*/]*(:[-a-zA-Z0-9._*]+)?(@[-a-zA-Z0-9._]+:[a-fA-F0-9*]+)?$"

@@ -89,6 +89,10 @@ POSITIVE: Final = rule(
     "isQuantity(string(self)) && quantity(string(self)).isGreaterThan(quantity('0'))",
     "must be a quantity above zero, such as 2, 500m or 4Gi",
 )
+NOT_NEGATIVE: Final = rule(
+    "isQuantity(string(self)) && !quantity(string(self)).isLessThan(quantity('0'))",
+    "must be a quantity of zero or more, such as 0, 64 or 128Gi",
+)
 # isInteger is false for 1.5Gi, which is whole all the same.
 WHOLE: Final = (
     "(!isQuantity(string({value})) || quantity(string({value})).isInteger() "
@@ -101,3 +105,9 @@ Divisor = Annotated[str, Field(coerce_numbers_to_str=True, json_schema_extra=_IN
 """The unit that a number counts in, such as ``1Mi``."""
 Quantity = Annotated[str, Field(coerce_numbers_to_str=True, json_schema_extra=_INT_OR_STRING | checks(POSITIVE))]
 """Quantity above zero as written: ``500m``, ``4Gi``, or a bare integer."""
+Bound = Annotated[str, Field(coerce_numbers_to_str=True, json_schema_extra=_INT_OR_STRING | checks(NOT_NEGATIVE))]
+"""Quantity that is the most there may be; zero for none at all."""
+BoundOfBytes = Annotated[
+    str, Field(coerce_numbers_to_str=True, json_schema_extra=_INT_OR_STRING | checks(NOT_NEGATIVE, WHOLE_BYTES))
+]
+"""The same of what Kubernetes counts in whole bytes."""

@@ -4,14 +4,14 @@ from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field
 
-from .compute import PER_RESOURCE
+from .compute import BOUND_PER_RESOURCE
 from .conditions import Condition
 from .domains import DomainPattern
 from .exclusions import ENVIRONMENT_EXCLUSIONS
 from .images import ImagePattern
 from .lifecycle import Duration, PositiveDuration
 from .metadata import ObjectMeta
-from .model import MAX_NAME, Model, Quantity, checks, rule
+from .model import MAX_NAME, Bound, BoundOfBytes, Model, checks, rule
 from .pod_template import PodSpec
 from .sandbox import EnvironmentSpec
 from .secrets import SECRETS_APART
@@ -33,10 +33,12 @@ _RuntimeClass = Annotated[
 ]
 _PodField = Annotated[str, Field(json_schema_extra=checks(enum=list(POD_FIELDS)))]
 _COUNT: Final = checks(rule("self >= 0", "must be zero or more"), format="int32")
+_LONGEST_CLASS: Final = MAX_NAME - len(".storageclass.storage.k8s.io")
+"""Of a class whose claims a ResourceQuota can count."""
 _CLASSES: Final = checks(
     rule(
-        "self.all(name, !format.dns1123Subdomain().validate(name).hasValue())",
-        "every key must be the name of a StorageClass, such as sandbox-fast",
+        f"self.all(name, name.size() <= {_LONGEST_CLASS} && !format.dns1123Subdomain().validate(name).hasValue())",
+        f"every key must be the name of a StorageClass, of at most {_LONGEST_CLASS} characters, such as sandbox-fast",
     ),
     maxProperties=16,
 )
@@ -45,10 +47,8 @@ _CLASSES: Final = checks(
 class Quota(Model):
     """What all sandboxes of the namespace may have together."""
 
-    cpu: Quantity | None = Field(
-        default=None, description="Sum of the CPU limits of those that run. Default: no bound."
-    )
-    memory: Quantity | None = Field(
+    cpu: Bound | None = Field(default=None, description="Sum of the CPU limits of those that run. Default: no bound.")
+    memory: BoundOfBytes | None = Field(
         default=None, description="Sum of the memory limits of those that run. Default: no bound."
     )
     running: int | None = Field(
@@ -62,7 +62,7 @@ class Quota(Model):
     snapshots: int | None = Field(
         default=None, description="How many SandboxSnapshots there are. Default: no bound.", json_schema_extra=_COUNT
     )
-    storage: dict[str, Quantity] | None = Field(
+    storage: dict[str, BoundOfBytes] | None = Field(
         default=None,
         description="Sum of what claims ask for, by StorageClass. All claims of that class in the namespace count, so "
         "sandboxes are best given a class of their own. Default: no bound.",
@@ -136,11 +136,11 @@ class SandboxPolicySpec(Model):
         description="Longest time to live: a sandbox that asks for none expires this long after it was created. "
         "Default: no bound.",
     )
-    max_resources: dict[str, Quantity] | None = Field(
+    max_resources: dict[str, Bound] | None = Field(
         default=None,
         description="Most that one sandbox may use, per resource: cpu, memory, ephemeral-storage, or an extended one. "
-        "It lowers the built-in defaults too. Default: no bound.",
-        json_schema_extra=PER_RESOURCE,
+        "Zero, of an extended resource, is none at all. It lowers the built-in defaults too. Default: no bound.",
+        json_schema_extra=BOUND_PER_RESOURCE,
     )
     defaults: PolicyDefaults | None = Field(
         default=None,

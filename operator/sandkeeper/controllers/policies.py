@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from sandkeeper.api.names import GROUP, POLICY_KIND, POLICY_NAME, POLICY_PLURAL, VERSION
+from sandkeeper.controllers.missing import look_up
 from sandkeeper.controllers.quota_line import QuotaLine
 from sandkeeper.plan.ownership import is_managed
 from sandkeeper.plan.quota import frees
@@ -53,6 +54,7 @@ class Policies:
         wake: Callable[[Key], None],
         wake_policy: Callable[[Key, float], None],
     ) -> None:
+        self._client = client
         self._sandboxes = sandboxes
         self._wake = wake
         self._wake_policy = wake_policy
@@ -70,6 +72,21 @@ class Policies:
     def of(self, namespace: str) -> Json | None:
         """Policy of a namespace, as the store keeps it; None where it has none."""
         return self.store.get(Key(namespace, POLICY_NAME))
+
+    async def look_up(self, namespace: str) -> bool:
+        """Read the policy of a namespace from the API server before it is taken for missing.
+
+        Returns
+        -------
+        bool
+            Whether there is news of it.
+        """
+        key = Key(namespace, POLICY_NAME)
+        if not await look_up(self._client, POLICIES, self.store, key):
+            return False
+        # The event will be no news, and others wait for it too.
+        self._changed(key, None, self.store.get(key))
+        return True
 
     def _changed(self, key: Key, before: Json | None, after: Json | None) -> None:
         if before and after and before["rules"] == after["rules"]:

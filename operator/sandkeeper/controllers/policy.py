@@ -15,13 +15,16 @@ from sandkeeper.controllers.policies import POLICIES
 from sandkeeper.controllers.status_write import write_status
 from sandkeeper.plan.ownership import is_managed
 from sandkeeper.plan.policy_status import plan_policy
+from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.writes import Create
+from sandkeeper.runtime.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sandkeeper.controllers.cluster import Cluster
     from sandkeeper.controllers.policies import Policies
+    from sandkeeper.plan.writes import Write
     from sandkeeper.runtime.client import ApiClient
     from sandkeeper.runtime.clock import Clock
     from sandkeeper.runtime.resource import Json, Key
@@ -70,20 +73,36 @@ class PolicyController:
 
     async def _bring_about(self, key: Key, raw: Json) -> float | None:
         policy = SandboxPolicy.model_validate({"metadata": raw["metadata"], "spec": orjson.loads(raw["rules"])})
-        plan = plan_policy(policy, raw["status"], self._owned(raw), self._priority_class, self._clock.now())
-        try:
-            for write in plan.writes:
-                await self._children.apply(write, None)
-                child = write.obj if isinstance(write, Create) else write.child
-                name = f"ResourceQuota/{child['metadata']['name']}"
-                self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
-        except InTheWayError as error:
-            self._log.warning("quota in the way", key=str(key), child=error.child["metadata"]["name"])
-            return IN_THE_WAY_SECONDS
+        known = (policy, raw["status"], self._owned(raw), self._priority_class, self._clock.now())
+        plan = plan_policy(*known)
+        # One that is refused keeps no other one from being written.
+        refusals = [each for write in plan.writes if (each := await self._refusal(key, write))]
+        if refusals:
+            plan = plan_policy(*known, refused=refusals[0][0])
         if plan.status:
             answer = await write_status(self._client, POLICIES, self._policies.store, raw["metadata"], plan.status)
             self._policies.store.upsert(answer)
             self._log.info("status", key=str(key), reason=plan.reason, why=plan.message)
+        for _, error in refusals:
+            # What is bounded less than it should be is to alarm somebody.
+            if error:
+                raise error
+        return IN_THE_WAY_SECONDS if refusals else None
+
+    async def _refusal(self, key: Key, write: Write) -> tuple[str, ApiError | None] | None:
+        """Carry out a write; where that can't be done, tell why, and what the server said."""
+        child = write.obj if isinstance(write, Create) else write.child
+        name = f"ResourceQuota {child['metadata']['name']}"
+        try:
+            await self._children.apply(write, None)
+        except InTheWayError:
+            return f"{name} is there and not of the operator's making; delete it.", None
+        except ApiError as error:
+            state = refusal_state(name, error.status, error.message)
+            if state is None:
+                raise
+            return f"{state.message.rstrip('.')}.", error
+        self._log.info("wrote", key=str(key), action=type(write).__name__.lower(), child=name)
         return None
 
     def _owned(self, raw: Json) -> dict[str, Json]:

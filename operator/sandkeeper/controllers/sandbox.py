@@ -25,6 +25,7 @@ from sandkeeper.plan.enforcement import unanswered
 from sandkeeper.plan.fence import is_fence
 from sandkeeper.plan.ownership import owner_of
 from sandkeeper.plan.pod_state import failed, has_failed
+from sandkeeper.plan.policy import lacks_policy
 from sandkeeper.plan.refusal import QUOTA_EXCEEDED, refusal_state
 from sandkeeper.plan.sandbox import Plan, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
@@ -130,6 +131,8 @@ class SandboxController:
     async def _observe(self, key: Key, raw: Json, now: datetime) -> Observed:
         observed = self._schedules.observe(self._observer.observe(key, raw, now), key, now)
         if observed.base.missing and await self._cluster.templates.look_up(Key(key.namespace, observed.base.absent)):
+            raise OutdatedError
+        if lacks_policy(observed) and await self._cluster.rules.look_up(key.namespace):
             raise OutdatedError
         if unanswered(observed):
             self._proof.ask(key.namespace)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sandkeeper.api.names import GROUP, TEMPLATE_KIND, TEMPLATE_PLURAL, VERSION
+from sandkeeper.controllers.missing import look_up
 from sandkeeper.plan.base import base_of
 from sandkeeper.plan.slim import slim_template
-from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.informer import Informer
 from sandkeeper.runtime.resource import Json, Key, Resource
 from sandkeeper.runtime.store import Store
@@ -54,13 +54,7 @@ class Templates:
         bool
             Whether there is news of it.
         """
-        try:
-            found = await self._client.get(TEMPLATES, *key)
-        except ApiError as error:
-            if error.not_found:
-                return False
-            raise
-        if not self._store.upsert(found):
+        if not await look_up(self._client, TEMPLATES, self._store, key):
             return False
         # The event will be no news, and others wait for it too.
         self._changed(key, None, self._store.get(key))

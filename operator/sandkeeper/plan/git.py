@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from sandkeeper.api.names import WORKTREE_CONTAINER
 from sandkeeper.plan.pod_security import least_rights
-from sandkeeper.plan.pod_volumes import PROGRAMS, workspace_mount
+from sandkeeper.plan.pod_volumes import LOGIN_FOLDER, PROGRAMS, workspace_mount
 
 if TYPE_CHECKING:
     from sandkeeper.api.environment import Environment
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _SECRET_VOLUME: Final = "git-secret"  # noqa: S105
-_SECRET: Final = "/.sandkeeper/git-secret"  # noqa: S105
 _CONFIG_VOLUME: Final = "git-config"
 _CONFIG: Final = "/.sandkeeper/git-config"
 _CONFIG_FILE: Final = f"{_CONFIG}/config"
@@ -73,7 +72,7 @@ def _volumes(secret: str) -> list[Json]:
 def _mounts(*, read_only: bool) -> list[Json]:
     config = {"name": _CONFIG_VOLUME, "mountPath": _CONFIG}
     return [
-        {"name": _SECRET_VOLUME, "mountPath": _SECRET, "readOnly": True},
+        {"name": _SECRET_VOLUME, "mountPath": LOGIN_FOLDER, "readOnly": True},
         config | {"readOnly": True} if read_only else config,
     ]
 
@@ -102,7 +101,7 @@ def _arguments(sandbox: str, git: EffectiveGit) -> list[str]:
     if git.ref:
         given["--ref"] = git.ref
     if git.credentials_secret:
-        given |= {"--secret": _SECRET, "--config": _CONFIG_FILE}
+        given |= {"--secret": LOGIN_FOLDER, "--config": _CONFIG_FILE}
     return [f"{name}={value}" for name, value in given.items()]
 
 
@@ -127,7 +126,7 @@ def _entries(git: EffectiveGit, environment: Environment) -> list[tuple[str, str
     entries = [("safe.directory", environment.workspace.path)]
     if git.credentials_secret:
         helper = f"credential.https://{urlsplit(git.repository).netloc}.helper"
-        program = f"{PROGRAMS}/worktree credential --repository='{git.repository}' --secret={_SECRET}"
+        program = f"{PROGRAMS}/worktree credential --repository='{git.repository}' --secret={LOGIN_FOLDER}"
         # The empty one drops all others: none of them is to store what ours answers. A file that is not there is
         # included without a word, and it is there where the Secret holds an authority.
         entries += [(helper, ""), (helper, program), ("include.path", _CONFIG_FILE)]

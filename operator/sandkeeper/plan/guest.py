@@ -15,6 +15,7 @@ from sandkeeper.plan.origin import Origin, origin_of
 from sandkeeper.plan.pod_security import least_rights
 from sandkeeper.plan.pod_state import WAKING, condition
 from sandkeeper.plan.pod_volumes import PROGRAMS, WORKSPACE_VOLUME
+from sandkeeper.plan.secrets import sources_of_values
 from sandkeeper.plan.workspace_choice import is_rolling_back
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ def _given(environment: Environment, settings: GuestSettings, reinstall: str) ->
         given["packages"] = packages
     if environment.setup:
         given["setup"] = environment.setup
+    secrets = sources_of_values(environment) if environment.installs else {}
+    if secrets:
+        given["secrets"] = secrets
     if environment.git:
         given["git"] = True
     if environment.workspace.keep_packages:

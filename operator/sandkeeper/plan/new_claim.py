@@ -89,7 +89,7 @@ def claim_to_make(observed: Observed) -> NewClaim | Awaited | None:
     wrong = (
         _unfit(observed, environment, origin)
         or denial(environment, observed.settings)
-        or policy_denial(environment, observed.policy, observed.settings)
+        or policy_denial(observed, environment)
     )
     if wrong:
         return Awaited(wrong)

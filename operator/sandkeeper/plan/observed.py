@@ -85,6 +85,8 @@ class Settings:
         ``Auto`` uses them where all nodes that may run the pod can.
     require_enforcement
         Make no pod before a canary has shown that the fence holds.
+    require_policy
+        Make no pod in a namespace without a policy.
     guest
         How guests are brought.
     idle
@@ -100,6 +102,7 @@ class Settings:
     pod_annotations: Mapping[str, str] = field(default_factory=dict)
     user_namespaces: Literal["Auto", "Never"] = "Auto"
     require_enforcement: bool = False
+    require_policy: bool = False
     guest: GuestSettings = GuestSettings()
     idle: IdleRule = field(default_factory=IdleRule)
     secrets_watched: bool = False

@@ -14,6 +14,8 @@ Json = dict[str, Any]
 
 PROGRAMS: Final = "/.sandkeeper/bin"
 """Where a sandbox has the programs of the guest's image."""
+LOGIN_FOLDER: Final = "/.sandkeeper/git-secret"
+"""Where it has its login for Git, if it has one."""
 WORKSPACE_VOLUME: Final = "workspace"
 WORKSPACE_SUB_PATH: Final = "workspace"
 """Directory of a claim's volume that is mounted: a file system's own ``lost+found`` stays out of sight."""

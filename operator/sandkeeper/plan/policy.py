@@ -14,7 +14,7 @@ from sandkeeper.api.domains import within
 from sandkeeper.api.egress import EffectiveEgress
 from sandkeeper.api.images import allows
 from sandkeeper.api.lifecycle import EffectiveLifecycle, Lifecycle, seconds
-from sandkeeper.api.names import PODS_QUOTA
+from sandkeeper.api.names import PODS_QUOTA, POLICY_NAME
 from sandkeeper.api.policy import SandboxPolicySpec
 from sandkeeper.api.quantities import parsed
 from sandkeeper.api.resolve import BUILT_IN
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sandkeeper.api.environment import Environment
-    from sandkeeper.plan.observed import Settings
+    from sandkeeper.plan.observed import Observed, Settings
 
 Json = dict[str, Any]
 
@@ -79,15 +79,27 @@ def bounded(lifecycle: EffectiveLifecycle, policy: SandboxPolicySpec | None) -> 
     return lifecycle.model_copy(update={"ttl": most})
 
 
-def policy_denial(environment: Environment, policy: SandboxPolicySpec | None, settings: Settings) -> PodState | None:
-    """State of a sandbox that resolves to what its policy forbids.
+def lacks_policy(observed: Observed) -> bool:
+    """Whether a sandbox has no policy, where each is to have one."""
+    return observed.settings.require_policy and observed.policy is None
+
+
+def policy_denial(observed: Observed, environment: Environment) -> PodState | None:
+    """State of a sandbox that resolves to what its policy forbids, or has none where it is to have one.
 
     Returns
     -------
     PodState or None
-        None where it is allowed, or there is no policy.
+        None where it is allowed.
     """
-    message = next(_faults(environment, policy, settings), "") if policy else ""
+    message = ""
+    if observed.policy:
+        message = next(_faults(environment, observed.policy, observed.settings), "")
+    elif lacks_policy(observed):
+        message = (
+            f"metadata.namespace: {observed.sandbox.metadata.namespace} has no SandboxPolicy named {POLICY_NAME}, "
+            "without which no sandbox starts in this installation (requirePolicy of its chart)."
+        )
     return PodState("PolicyDenied", harmless(message, _LONGEST), wrong=True, stalled=True) if message else None
 
 
@@ -122,7 +134,7 @@ def _uncounted(environment: Environment, policy: SandboxPolicySpec, settings: Se
     if counted(policy.quota)[PODS_QUOTA] and asked is not None and asked != settings.priority_class:
         yield (
             f"podTemplate.spec.priorityClassName: {asked} is not counted by the quota of SandboxPolicy default; "
-            f"allowed is {settings.priority_class}."
+            f"allowed: {settings.priority_class or 'none'}."
         )
 
 

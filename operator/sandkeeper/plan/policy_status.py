@@ -40,7 +40,13 @@ class PolicyPlan:
 
 
 def plan_policy(
-    policy: SandboxPolicy, status: Json, quotas: Mapping[str, Json], priority_class: str, now: datetime
+    policy: SandboxPolicy,
+    status: Json,
+    quotas: Mapping[str, Json],
+    priority_class: str,
+    now: datetime,
+    *,
+    refused: str = "",
 ) -> PolicyPlan:
     """Decide on one policy.
 
@@ -50,11 +56,15 @@ def plan_policy(
         The operator's ResourceQuotas of the namespace, by name; nothing for one that has no effect.
     priority_class
         Of sandboxes' pods; empty for none.
+    refused
+        Why a write that was planned before could not be carried out; empty where all could.
     """
     effective = policy.metadata.name == POLICY_NAME
     desired = {each["metadata"]["name"]: each for each in quotas_of(policy, priority_class)} if effective else {}
     writes = [_written(quotas.get(name), desired.get(name)) for name in sorted({*quotas, *desired})]
     reason, message = _said(policy, desired, quotas, priority_class) if effective else _of_no_effect(policy)
+    if refused:
+        reason, message = "QuotaRefused", f"{refused} What that would bound is not bounded."
     used = uses(policy.spec.quota, quotas) if effective else []
     ready = "True" if reason == "InForce" else "False"
     generation = policy.metadata.generation

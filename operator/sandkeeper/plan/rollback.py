@@ -218,7 +218,7 @@ def _held(observed: Observed, pod: Json) -> PodState | None:
         message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}."
         return PodState("Conflict", message, wrong=True, stalled=True)
     environment = resolve(*layers_on(claim, observed.sandbox.spec, observed.base.used.layers))
-    denied = denial(environment, observed.settings) or policy_denial(environment, observed.policy, observed.settings)
+    denied = denial(environment, observed.settings) or policy_denial(observed, environment)
     return denied or gate(observed, pod["metadata"].get("labels", {}))
 
 

@@ -199,7 +199,7 @@ def _decide(
     denied = not_captured(observed.claim) or denial(environment, observed.settings)
     if life.phase is Phase.AWAKE:
         # One that falls asleep takes nothing that its policy forbids, and has to be able to.
-        denied = denied or policy_denial(environment, observed.policy, observed.settings)
+        denied = denied or policy_denial(observed, environment)
     obstacle = conflict(observed, environment) or (None if rollback and runs(observed) else denied)
     allowed = permitted(environment, observed.policy)
     if obstacle:

@@ -12,6 +12,7 @@ import orjson
 
 from sandkeeper.api.names import SECRETS_ANNOTATION
 from sandkeeper.api.secrets import FILES
+from sandkeeper.plan.pod_volumes import LOGIN_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,25 @@ def secret_mounts(environment: Environment) -> list[Json]:
 def has_files(environment: Environment) -> bool:
     """Whether any Secret is mounted."""
     return any(secret.form == FILES for secret in environment.secrets)
+
+
+def sources_of_values(environment: Environment) -> Json:
+    """Say by what names values of Secrets are in a sandbox, so that its guest tells none; empty for none.
+
+    Of a Secret that is taken whole nobody here knows the keys: whatever begins with its prefix may be one, but for
+    variables that are known to be something else.
+    """
+    referred = {each.name: each.value_from is not None and each.value_from.secret_key_ref for each in environment.env}
+    named = {f"{secret.prefix}{key}" for secret in environment.secrets if secret.form != FILES for key in secret.keys}
+    prefixes = {each.get("prefix", "") for each in whole_secrets(environment)}
+    login = {LOGIN_FOLDER} if environment.git and environment.git.credentials_secret else set()
+    sources = {
+        "variables": named - referred.keys() | {name for name, key in referred.items() if key},
+        "prefixes": prefixes,
+        "plain": {name for name, key in referred.items() if not key and name.startswith(tuple(prefixes))},
+        "folders": {secret.mount_path for secret in environment.secrets if secret.form == FILES} | login,
+    }
+    return {name: sorted(each) for name, each in sources.items() if each}
 
 
 def secrets_annotation(environment: Environment, versions: Mapping[str, str]) -> dict[str, str]:

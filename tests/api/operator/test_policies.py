@@ -53,7 +53,7 @@ def guarded(operator: OperatorProcess, team: Team) -> Team:
         allowedRuntimeClasses=["", "gvisor", "kata"],
         allowedPodTemplateFields=["nodeSelector"],
         maxTTL="720h",
-        maxResources={"cpu": "2", "memory": "2Gi"},
+        maxResources={"cpu": "2", "memory": "2Gi", "nvidia.com/gpu": 0},
     )
     await_guard(team, {"image": "quay.io/evil:1"})
     return team
@@ -87,6 +87,7 @@ def guarded(operator: OperatorProcess, team: Team) -> Team:
         ({"resources": {"limits": {"cpu": "2.0001"}}}, "spec.resources.limits.cpu: 2.0001 is above 2, the most that"),
         ({"resources": {"limits": {"memory": "2049Mi"}}}, "spec.resources.limits.memory: 2049Mi is above 2Gi"),
         ({"resources": {"limits": {"memory": "3e9"}}}, "spec.resources.limits.memory: 3e9 is above 2Gi"),
+        ({"resources": {"limits": {"nvidia.com/gpu": 1}}}, "spec.resources.limits.nvidia.com/gpu: 1 is above 0, the"),
         ({"resources": {"requests": {"cpu": 3}}}, "spec.resources.requests.cpu: 3 is above 2"),
     ],
     ids=lambda value: str(value)[:60] if isinstance(value, dict) else "",

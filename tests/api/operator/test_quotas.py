@@ -1,5 +1,6 @@
 """Sandboxes that find no room in the quota of their namespace say so, wait, and start as soon as there is some."""
 
+import threading
 import time
 from itertools import pairwise
 from typing import Any
@@ -10,7 +11,7 @@ from api.operator.conftest import StartOperator
 from api.operator.kubernetes_api import QUOTAS, Api, Json, RefusedError
 from api.operator.operator_process import OperatorProcess
 from api.operator.policies import ready, rule
-from api.operator.proxy import after, before
+from api.operator.proxy import Call, after, answered, before
 from api.operator.team import Team, condition
 from api.operator.waiting import eventually
 from sandkeeper.controllers.policies import POLICIES
@@ -42,6 +43,11 @@ def hard(team: Team) -> Json:
     """All that is bounded."""
     listed = team.api.list(QUOTAS, team.namespace)["items"]
     return {name: amount for each in listed for name, amount in each["spec"]["hard"].items()}
+
+
+def limits(team: Team) -> Json:
+    """Limits of the pod that runs."""
+    return dict(team.pod()["spec"]["containers"][0]["resources"]["limits"])
 
 
 def next_second() -> None:
@@ -95,6 +101,21 @@ def test_limits_are_counted_however_little_is_requested(counting: OperatorProces
     team.await_running(["second"])
 
 
+def test_who_begins_small_and_grows_is_counted_too(counting: OperatorProcess, team: Team) -> None:
+    bound(team, cpu="2")
+    team.create(resources={"limits": {"cpu": "1"}})
+    team.await_running()
+    first = team.pod()["metadata"]["uid"]
+
+    team.change(resources={"limits": {"cpu": "3"}})
+
+    assert "asked for limits.cpu=2, used limits.cpu=1, hard limits.cpu=2" in told(team, "agent")
+    assert team.condition("Running")["status"] == "True"
+    rule(team, quota={"cpu": "3"})
+    eventually(lambda: limits(team)["cpu"] == "3", "growth once there is room")
+    assert team.pod()["metadata"]["uid"] == first
+
+
 def test_one_that_does_not_fit_keeps_nobody_else_waiting(counting: OperatorProcess, team: Team) -> None:
     bound(team, cpu="2")
     team.create("first", resources={"limits": {"cpu": "2"}})
@@ -116,6 +137,31 @@ def test_a_bound_of_thousands_is_in_force_too(team: Team) -> None:
     bound(team, cpu="4000", running=2000, sandboxes=1000)
 
     assert hard(team) == {"limits.cpu": "4k", "pods": "2k", "count/sandboxes.sandkeeper.dev": "1k"}
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize(
+    ("cpu", "size", "counted"),
+    [
+        (0, "0Gi", ["0", "0"]),
+        ("500m", "1.5Gi", ["500m", "1536Mi"]),
+        ("1e-7", "1e3", ["1e-3", "1e3"]),
+        ("1E", 1024, ["1E", "1024"]),
+    ],
+)
+def test_a_bound_in_whatever_unit_is_in_force(team: Team, cpu: str | int, size: str | int, counted: list[str]) -> None:
+    bound(team, cpu=cpu, memory=size, storage={"fast": size})
+
+    amounts = hard(team)
+    assert [amounts["limits.cpu"], amounts["limits.memory"]] == counted
+    assert amounts["fast.storageclass.storage.k8s.io/requests.storage"] == counted[1]
+
+
+def test_what_is_bounded_to_nothing_is_not_to_be_had(counting: OperatorProcess, team: Team) -> None:
+    bound(team, cpu=0)
+    team.create()
+
+    assert "asked for limits.cpu=2, used limits.cpu=0, hard limits.cpu=0" in told(team, "agent")
 
 
 def test_more_quota_lets_those_go_on_who_wait(counting: OperatorProcess, team: Team) -> None:
@@ -179,6 +225,45 @@ def test_quotas_follow_their_policy_and_end_with_it(counting: OperatorProcess, t
     eventually(lambda: hard(team) == {"count/sandboxes.sandkeeper.dev": "6"}, lambda: f"what is left, but {hard(team)}")
     team.api.delete(POLICIES, team.namespace, "default")
     eventually(lambda: team.names(QUOTAS) == [], "end of the quotas")
+
+
+def test_a_quota_that_is_refused_is_told_and_keeps_no_other_one_from_being_made(
+    counting: OperatorProcess, team: Team
+) -> None:
+    refusing = threading.Event()
+    refusing.set()
+
+    def of_objects(call: Call) -> bool:
+        its = (call.namespace, call.what) == (team.namespace, "create resourcequotas")
+        return its and refusing.is_set() and bool(call.body["metadata"]["name"] == "sandkeeper-objects")
+
+    counting.proxy.harm(of_objects, answered(403, "Forbidden", "quotas are not for you"), times=None)
+    rule(team, quota={"running": 0, "sandboxes": 5})
+
+    assert (ready(team)["status"], ready(team)["reason"]) == ("False", "QuotaRefused")
+    assert ready(team)["message"] == (
+        "The API server refused the ResourceQuota sandkeeper-objects: quotas are not for you. What that would bound "
+        "is not bounded."
+    )
+    eventually(lambda: hard(team) == {"pods": "0"}, "the other quota")
+    passes = counting.metrics()["sandkeeper_pass_seconds_count"]
+    assert [value > 0 for labels, value in passes if labels == {"kind": "SandboxPolicy", "result": "error"}] == [True]
+    refusing.clear()
+    eventually(lambda: ready(team)["reason"] == "InForce", lambda: f"quota in force, but {ready(team)}")
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_quota_of_somebody_else_in_the_way_is_told(team: Team) -> None:
+    theirs = {"metadata": {"name": "sandkeeper-objects"}, "spec": {"hard": {"configmaps": "9"}}}
+    team.api.create(QUOTAS, team.namespace, theirs)
+    rule(team, quota={"running": 0, "sandboxes": 5})
+
+    assert ready(team)["message"].startswith(
+        "ResourceQuota sandkeeper-objects is there and not of the operator's making"
+    )
+    eventually(lambda: hard(team) == {"pods": "0", "configmaps": "9"}, "the other quota")
+    team.api.delete(QUOTAS, team.namespace, "sandkeeper-objects")
+    eventually(lambda: ready(team)["reason"] == "InForce", lambda: f"quota in force, but {ready(team)}")
 
 
 @pytest.mark.parametrize("moment", [before, after])

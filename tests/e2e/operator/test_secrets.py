@@ -16,8 +16,6 @@ from installation import NAMESPACE
 KEYS = "/srv/keys"
 FILES: dict[str, Any] = {"name": "files", "as": "Files", "mountPath": KEYS}
 
-CLUSTER_WIDE = ("persistentvolumes", "volumesnapshotcontents.snapshot.storage.k8s.io")
-"""Kinds of which a sandbox has objects that are in no namespace."""
 COMPONENTS = ("operator", "gateway")
 SEARCHED = {
     "pods",
@@ -28,8 +26,13 @@ SEARCHED = {
     "sandboxtemplates.sandkeeper.dev",
     "sandboxpolicies.sandkeeper.dev",
     "volumesnapshots.snapshot.storage.k8s.io",
-    *CLUSTER_WIDE,
+    "sandboxdiffs.sandkeeper.dev",
+    "persistentvolumes of the cluster",
+    "volumesnapshotcontents.snapshot.storage.k8s.io of the cluster",
     "events of the installation",
+    "configmaps of the installation",
+    "leases.coordination.k8s.io of the installation",
+    "sandbox log",
     *(f"{component} {place}" for component in COMPONENTS for place in ("log", "metrics")),
 }
 
@@ -156,6 +159,9 @@ def test_the_value_of_a_secret_is_nowhere_but_in_the_sandbox(
     sandboxes.wake("agent")
     take(sandboxes, "copy", of="agent")
     sandboxes.kubectl("wait", "sbxsnap/copy", "--for=condition=Ready", "--timeout=120s")
+    tells = f'set -x; echo "Bearer $KEY"; cat {KEYS}/key; exit 1'
+    sandboxes.apply("loud", templateRef=shared, secrets=[FILES], workspace={"type": "Ephemeral"}, setup=tells)
+    assert "***" in message(sandboxes, "loud", "SetupFailed")
 
     places = everything_of(sandboxes, kubectl)
 
@@ -165,20 +171,26 @@ def test_the_value_of_a_secret_is_nowhere_but_in_the_sandbox(
 
 
 def everything_of(sandboxes: Sandboxes, kubectl: Kubectl) -> dict[str, str]:
-    """All objects of the namespace but Secrets, those made for it in none, and all that operator and gateway said."""
-    listed = kubectl("api-resources", "--namespaced", "--verbs=list", "-o", "name").split()
-    kinds = [each for each in listed if each != "secrets" and not each.endswith("metrics.k8s.io")]
-    places = {kind: sandboxes.kubectl("get", kind, "-o", "json") for kind in kinds}
-    places |= {kind: kubectl("get", kind, "-o", "json") for kind in CLUSTER_WIDE}
-    places["events of the installation"] = kubectl("-n", NAMESPACE, "get", "events", "-o", "json")
+    """All objects of the namespace, the installation and the cluster but Secrets, and all that anybody said."""
+    places = {kind: sandboxes.kubectl("get", kind, "-o", "json") for kind in kinds(kubectl, namespaced=True)}
+    for kind in kinds(kubectl, namespaced=True):
+        places[f"{kind} of the installation"] = kubectl("-n", NAMESPACE, "get", kind, "-o", "json")
+    for kind in kinds(kubectl, namespaced=False):
+        places[f"{kind} of the cluster"] = kubectl("get", kind, "-o", "json")
     for component in COMPONENTS:
         pods = pods_of(kubectl, component)
         assert pods
         places[f"{component} log"] = "".join(kubectl("-n", NAMESPACE, "logs", pod, "--tail=-1") for pod in pods)
         paths = [f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:8080/proxy/metrics" for pod in pods]
         places[f"{component} metrics"] = "".join(kubectl("get", "--raw", path) for path in paths)
-    places["sandbox log"] = sandboxes.kubectl("logs", "sbx-agent")
+    places["sandbox log"] = sandboxes.kubectl("logs", "sbx-agent", "--all-containers")
     return places
+
+
+def kinds(kubectl: Kubectl, *, namespaced: bool) -> list[str]:
+    """All kinds that can be listed, but for Secrets and what is measured anew each time."""
+    listed = kubectl("api-resources", f"--namespaced={namespaced}".lower(), "--verbs=list", "-o", "name").split()
+    return [each for each in listed if each != "secrets" and not each.endswith("metrics.k8s.io")]
 
 
 def pods_of(kubectl: Kubectl, component: str) -> list[str]:

@@ -14,9 +14,9 @@ from benchmark.tenants.report import comparison_table, fairness_table, writes_ta
 from sandkeeper.api.policy import SandboxPolicySpec
 from sandkeeper.api.resolve import resolve, resolve_lifecycle
 from sandkeeper.api.sandbox import SandboxSpec
-from sandkeeper.plan.observed import Settings
 from sandkeeper.plan.policy import bounded, default_layer, default_lifecycle, policy_denial
 from sandkeeper.runtime.resource import Json
+from unit.fakes.objects import observe, sandbox
 
 OURS, THEIRS, COUNTED = governed(), spelled_out(), counted_by_hand("sandkeeper-sandbox")
 TEMPLATE, POLICY = (each["spec"] for each in OURS.beside)
@@ -41,7 +41,7 @@ def test_both_sides_come_to_the_same_sandbox() -> None:
 
     assert environment == resolve(alone)
     assert bounded(lifecycle, policy) == resolve_lifecycle(alone)
-    assert policy_denial(environment, policy, Settings()) is None
+    assert policy_denial(observe(sandbox(), policy=policy), environment) is None
 
 
 def test_no_object_of_one_side_is_called_like_one_of_the_other() -> None:

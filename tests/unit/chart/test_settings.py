@@ -44,6 +44,7 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
             "userNamespaces": "Never",
         },
         "requireEnforcement": False,
+        "requirePolicy": True,
         "imagePullSecrets": [{"name": "registry"}],
         "guest": {
             "image": {"digest": f"sha256:{'a' * 64}"},
@@ -84,6 +85,7 @@ def test_the_operator_takes_what_the_chart_gives(helm: Helm, monkeypatch: pytest
         "pod_labels": {},
         "user_namespaces": "Never",
         "require_enforcement": False,
+        "require_policy": True,
         "restart_on_secret_change": True,
         "guest_image": f"sandkeeper/guest:0.1.0@sha256:{'a' * 64}",
         "guest_pull_policy": "IfNotPresent",

@@ -46,6 +46,8 @@ REFUSED = [
     ("*", "evil/python"),
     ("*", "evil.com/python"),
     ("*/*", "evil.com/python"),
+    ("*/*", "Evil/python"),
+    ("*/*", f"eviL/python{DIGEST}"),
     ("team*/x", "team.evil.com/x"),
     ("team*/x", "team:5000/x"),
     ("registry.example.com/agents/*", "registry.example.com/agents/deeper/x"),

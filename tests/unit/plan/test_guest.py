@@ -104,6 +104,34 @@ def test_the_guest_is_told_where_the_volume_is_that_it_syncs() -> None:
     assert told(container(workspace={"path": "/home/agent"}))["workspace"] == "/home/agent"
 
 
+def test_the_guest_is_told_where_values_are_that_it_is_not_to_tell() -> None:
+    token = {"secretKeyRef": {"name": "hub", "key": "token"}}
+    spec: Json = {
+        "secrets": [
+            {"name": "openai", "prefix": "AI_", "keys": ["KEY", "STAGE"]},
+            {"name": "database", "prefix": "DB_"},
+            {"name": "tls", "as": "Files"},
+        ],
+        "env": [
+            {"name": "TOKEN", "valueFrom": token},
+            {"name": "DB_NAME", "value": "customers"},
+            {"name": "AI_STAGE", "value": "own"},
+        ],
+    }
+
+    assert told(container(**LOST, **INSTALLS, **spec))["secrets"] == {
+        "variables": ["AI_KEY", "TOKEN"],
+        "prefixes": ["DB_"],
+        "plain": ["DB_NAME"],
+        "folders": ["/run/secrets/tls"],
+    }
+    whole = told(container(**LOST, **INSTALLS, env=[{"name": "STAGE", "value": "own"}], secrets=[{"name": "openai"}]))
+    assert whole["secrets"] == {"prefixes": [""], "plain": ["STAGE"]}
+    git = {"repository": "https://git.example.com/team/app.git", "credentialsSecret": "login"}
+    assert told(container(**LOST, **INSTALLS, git=git))["secrets"] == {"folders": ["/.sandkeeper/git-secret"]}
+    assert "secrets" not in told(container(**LOST, **spec)), "where nothing is installed the guest tells nothing"
+
+
 def test_the_guest_is_told_of_a_checkout() -> None:
     assert told(container(git={"repository": "https://git.example.com/team/app.git"}))["git"] is True
     assert "git" not in told(container())

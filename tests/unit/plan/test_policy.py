@@ -1,5 +1,6 @@
 """What a policy forbids, whichever layer brings it, and what it gives and bounds."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -82,6 +83,11 @@ def pods(plan: Plan) -> list[Json]:
             "resources.limits.nvidia.com/gpu: 2 is above 1, the most that is allowed by SandboxPolicy default.",
         ),
         (
+            {"resources": {"limits": {"nvidia.com/gpu": "1"}}},
+            {"maxResources": {"nvidia.com/gpu": 0}},
+            "resources.limits.nvidia.com/gpu: 1 is above 0, the most that is allowed by SandboxPolicy default.",
+        ),
+        (
             {"egress": {"domains": ["api.openai.com", "*.co"]}},
             {"allowedDomains": ["api.openai.com", "*.supabase.co"]},
             "egress.domains: *.co is not allowed by SandboxPolicy default; allowed: api.openai.com, *.supabase.co.",
@@ -101,7 +107,7 @@ def pods(plan: Plan) -> list[Json]:
             {"podTemplate": {"spec": {"priorityClassName": "sandkeeper-other"}}},
             {"quota": {"running": 3}},
             "podTemplate.spec.priorityClassName: sandkeeper-other is not counted by the quota of SandboxPolicy "
-            "default; allowed is sandkeeper-sandbox.",
+            "default; allowed: sandkeeper-sandbox.",
         ),
     ],
 )
@@ -133,6 +139,26 @@ def test_what_is_forbidden_is_told_with_field_and_allowed_values_and_never_start
 )
 def test_what_is_within_all_bounds_starts(spec: Json, given: Json) -> None:
     assert len(pods(seen(sandbox(**spec), policy(**given)))) == 1
+
+
+def test_where_no_priority_class_is_counted_none_may_be_named() -> None:
+    owner = sandbox(podTemplate={"spec": {"priorityClassName": "sandkeeper-other"}})
+
+    denied = seen(owner, policy(quota={"running": 3}), settings=Settings())
+
+    assert denied.state.message.endswith("is not counted by the quota of SandboxPolicy default; allowed: none.")
+
+
+def test_where_a_policy_is_required_none_starts_without_and_what_runs_goes_on() -> None:
+    owner, required = sandbox(), replace(NAMED, require_policy=True)
+
+    denied = plan(owner, settings=required)
+    running = plan(owner, settings=required, pod=pod_of(owner))
+
+    assert denied.state.message.startswith("metadata.namespace: team has no SandboxPolicy named default, without which")
+    assert pods(denied) == []
+    assert (told(running)["Ready"][1], told(running)["Running"][0], running.writes) == ("PolicyDenied", "True", ())
+    assert len(pods(seen(owner, policy(), settings=required))) == 1
 
 
 def test_what_a_template_brings_is_judged() -> None:

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 
+	"sandkeeper.dev/guest/internal/hidden"
 	"sandkeeper.dev/guest/internal/install"
 )
 
@@ -17,7 +18,7 @@ func main() {
 	if err := json.Unmarshal([]byte(os.Args[2]), &want); err != nil {
 		end(2, err)
 	}
-	err := install.Run(context.Background(), want, os.Args[3], os.Stdout)
+	err := install.Run(context.Background(), want, os.Args[3], os.Stdout, hidden.Sources{})
 	var failure *install.Error
 	if errors.As(err, &failure) {
 		content, _ := json.Marshal(failure)

@@ -22,6 +22,12 @@ CONDITIONS: Final = (
                 "PriorityClass; all else is in force.",
                 "`sandboxPriorityClass` of the chart.",
             ),
+            Reason(
+                "QuotaRefused",
+                "The API server refuses a ResourceQuota of it, or another one has that name: what that would bound is "
+                "not bounded. All else is in force.",
+                "What the message names: mostly an admission policy or webhook of somebody else's. It is tried again.",
+            ),
             Reason("NoEffect", "It is not named `default`.", "That name."),
         ),
     ),
