@@ -76,7 +76,7 @@ def plan_snapshot(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
         return SnapshotPlan(SnapshotState("Released", ""), (_release(observed),), look_again=now)
     state, writes = _decide(observed, now)
     plan = finish(observed, state, writes, now)
-    waits = [plan.look_again, now + _RETRY if _is_held(observed) and not observed.readers else None]
+    waits = [plan.look_again, now + _RETRY if _is_held(observed) else None]
     waits.append(min(expires_at, now + _LONGEST_WAIT) if expires_at else None)
     return replace(plan, look_again=min(filter(None, waits), default=None))
 
@@ -279,5 +279,6 @@ def _end(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
     how = f"restored by Sandbox {restored}" if waits_for else f"copied for SandboxDiff {copied}"
     message = f"It was deleted, is being {how}, and goes once that is done."
     awaits = waits_for and not observed.readers
-    state = SnapshotState("Deleting", message, look_again=begins if awaits else None)
+    # No event tells of a reader that is gone whose claim stays, or has never come.
+    state = SnapshotState("Deleting", message, look_again=begins if awaits else now + _RETRY)
     return finish(observed, state, (), now)

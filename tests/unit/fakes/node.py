@@ -44,6 +44,8 @@ class FakeNode:
         self._waits = waits
         self.answers: dict[str, list[str] | None] = {}
         """What a part of a canary reaches, by its name; None while it is still trying."""
+        self.provides = True
+        """Whether there is room for another volume."""
         self.compared: tuple[int, str] | None = (0, UNCHANGED)
         """Exit code and message of the pods of diffs; None while they are at work."""
 
@@ -79,6 +81,8 @@ class FakeNode:
         source = claim["spec"].get("dataSource")
         if claim["status"].get("phase") == "Bound":
             return True
+        if not self.provides:
+            return False
         chosen = "volume.kubernetes.io/selected-node" in claim["metadata"].get("annotations", {})
         if self._waits and not chosen and not any(_uses(pod, claim) for pod in self._server.all(PODS)):
             return False
