@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import (
     API_VERSION,
-    CHILD_PREFIX,
     FORK_LABEL,
     IN_USE_FINALIZER,
     SNAPSHOT_KIND,
     child_labels,
-    claim_name,
+    fork_snapshot_name,
 )
 from sandkeeper.api.workspace import EPHEMERAL
 from sandkeeper.plan.pod_state import RESTORING, PodState, condition, parse_time
@@ -77,7 +76,7 @@ def snapshot_name(fork: Sandbox) -> str:
     It changes with the source that is asked for, and with the uid: a deleted sandbox of this name is another one.
     """
     metadata = fork.metadata
-    return claim_name(metadata.name, asked_name(fork), metadata.uid).removeprefix(CHILD_PREFIX)
+    return fork_snapshot_name(metadata.name, asked_name(fork), metadata.uid)
 
 
 def _why(snapshot: Json) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandkeeper.api.names import NAME_PATTERN
 from sandkeeper.plan.fork import snapshot_name
 from sandkeeper.plan.observed import SourceFacts
 from sandkeeper.plan.pod_state import written
@@ -68,12 +70,17 @@ def test_what_it_takes_is_held_for_all_forks_from_the_start_so_that_none_has_to(
     assert [type(each) for each in forked(ready).writes] == [Create, Create]
 
 
-def test_the_longest_name_still_fits_a_label() -> None:
-    owner = sandbox("b" * 52, source={"sandboxRef": {"name": "a"}})
+def test_the_longest_name_still_fits_a_label_and_the_name_of_a_snapshot() -> None:
+    names = set()
+    for last in "bc":
+        owner = sandbox("b" * 51 + last, source={"sandboxRef": {"name": "a"}})
+        taking = made(plan(owner, claims=(), source=known()))["SandboxSnapshot"]["metadata"]
+        names.add(taking["name"])
 
-    seen = made(plan(owner, claims=(), source=known()))
+        assert len(taking["labels"]["sandkeeper.dev/fork"]) == 63
+        assert re.fullmatch(NAME_PATTERN, taking["name"])
 
-    assert len(seen["SandboxSnapshot"]["metadata"]["labels"]["sandkeeper.dev/fork"]) == 63
+    assert len(names) == 2
 
 
 def test_it_goes_on_as_a_restore_of_its_own_snapshot_even_if_the_sandbox_is_gone_by_then() -> None:
