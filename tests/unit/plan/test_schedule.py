@@ -40,8 +40,8 @@ class Story:
 
     def look(self, now: datetime, **known: Any) -> Plan:
         """Run one pass."""
-        given = {**self.known, "status": self.status, "snapshots": tuple(self.snapshots), **known}
-        found = plan(self.owner, now, **given)
+        copies = {"snapshots": tuple(self.snapshots), "copied_claim": "sbx-a" if self.snapshots else ""}
+        found = plan(self.owner, now, **{**self.known, "status": self.status, **copies, **known})
         self.status = apply_merge_patch(self.status, found.status)
         return found
 
@@ -298,6 +298,16 @@ def test_a_workspace_that_was_made_anew_is_copied() -> None:
     story.sleep(NOW + MINUTE)
     story.snapshots = [copied(NOW + PERIOD)]
     rolled_back = claim_of(story.owner, created=NOW + 15 * MINUTE)
+
+    assert made(story.look(NOW + 21 * MINUTE, claim=rolled_back)) == ["a-20260301-1220"]
+
+
+def test_a_workspace_that_was_asked_for_before_the_last_copy_and_came_after_it_is_copied() -> None:
+    story = Story()
+    story.look(NOW)
+    story.sleep(NOW + MINUTE)
+    story.snapshots = [copied(NOW + PERIOD)]
+    rolled_back = claim_of(story.owner, created=NOW + 9 * MINUTE, name="sbx-a-12345678")
 
     assert made(story.look(NOW + 21 * MINUTE, claim=rolled_back)) == ["a-20260301-1220"]
 
