@@ -208,6 +208,39 @@ def test_nothing_is_made_while_one_is_on_its_way(reason: str) -> None:
     assert made(story.look(NOW + 32 * MINUTE)) == ["a-20260301-1230"]
 
 
+def test_a_copy_that_holds_up_a_run_for_an_hour_is_told_once_and_heals() -> None:
+    story = Story()
+    story.look(NOW + 11 * MINUTE)
+    story.snapshots = [copied(NOW + PERIOD, "Copying")]
+    waiting = story.look(NOW + 21 * MINUTE)
+    assert story.condition[0] == "True"
+    assert waiting.look_again == NOW + 21 * MINUTE + LONGEST_WAIT
+
+    told = story.look(NOW + 2 * PERIOD + HOUR)
+    assert told.look_again is None
+    assert story.condition == (
+        "False",
+        "Delayed",
+        "The run of 2026-03-01T12:20:00Z waits for SandboxSnapshot a-20260301-1210: It is told.",
+    )
+    assert story.look(NOW + 3 * HOUR).status == {}
+
+    story.snapshots = [copied(NOW + PERIOD)]
+    assert made(story.look(NOW + 3 * HOUR + MINUTE)) == ["a-20260301-1500"]
+    assert story.condition[0] == "True"
+
+
+def test_a_pod_that_does_not_end_for_an_hour_holds_up_the_schedule_and_that_is_told() -> None:
+    story = Story()
+    story.look(NOW)
+    story.sleep(NOW + 9 * MINUTE)
+    ending = pod_of(story.owner, RUNS, deletionTimestamp=written(NOW + 10 * MINUTE))
+    for now in (NOW + 11 * MINUTE, NOW + PERIOD + HOUR):
+        assert made(story.look(now, pod=ending)) == []
+
+    assert story.condition[1:] == ("Delayed", "The run of 2026-03-01T12:00:00Z waits for the sandbox's pod to end.")
+
+
 def test_a_snapshot_of_somebody_does_not_hold_up_the_schedule() -> None:
     by_hand = copied(NOW + 11 * MINUTE, "Copying")
     del by_hand["metadata"]["labels"]["sandkeeper.dev/scheduled"]
