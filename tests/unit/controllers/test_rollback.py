@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sandkeeper.api.names import claim_name
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
@@ -54,6 +55,10 @@ class Story:
     def ready(self, name: str = "a") -> Json:
         conditions = self.server.get(SANDBOXES, NAMESPACE, name)["status"]["conditions"]
         return next(dict(each) for each in conditions if each["type"] == "Ready")
+
+    def reason(self, name: str = "a") -> str:
+        conditions = self.server.get(SANDBOXES, NAMESPACE, name).get("status", {}).get("conditions", ())
+        return next((str(each["reason"]) for each in conditions if each["type"] == "Ready"), "")
 
     def runs(self, name: str = "a") -> bool:
         sandbox = self.server.get(SANDBOXES, NAMESPACE, name)
@@ -260,6 +265,31 @@ def test_asleep_with_such_a_class_it_wakes_on_the_new_workspace_at_once() -> Non
         await it.world.until(it.runs)
         assert it.calls()[number:].count(("create", "pods")) == 1
         await assert_settled(it, "a")
+
+    tell(story)
+
+
+@pytest.mark.parametrize("what", ["restore", "rollback"])
+def test_a_claim_of_somebody_else_with_the_new_one_s_name_is_told_and_heals(what: str) -> None:
+    name, begin = BEGINNINGS[what]
+
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        wanted = claim_name(name, "SandboxSnapshot", "good", "")
+        metadata = {"name": wanted, "labels": {"sandkeeper.dev/managed": "true", "sandkeeper.dev/sandbox": "z"}}
+        spec = {"resources": {"requests": {"storage": "1Gi"}}}
+        theirs = it.server.create(CLAIMS, NAMESPACE, {"metadata": metadata, "spec": spec})
+        begin(it)
+        await it.world.until(lambda: it.reason(name) == "Conflict")
+        await asyncio.sleep(CALM)
+        assert it.server.get(CLAIMS, NAMESPACE, wanted)["metadata"]["uid"] == theirs["metadata"]["uid"]
+
+        it.server.delete(CLAIMS, NAMESPACE, wanted)
+        await it.world.until(lambda: it.runs(name))
+
+        await assert_settled(it, name)
+        assert it.on(name) == wanted
 
     tell(story)
 
