@@ -36,7 +36,8 @@ class Story:
     def __init__(self, *, waits: bool = False) -> None:
         self.world = World(waits=waits)
         self.server = self.world.server
-        self._copier = asyncio.create_task(FakeSnapshotter(self.server).run())
+        self.copier = FakeSnapshotter(self.server)
+        self._copying = asyncio.create_task(self.copier.run())
         self.world.replica.client.guest = QUIESCED
 
     async def begin(self) -> None:
@@ -336,6 +337,28 @@ def test_a_fork_that_comes_once_the_copy_has_begun_is_of_a_later_one() -> None:
         late = snapshot_name(Sandbox.model_validate(it.server.get(SANDBOXES, NAMESPACE, "late")))
         assert late in second["standsFor"]
         assert late not in first["standsFor"]
+
+    tell(story)
+
+
+def test_a_fork_s_snapshot_that_somebody_made_another_one_is_told_of_and_nobody_asks_again_and_again() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.copier.stopped = True
+        it.create("b", source=FORK)
+        await it.world.until(it.taken)
+        (name,) = it.taken()
+        it.server.patch(SNAPSHOTS, NAMESPACE, name, {"metadata": {"labels": {"sandkeeper.dev/fork": None}}})
+        await it.world.until(lambda: it.reason("b") == "Conflict")
+        it.world.replica.client.calls.clear()
+        await asyncio.sleep(300)
+        assert len(it.calls()) < 10
+
+        it.server.delete(SNAPSHOTS, NAMESPACE, name)
+        it.copier.stopped = False
+        await it.world.until(lambda: it.runs("b"))
+        await assert_settled(it, "b")
 
     tell(story)
 
