@@ -134,6 +134,10 @@ def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
     if forked is None or not is_there(observed):
         gone = "is being deleted" if forked else "is not there"
         return "SandboxNotFound", f"spec.source.sandboxRef.name: Sandbox {source} {gone}."
+    if source == observed.sandbox.metadata.name and not observed.claims:
+        return "SandboxNotFound", (
+            f"spec.source.sandboxRef.name: Sandbox {source} is this one, which has no workspace yet; name another."
+        )
     if ((forked["spec"].get("workspace") or {}).get("type")) == EPHEMERAL:
         return "WorkspaceNotPersistent", (
             f"spec.source.sandboxRef.name: Sandbox {source} has an Ephemeral workspace, of which there is no snapshot."

@@ -198,6 +198,19 @@ def test_a_sandbox_that_can_t_be_forked_is_told(source: Json | None, reason: str
     assert (made(seen), told(seen)["Ready"]) == ({}, ("False", reason))
 
 
+def test_one_that_forks_itself_has_nothing_to_begin_with_unless_it_has_a_workspace() -> None:
+    itself = sandbox("a", source={"sandboxRef": {"name": "a"}})
+
+    empty = plan(itself, claims=(), source=known())
+    moved = plan(itself, claims=(plain_claim(itself),), source=known())
+
+    assert (made(empty), told(empty)["Ready"]) == ({}, ("False", "SandboxNotFound"))
+    assert empty.state.message == (
+        "spec.source.sandboxRef.name: Sandbox a is this one, which has no workspace yet; name another."
+    )
+    assert "SandboxSnapshot" in made(moved)
+
+
 def test_a_sandbox_that_had_a_workspace_shares_too_and_is_rolled_back_to_what_the_other_one_was() -> None:
     shared, other = (taken(name, READY, began=NOW, stands_for=each) for name, each in {"s": FORK, "o": OTHER}.items())
     old = plain_claim(FORK)
