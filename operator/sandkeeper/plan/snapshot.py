@@ -14,9 +14,10 @@ from sandkeeper.api.names import FORK_LABEL, IN_USE_FINALIZER
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.captured import Moment, capture, too_big
 from sandkeeper.plan.checkout import checkout_asleep
+from sandkeeper.plan.lifecycle import EXPIRED
 from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.ownership import Ownership
-from sandkeeper.plan.pod_state import parse_time, written
+from sandkeeper.plan.pod_state import condition, parse_time, written
 from sandkeeper.plan.quiescing import quiesced_first, quiescing, to_await
 from sandkeeper.plan.snapshot_classes import UnsupportedError
 from sandkeeper.plan.snapshot_observed import (
@@ -222,6 +223,9 @@ def _driver(observed: ObservedSnapshot, asked: str | None) -> str:
 def _without_volume(observed: ObservedSnapshot) -> SnapshotState | None:
     """State while there is no volume to be copied."""
     claim, name = observed.claim, observed.sandbox_name
+    if claim is None and condition({"status": observed.sandbox_status}, "Ready").get("reason") == EXPIRED:
+        message = f"spec.sandboxRef.name: Sandbox {name} has expired, and its workspace is gone; take another one."
+        return SnapshotState("Failed", message, wrong=True)
     if claim is None:
         message = f"Waiting for the workspace of Sandbox {name}, which is made when it first starts."
         return SnapshotState(PENDING, message)
