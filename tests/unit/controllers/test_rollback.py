@@ -295,6 +295,41 @@ def test_a_claim_of_somebody_else_with_the_new_one_s_name_is_told_and_heals(what
     tell(story)
 
 
+async def roll_back_slowly(it: Story, **spec: Any) -> None:
+    """Roll back to a pod that takes so long to start that nothing but its readiness is heard of after that."""
+    it.world.node.starts = False
+    it.change(**spec)
+    await it.world.until(lambda: it.on() != "sbx-a")
+    await asyncio.sleep(60)
+    it.world.node.starts = True
+    await it.world.until(lambda: it.runs("a"))
+    await asyncio.sleep(5)
+
+
+def test_what_a_slow_rollback_kept_is_told() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        await roll_back_slowly(it, source={**GOOD, "keepPrevious": True})
+
+        assert it.server.get(SANDBOXES, NAMESPACE, "a")["status"]["previousClaimName"] == "sbx-a"
+
+    tell(story)
+
+
+def test_what_a_slow_rollback_of_a_retained_workspace_replaced_goes() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.change(workspace={"reclaimPolicy": "Retain"})
+        await it.world.until(lambda: not it.server.get(CLAIMS, NAMESPACE, "sbx-a")["metadata"]["ownerReferences"])
+        await roll_back_slowly(it, source=GOOD)
+
+        assert it.claims() == [it.on()]
+
+    tell(story)
+
+
 def test_kept_and_undone() -> None:
     async def story() -> None:
         it = Story()
