@@ -60,7 +60,7 @@ def fork_step(observed: Observed, source: str) -> tuple[PodState, Create | None,
     going = [each for each in observed.source.forks if _is_own(observed, each) and _is_going(each)]
     early = [each for each in observed.source.forks if not _is_over(each)]
     chosen = next(iter((*filter(None, (_chosen(observed),)), *going, *early)), None)
-    if chosen is not None:
+    if chosen is not None and not _has_nothing(observed, source):
         message = f"Waiting for SandboxSnapshot {chosen['metadata']['name']} of Sandbox {source}{_why(chosen)}."
         return PodState(RESTORING, message), None, None
     lacking = _lacking(observed, source)
@@ -134,7 +134,7 @@ def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
     if forked is None or not is_there(observed):
         gone = "is being deleted" if forked else "is not there"
         return "SandboxNotFound", f"spec.source.sandboxRef.name: Sandbox {source} {gone}."
-    if source == observed.sandbox.metadata.name and not observed.claims:
+    if _has_nothing(observed, source):
         return "SandboxNotFound", (
             f"spec.source.sandboxRef.name: Sandbox {source} is this one, which has no workspace yet; name another."
         )
@@ -143,6 +143,11 @@ def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
             f"spec.source.sandboxRef.name: Sandbox {source} has an Ephemeral workspace, of which there is no snapshot."
         )
     return None
+
+
+def _has_nothing(observed: Observed, source: str) -> bool:
+    """Whether a sandbox forks itself without a workspace, for which each snapshot that is on its way waits too."""
+    return source == observed.sandbox.metadata.name and not observed.claims
 
 
 def _is_over(snapshot: Json) -> bool:

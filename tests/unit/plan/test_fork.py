@@ -201,13 +201,16 @@ def test_a_sandbox_that_can_t_be_forked_is_told(source: Json | None, reason: str
 def test_one_that_forks_itself_has_nothing_to_begin_with_unless_it_has_a_workspace() -> None:
     itself = sandbox("a", source={"sandboxRef": {"name": "a"}})
 
-    empty = plan(itself, claims=(), source=known())
     moved = plan(itself, claims=(plain_claim(itself),), source=known())
 
-    assert (made(empty), told(empty)["Ready"]) == ({}, ("False", "SandboxNotFound"))
-    assert empty.state.message == (
-        "spec.source.sandboxRef.name: Sandbox a is this one, which has no workspace yet; name another."
-    )
+    # One of another fork waits for that workspace too.
+    for others in ((), (taken("shared", {}),)):
+        empty = plan(itself, claims=(), source=known(*others))
+
+        assert (made(empty), told(empty)["Ready"]) == ({}, ("False", "SandboxNotFound"))
+        assert empty.state.message == (
+            "spec.source.sandboxRef.name: Sandbox a is this one, which has no workspace yet; name another."
+        )
     assert "SandboxSnapshot" in made(moved)
 
 
