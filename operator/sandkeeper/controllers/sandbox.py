@@ -167,7 +167,7 @@ class SandboxController:
             case Delete(child):
                 return self._cluster.lacks(child)
             case Patch(child, _):
-                return child["kind"] == CLAIMS.kind
+                return bool(child["kind"] == CLAIMS.kind)
         return False
 
     def _forget_pack(self, observed: Observed, plan: Plan) -> None:
