@@ -178,6 +178,14 @@ def diff_claim_name(diff: str, side: str) -> str:
     return f"{DIFF_PREFIX}{diff}-{side}"
 
 
+def fork_snapshot_name(fork: str, claim: str, uid: str) -> str:
+    """Name of the SandboxSnapshot that a fork takes, for the claim that it asks for, and for no later one of its name.
+
+    It is a name that somebody could have given: of at most 52 characters.
+    """
+    return f"{fork[:43]}-{sha256(repr((fork, claim, uid)).encode()).hexdigest()[:8]}"
+
+
 def diff_snapshot_name(diff: str, uid: str) -> str:
     """Name of the SandboxSnapshot that is taken for one SandboxDiff, and for no later one of its name."""
     return f"diff-{diff[:38].rstrip('-')}-{sha256(uid.encode()).hexdigest()[:8]}"

@@ -10,7 +10,6 @@ import structlog
 from sandkeeper.api.diff import SandboxDiff
 from sandkeeper.api.names import diff_pod_name
 from sandkeeper.controllers.children import IN_THE_WAY_SECONDS, ChildWriter, InTheWayError
-from sandkeeper.controllers.copies import SNAPSHOTS
 from sandkeeper.controllers.diffs import DIFFS, copy_of, sides_of
 from sandkeeper.controllers.lookup import find_sandbox
 from sandkeeper.controllers.passes import concluded
@@ -154,9 +153,6 @@ class DiffController:
                 await self._fences.make(Create(each))
                 await self._fences.settle(key.namespace)
         await self._children.apply(write, None)
-        if child["kind"] == SNAPSHOTS.kind:
-            # Its event will be no news to a store that knows it from the answer.
-            self._cluster.copies.wake_snapshot(key_of(child))
         name = f"{child['kind']}/{child['metadata']['name']}"
         self._log.info("wrote", diff=str(key), action=type(write).__name__.lower(), child=name)
 

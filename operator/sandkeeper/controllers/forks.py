@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from sandkeeper.api.names import FORK_LABEL
-from sandkeeper.controllers.children import OutdatedError
-from sandkeeper.runtime.resource import Json, Key
+from sandkeeper.controllers.children import InTheWayError, OutdatedError
+from sandkeeper.runtime.resource import Json, Key, key_of
 
 if TYPE_CHECKING:
     from sandkeeper.controllers.children import ChildWriter
@@ -36,6 +36,8 @@ class Forks:
 
         Raises
         ------
+        InTheWayError
+            If what has its name is no fork's snapshot, or none any more.
         OutdatedError
             If there is one that was not known when this one was decided on.
         """
@@ -44,4 +46,7 @@ class Forks:
         async with turn:
             if self.of(sandbox) != observed.source.forks:
                 raise OutdatedError
+            named = self._cluster.copies.snapshot(key_of(write.obj))
+            if named is not None and named not in observed.source.forks:
+                raise InTheWayError(named)
             await self._children.apply(write, None)

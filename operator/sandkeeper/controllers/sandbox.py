@@ -30,9 +30,9 @@ from sandkeeper.plan.refusal import QUOTA_EXCEEDED, refusal_state
 from sandkeeper.plan.sandbox import Plan, plan_sandbox, refused
 from sandkeeper.plan.user_namespace import NO_USER_NAMESPACE
 from sandkeeper.plan.volume import worth_asking
-from sandkeeper.plan.writes import Create, Delete, Pack, Write
+from sandkeeper.plan.writes import Create, Delete, Pack, Patch, Write
 from sandkeeper.runtime.errors import ApiError
-from sandkeeper.runtime.resource import Json, Key
+from sandkeeper.runtime.resource import CLAIMS, Json, Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,10 +158,18 @@ class SandboxController:
 
     def _next_pass(self, plan: Plan, now: datetime) -> float | None:
         """Seconds until time alone may change something; None for never."""
-        if any(isinstance(write, Delete) and self._cluster.lacks(write.child) for write in plan.writes):
-            # It ended at once, and its event is no news to a store that knew it from the answer.
+        if any(map(self._is_told_by_nobody, plan.writes)):
             return 0.0
         return max(0.0, (plan.look_again - now).total_seconds()) if plan.look_again else None
+
+    def _is_told_by_nobody(self, write: Write) -> bool:
+        """Whether more depends on a write whose event is no news to a store that knows it from the answer."""
+        match write:
+            case Delete(child):
+                return self._cluster.lacks(child)
+            case Patch(child, _):
+                return bool(child["kind"] == CLAIMS.kind)
+        return False
 
     def _forget_pack(self, observed: Observed, plan: Plan) -> None:
         """Drop the result of packing a pod that runs on: what was packed is soon not all that it did."""

@@ -15,6 +15,7 @@ from sandkeeper.plan.conflict import conflict_state
 from sandkeeper.plan.refusal import refusal_state
 from sandkeeper.plan.retention import is_scheduled, newest_ready, own_snapshots
 from sandkeeper.plan.sandbox import plan_sandbox
+from sandkeeper.plan.volume_snapshot import copied_claim
 from sandkeeper.plan.writes import Create, Delete
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import Json, Key, key_of
@@ -51,8 +52,14 @@ class Schedules:
         refusal = self._refusals.get(observed.sandbox.metadata.uid)
         if refusal and refusal.look_again and refusal.look_again <= now:
             refusal = None
+        observed = replace(observed, snapshots=snapshots, snapshot_refusal=refusal)
         in_use = frozenset(self._in_use(filter(is_scheduled, snapshots)))
-        return replace(observed, snapshots=snapshots, snapshots_in_use=in_use, snapshot_refusal=refusal)
+        return replace(observed, snapshots_in_use=in_use, copied_claim=self._copied_claim(observed))
+
+    def _copied_claim(self, observed: Observed) -> str:
+        newest = newest_ready(own_snapshots(observed.sandbox, observed.snapshots))
+        volume = self._cluster.copies.volume_snapshot(key_of(newest)) if newest else None
+        return copied_claim(volume) if volume else ""
 
     def _in_use(self, snapshots: Iterable[Json]) -> Iterable[str]:
         """Name the snapshots that a sandbox names as its source and has not been made from yet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.workspace import EPHEMERAL
 from sandkeeper.plan.claim import unfit
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from sandkeeper.plan.observed import Observed
 
 Json = dict[str, Any]
+
+CONFLICT: Final = "Conflict"
 
 
 def conflict(observed: Observed, environment: Environment) -> PodState | None:
@@ -58,13 +60,13 @@ def _left_on(claim: Json) -> PodState:
         f"spec.workspace.type: the workspace is on PersistentVolumeClaim {claim['metadata']['name']} and can't become "
         "Ephemeral; write Persistent here, name another template, or make another sandbox."
     )
-    return PodState("Conflict", message, wrong=True, stalled=True)
+    return PodState(CONFLICT, message, wrong=True, stalled=True)
 
 
 def _unfit_state(claim: Json) -> PodState:
     name = claim["metadata"]["name"]
     message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}; delete it or rename the sandbox."
-    return PodState("Conflict", message, wrong=True, stalled=True)
+    return PodState(CONFLICT, message, wrong=True, stalled=True)
 
 
 def conflict_state(child: Json) -> PodState:
@@ -73,4 +75,4 @@ def conflict_state(child: Json) -> PodState:
         f"{child['kind']} {child['metadata']['name']} is there and does not belong to this sandbox; "
         "delete or rename one of the two."
     )
-    return PodState("Conflict", message, wrong=True, stalled=True)
+    return PodState(CONFLICT, message, wrong=True, stalled=True)

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.names import (
     API_VERSION,
-    CHILD_PREFIX,
     FORK_LABEL,
     IN_USE_FINALIZER,
     SNAPSHOT_KIND,
     child_labels,
-    claim_name,
+    fork_snapshot_name,
 )
 from sandkeeper.api.workspace import EPHEMERAL
 from sandkeeper.plan.pod_state import RESTORING, PodState, condition, parse_time
@@ -61,7 +60,7 @@ def fork_step(observed: Observed, source: str) -> tuple[PodState, Create | None,
     going = [each for each in observed.source.forks if _is_own(observed, each) and _is_going(each)]
     early = [each for each in observed.source.forks if not _is_over(each)]
     chosen = next(iter((*filter(None, (_chosen(observed),)), *going, *early)), None)
-    if chosen is not None:
+    if chosen is not None and not _has_nothing(observed, source):
         message = f"Waiting for SandboxSnapshot {chosen['metadata']['name']} of Sandbox {source}{_why(chosen)}."
         return PodState(RESTORING, message), None, None
     lacking = _lacking(observed, source)
@@ -77,7 +76,7 @@ def snapshot_name(fork: Sandbox) -> str:
     It changes with the source that is asked for, and with the uid: a deleted sandbox of this name is another one.
     """
     metadata = fork.metadata
-    return claim_name(metadata.name, asked_name(fork), metadata.uid).removeprefix(CHILD_PREFIX)
+    return fork_snapshot_name(metadata.name, asked_name(fork), metadata.uid)
 
 
 def _why(snapshot: Json) -> str:
@@ -135,11 +134,20 @@ def _lacking(observed: Observed, source: str) -> tuple[str, str] | None:
     if forked is None or not is_there(observed):
         gone = "is being deleted" if forked else "is not there"
         return "SandboxNotFound", f"spec.source.sandboxRef.name: Sandbox {source} {gone}."
+    if _has_nothing(observed, source):
+        return "SandboxNotFound", (
+            f"spec.source.sandboxRef.name: Sandbox {source} is this one, which has no workspace yet; name another."
+        )
     if ((forked["spec"].get("workspace") or {}).get("type")) == EPHEMERAL:
         return "WorkspaceNotPersistent", (
             f"spec.source.sandboxRef.name: Sandbox {source} has an Ephemeral workspace, of which there is no snapshot."
         )
     return None
+
+
+def _has_nothing(observed: Observed, source: str) -> bool:
+    """Whether a sandbox forks itself without a workspace, for which each snapshot that is on its way waits too."""
+    return source == observed.sandbox.metadata.name and not observed.claims
 
 
 def _is_over(snapshot: Json) -> bool:

@@ -218,6 +218,8 @@ class Observed:
         SandboxSnapshots of the sandbox.
     snapshots_in_use
         Names of those that the workspace of a sandbox is still to be made from.
+    copied_claim
+        Claim that the newest ready snapshot of the schedule is of; empty where there is none, or nobody knows.
     uncopied
         Claims by the names of snapshots that are begun and not copied yet; empty where it is not said yet which claim.
     snapshot_refusal
@@ -252,6 +254,7 @@ class Observed:
     volume: VolumeUsage | None = None
     snapshots: tuple[Json, ...] = ()
     snapshots_in_use: frozenset[str] = frozenset()
+    copied_claim: str = ""
     uncopied: Mapping[str, str] = field(default_factory=dict)
     snapshot_refusal: PodState | None = None
     base: Base = field(default_factory=Base)

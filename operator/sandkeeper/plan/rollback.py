@@ -23,7 +23,7 @@ from sandkeeper.api.names import (
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.claim import unfit
 from sandkeeper.plan.claim_state import claim_ownership, is_bound, is_going, is_placed
-from sandkeeper.plan.conflict import not_captured
+from sandkeeper.plan.conflict import CONFLICT, conflict_state, not_captured
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.enforcement import gate
 from sandkeeper.plan.made_from import in_words, is_restored, layers_on, note_of
@@ -86,9 +86,12 @@ def rollback_of(observed: Observed, now: datetime) -> Rollback | None:
     claim = next((each for each in observed.claims if each["metadata"]["name"] == target), None)
     if claim is None or (_is_kept(observed, claim) and not is_going(claim)):
         return _begun(observed, claim, now)
-    if claim_ownership(claim, observed.sandbox) is not Ownership.OURS or is_going(claim):
-        message = f"PersistentVolumeClaim {target} is another one's, or on its way out; it is waited for."
+    owner = claim_ownership(claim, observed.sandbox)
+    if owner is Ownership.FORMER or is_going(claim):
+        message = f"Waiting for PersistentVolumeClaim {target}, which is on its way out."
         return Rollback(PodState(ROLLING_BACK, message))
+    if owner is Ownership.FOREIGN:
+        return Rollback(conflict_state(claim))
     return _provisioned(observed, claim, now)
 
 
@@ -216,7 +219,7 @@ def _held(observed: Observed, pod: Json) -> PodState | None:
         return lost
     if unfit(claim):
         message = f"PersistentVolumeClaim {name} can't hold a workspace: {unfit(claim)}."
-        return PodState("Conflict", message, wrong=True, stalled=True)
+        return PodState(CONFLICT, message, wrong=True, stalled=True)
     environment = resolve(*layers_on(claim, observed.sandbox.spec, observed.base.used.layers))
     denied = denial(environment, observed.settings) or policy_denial(observed, environment)
     return denied or gate(observed, pod["metadata"].get("labels", {}))

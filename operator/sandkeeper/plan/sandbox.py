@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.api.source import REINSTALL
 from sandkeeper.plan.claim import keep_claim
-from sandkeeper.plan.conflict import conflict, conflict_state, not_captured
+from sandkeeper.plan.conflict import CONFLICT, conflict, conflict_state, not_captured
 from sandkeeper.plan.converge import narrow, offer, raise_fence
 from sandkeeper.plan.denial import denial
 from sandkeeper.plan.egress import as_far_as_reachable, grant_of
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+_FREED: Final = timedelta(seconds=30)
 _FIRST_PAUSE: Final = timedelta(seconds=5)
 _LONGEST_PAUSE: Final = timedelta(minutes=5)
 
@@ -155,7 +156,9 @@ def finish(
         state = replace(state, running=True)
     state = worded(observed, life, state, writes, now)
     wait, copying = postponed(observed, state, now), plan_copies(observed, life, now)
-    moments = (wait, state.look_again, life.look_again, copying.look_again)
+    # What is in the way may be nobody's whom its end would wake.
+    freed = now + _FREED if state.reason == CONFLICT else None
+    moments = (wait, state.look_again, life.look_again, copying.look_again, freed)
     look_again = min(filter(None, moments), default=None)
     if wait or (life.phase is Phase.ENDED and life.deletes):
         return Plan(state, writes, {}, look_again, copying.writes)

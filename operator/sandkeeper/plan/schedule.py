@@ -8,6 +8,7 @@ left out, and nothing is written for it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,6 +32,8 @@ Json = dict[str, Any]
 CONDITION: Final = "SnapshotsUpToDate"
 LONGEST_STEM: Final = 38
 _LONGEST_MESSAGE: Final = 500
+_LATE: Final = timedelta(hours=1)
+"""After which a run that waits is told of: a copy of a large volume takes a while, and one that hangs never ends."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ def plan_copies(observed: Observed, life: Life, now: datetime) -> Copying:
     except UnreadableError as error:
         return Copying(deletes, condition=("False", "InvalidSchedule", str(error)), look_again=_bounded(now, later))
     creates, record, again = _next(observed, life, cron, own, now)
-    return Copying((*creates, *deletes), record.to_json(), _condition(observed, own), _bounded(now, later, again))
+    return Copying(
+        (*creates, *deletes), record.to_json(), _condition(observed, own, record, now), _bounded(now, later, again)
+    )
 
 
 def _next(
@@ -127,7 +132,7 @@ def _next(
     pending = replace(record, next=min(filter(None, (record.next, due))))
     if any(map(is_copying, own)) or is_ending(observed, life):
         # What its pod does on its way to sleep is to be in the copy.
-        return (), pending, None
+        return (), pending, _told_late(pending, now)
     if observed.snapshot_refusal:
         return (), pending, observed.snapshot_refusal.look_again
     return (Create(snapshot),), done, again
@@ -158,10 +163,18 @@ def _settled(observed: Observed, record: _Record, cron: Cron, unchanged: str, no
     return replace(record, skipped="", last=done or record.last)
 
 
-def _condition(observed: Observed, own: list[Json]) -> tuple[str, str, str]:
+def _told_late(pending: _Record, now: datetime) -> datetime | None:
+    """When it is told of a run that it waits; None where it is told already."""
+    late = pending.next + _LATE if pending.next else now
+    return late if late > now else None
+
+
+def _condition(observed: Observed, own: list[Json], record: _Record, now: datetime) -> tuple[str, str, str]:
     refusal = observed.snapshot_refusal
     if refusal:
         return "False", refusal.reason, refusal.message
+    if record.next and not record.skipped and now >= record.next + _LATE:
+        return "False", "Delayed", f"The run of {written(record.next)} waits for {_awaited(own)}."
     # Once a newer one is ready, the failed one is on its way out.
     last = next((each for each in own if not is_copying(each)), None)
     if last is not None and has_failed(last):
@@ -169,6 +182,15 @@ def _condition(observed: Observed, own: list[Json]) -> tuple[str, str, str]:
         message = harmless(found.get("message", ""), _LONGEST_MESSAGE)
         return "False", str(found["reason"]), f"SandboxSnapshot {last['metadata']['name']}: {message}"
     return "True", "Scheduled", "Copies are made as the schedule asks."
+
+
+def _awaited(own: list[Json]) -> str:
+    """Name what a run waits for."""
+    copying = next(filter(is_copying, own), None)
+    if copying is None:
+        return "the sandbox's pod to end"
+    said = harmless(condition(copying, "Ready").get("message", ""), _LONGEST_MESSAGE).rstrip(".")
+    return f"SandboxSnapshot {copying['metadata']['name']}" + (f": {said}" if said else "")
 
 
 def _bounded(now: datetime, *moments: datetime | None) -> datetime | None:

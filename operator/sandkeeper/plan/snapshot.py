@@ -14,9 +14,10 @@ from sandkeeper.api.names import FORK_LABEL, IN_USE_FINALIZER
 from sandkeeper.api.resolve import resolve
 from sandkeeper.plan.captured import Moment, capture, too_big
 from sandkeeper.plan.checkout import checkout_asleep
+from sandkeeper.plan.lifecycle import EXPIRED
 from sandkeeper.plan.made_from import layers_on
 from sandkeeper.plan.ownership import Ownership
-from sandkeeper.plan.pod_state import parse_time, written
+from sandkeeper.plan.pod_state import condition, parse_time, written
 from sandkeeper.plan.quiescing import quiesced_first, quiescing, to_await
 from sandkeeper.plan.snapshot_classes import UnsupportedError
 from sandkeeper.plan.snapshot_observed import (
@@ -76,7 +77,7 @@ def plan_snapshot(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
         return SnapshotPlan(SnapshotState("Released", ""), (_release(observed),), look_again=now)
     state, writes = _decide(observed, now)
     plan = finish(observed, state, writes, now)
-    waits = [plan.look_again, now + _RETRY if _is_held(observed) and not observed.readers else None]
+    waits = [plan.look_again, now + _RETRY if _is_held(observed) else None]
     waits.append(min(expires_at, now + _LONGEST_WAIT) if expires_at else None)
     return replace(plan, look_again=min(filter(None, waits), default=None))
 
@@ -222,6 +223,9 @@ def _driver(observed: ObservedSnapshot, asked: str | None) -> str:
 def _without_volume(observed: ObservedSnapshot) -> SnapshotState | None:
     """State while there is no volume to be copied."""
     claim, name = observed.claim, observed.sandbox_name
+    if claim is None and condition({"status": observed.sandbox_status}, "Ready").get("reason") == EXPIRED:
+        message = f"spec.sandboxRef.name: Sandbox {name} has expired, and its workspace is gone; take another one."
+        return SnapshotState("Failed", message, wrong=True)
     if claim is None:
         message = f"Waiting for the workspace of Sandbox {name}, which is made when it first starts."
         return SnapshotState(PENDING, message)
@@ -282,5 +286,6 @@ def _end(observed: ObservedSnapshot, now: datetime) -> SnapshotPlan:
     how = f"restored by Sandbox {restored}" if waits_for else f"copied for SandboxDiff {copied}"
     message = f"It was deleted, is being {how}, and goes once that is done."
     awaits = waits_for and not observed.readers
-    state = SnapshotState("Deleting", message, look_again=begins if awaits else None)
+    # No event tells of a reader that is gone whose claim stays, or has never come.
+    state = SnapshotState("Deleting", message, look_again=begins if awaits else now + _RETRY)
     return finish(observed, state, (), now)

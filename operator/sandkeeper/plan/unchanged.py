@@ -33,7 +33,7 @@ def why_unchanged(observed: Observed, life: Life, own: Iterable[Json]) -> str:
     if observed.claim is None:
         return "There is no workspace to copy yet."
     last = newest_ready(own)
-    if last is None or created(observed.claim) > created(last):
+    if last is None or not _is_of(last, observed, observed.claim):
         return ""
     name = last["metadata"]["name"]
     if observed.pod is None:
@@ -45,6 +45,11 @@ def why_unchanged(observed: Observed, life: Life, own: Iterable[Json]) -> str:
     quiet = life.phase is Phase.AWAKE and life.quiet_since is not None and began is not None
     idles = quiet and life.quiet_since is not None and life.quiet_since <= parse_time(began)
     return f"Nothing was done in it since SandboxSnapshot {name} was begun." if idles else ""
+
+
+def _is_of(copy: Json, observed: Observed, claim: Json) -> bool:
+    """Whether the last copy is of the workspace: one that a rollback asked for before it may have come after it."""
+    return observed.copied_claim == claim["metadata"]["name"] and created(claim) <= created(copy)
 
 
 def is_ending(observed: Observed, life: Life) -> bool:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from sandkeeper.plan.pod_state import condition, parse_time
+from sandkeeper.plan.volume_snapshot import copied_claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +44,7 @@ def uncopied(snapshots: Iterable[Json], volumes: Mapping[str, Json], now: dateti
         if volume is None and _is_about_to(each, status, now):
             found[name] = ""
         elif volume is not None and not _is_cut(volume):
-            found[name] = str(volume["spec"].get("source", {}).get("persistentVolumeClaimName", ""))
+            found[name] = copied_claim(volume)
     return found
 
 

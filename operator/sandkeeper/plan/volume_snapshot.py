@@ -71,6 +71,11 @@ def volume_snapshot(
     }
 
 
+def copied_claim(volume: Json) -> str:
+    """Name of the claim that a VolumeSnapshot is of; empty where it does not say."""
+    return str(volume["spec"].get("source", {}).get("persistentVolumeClaimName", ""))
+
+
 def whose(volume: Json, snapshot: SandboxSnapshot) -> Ownership:
     """Tell whose a VolumeSnapshot is: one without an owner, as from a backup, is by its label."""
     metadata = volume["metadata"]

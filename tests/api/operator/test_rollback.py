@@ -266,6 +266,15 @@ def test_twenty_forks_at_once_cost_two_snapshots_at_most(copied: Team) -> None:
         assert copied.pod(name)["spec"]["containers"][0]["env"] == WAS["env"]
 
 
+def test_the_longest_names_are_forked_too(copied: Team) -> None:
+    longest = ["f" * 52, "g" * 52]
+    for name, forked in zip(longest, ("agent", longest[0]), strict=True):
+        restore(copied, name, {"sandboxRef": {"name": forked}})
+
+        copied.await_running([name])
+        assert copied.pod(name)["spec"]["containers"][0]["env"] == WAS["env"]
+
+
 def test_a_sandbox_that_goes_while_it_is_forked_is_forked_all_the_same_once_it_is_copied(copied: Team) -> None:
     source: Json = {"sandboxRef": {"name": "agent"}}
     restore(copied, source=source)

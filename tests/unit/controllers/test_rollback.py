@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sandkeeper.api.names import claim_name
 from sandkeeper.api.sandbox import Sandbox
 from sandkeeper.controllers.cluster import SANDBOXES
 from sandkeeper.controllers.copies import SNAPSHOTS
@@ -31,7 +32,8 @@ class Story:
     def __init__(self, *, waits: bool = False) -> None:
         self.world = World(waits=waits)
         self.server = self.world.server
-        self._copier = asyncio.create_task(FakeSnapshotter(self.server).run())
+        self.copier = FakeSnapshotter(self.server)
+        self._copying = asyncio.create_task(self.copier.run())
         self.world.replica.client.guest = QUIESCED
 
     async def begin(self) -> None:
@@ -50,6 +52,10 @@ class Story:
     def ready(self, name: str = "a") -> Json:
         conditions = self.server.get(SANDBOXES, NAMESPACE, name)["status"]["conditions"]
         return next(dict(each) for each in conditions if each["type"] == "Ready")
+
+    def reason(self, name: str = "a") -> str:
+        conditions = self.server.get(SANDBOXES, NAMESPACE, name).get("status", {}).get("conditions", ())
+        return next((str(each["reason"]) for each in conditions if each["type"] == "Ready"), "")
 
     def runs(self, name: str = "a") -> bool:
         sandbox = self.server.get(SANDBOXES, NAMESPACE, name)
@@ -260,6 +266,66 @@ def test_asleep_with_such_a_class_it_wakes_on_the_new_workspace_at_once() -> Non
     tell(story)
 
 
+@pytest.mark.parametrize("what", ["restore", "rollback"])
+def test_a_claim_of_somebody_else_with_the_new_one_s_name_is_told_and_heals(what: str) -> None:
+    name, begin = BEGINNINGS[what]
+
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        wanted = claim_name(name, "SandboxSnapshot", "good", "")
+        metadata = {"name": wanted, "labels": {"sandkeeper.dev/managed": "true", "sandkeeper.dev/sandbox": "z"}}
+        spec = {"resources": {"requests": {"storage": "1Gi"}}}
+        theirs = it.server.create(CLAIMS, NAMESPACE, {"metadata": metadata, "spec": spec})
+        begin(it)
+        await it.world.until(lambda: it.reason(name) == "Conflict")
+        await asyncio.sleep(CALM)
+        assert it.server.get(CLAIMS, NAMESPACE, wanted)["metadata"]["uid"] == theirs["metadata"]["uid"]
+
+        it.server.delete(CLAIMS, NAMESPACE, wanted)
+        await it.world.until(lambda: it.runs(name))
+
+        await assert_settled(it, name)
+        assert it.on(name) == wanted
+
+    tell(story)
+
+
+async def roll_back_slowly(it: Story, **spec: Any) -> None:
+    """Roll back to a pod that takes so long to start that nothing but its readiness is heard of after that."""
+    it.world.node.starts = False
+    it.change(**spec)
+    await it.world.until(lambda: it.on() != "sbx-a")
+    await asyncio.sleep(60)
+    it.world.node.starts = True
+    await it.world.until(lambda: it.runs("a"))
+    await asyncio.sleep(5)
+
+
+def test_what_a_slow_rollback_kept_is_told() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        await roll_back_slowly(it, source={**GOOD, "keepPrevious": True})
+
+        assert it.server.get(SANDBOXES, NAMESPACE, "a")["status"]["previousClaimName"] == "sbx-a"
+
+    tell(story)
+
+
+def test_what_a_slow_rollback_of_a_retained_workspace_replaced_goes() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.change(workspace={"reclaimPolicy": "Retain"})
+        await it.world.until(lambda: not it.server.get(CLAIMS, NAMESPACE, "sbx-a")["metadata"]["ownerReferences"])
+        await roll_back_slowly(it, source=GOOD)
+
+        assert it.claims() == [it.on()]
+
+    tell(story)
+
+
 def test_kept_and_undone() -> None:
     async def story() -> None:
         it = Story()
@@ -302,6 +368,28 @@ def test_a_fork_that_comes_once_the_copy_has_begun_is_of_a_later_one() -> None:
         late = snapshot_name(Sandbox.model_validate(it.server.get(SANDBOXES, NAMESPACE, "late")))
         assert late in second["standsFor"]
         assert late not in first["standsFor"]
+
+    tell(story)
+
+
+def test_a_fork_s_snapshot_that_somebody_made_another_one_is_told_of_and_nobody_asks_again_and_again() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.copier.stopped = True
+        it.create("b", source=FORK)
+        await it.world.until(it.taken)
+        (name,) = it.taken()
+        it.server.patch(SNAPSHOTS, NAMESPACE, name, {"metadata": {"labels": {"sandkeeper.dev/fork": None}}})
+        await it.world.until(lambda: it.reason("b") == "Conflict")
+        it.world.replica.client.calls.clear()
+        await asyncio.sleep(300)
+        assert len(it.calls()) < 10
+
+        it.server.delete(SNAPSHOTS, NAMESPACE, name)
+        it.copier.stopped = False
+        await it.world.until(lambda: it.runs("b"))
+        await assert_settled(it, "b")
 
     tell(story)
 

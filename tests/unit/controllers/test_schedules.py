@@ -16,6 +16,7 @@ from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.resource import CLAIMS, Json, Key
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import FakeClient
+from unit.fakes.copies import volume_snapshot
 from unit.fakes.objects import NOW, claim_of, observe, pod_of, sandbox
 from unit.fakes.schedules import copied
 
@@ -107,6 +108,20 @@ def test_it_is_in_use_until_the_workspace_is_made(
     story.claim(snapshot, revision, phase)
 
     assert (name in story.observe().snapshots_in_use) == used
+
+
+def test_it_is_known_of_which_workspace_the_newest_ready_copy_is(story: Story) -> None:
+    assert story.observe().copied_claim == ""
+    for age, claim in ((2, "sbx-a-12345678"), (1, "sbx-a")):
+        volume = volume_snapshot(story.copy(age)["metadata"]["name"])
+        volume["spec"]["source"] = {"persistentVolumeClaimName": claim}
+        volume["metadata"]["uid"] = f"uid-{claim}"
+        story.cluster.copies.volume_snapshots.upsert(volume)
+
+        assert story.observe().copied_claim == claim
+
+    story.copy(0)
+    assert story.observe().copied_claim == ""
 
 
 async def test_what_is_too_many_is_deleted(story: Story) -> None:

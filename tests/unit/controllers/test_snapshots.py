@@ -320,6 +320,28 @@ def test_one_that_is_being_restored_from_stays_until_that_is_done() -> None:
     tell(story)
 
 
+def test_a_restore_that_is_given_up_without_its_volume_holds_a_deleted_one_no_longer() -> None:
+    async def story() -> None:
+        it = Story()
+        await it.begin()
+        it.take()
+        await it.until("Ready")
+        it.world.node.provides = False
+        spec = {"source": {"snapshotRef": {"name": "s"}}, "workspace": {"reclaimPolicy": "Retain"}}
+        it.server.create(SANDBOXES, NAMESPACE, {"metadata": {"name": "b"}, "spec": spec})
+        await it.world.until(lambda: len(it.server.all(CLAIMS)) == 2)
+        it.server.delete(SNAPSHOTS, NAMESPACE, "s")
+        await it.until("Deleting")
+        await asyncio.sleep(TEN_MINUTES)
+        it.server.delete(SANDBOXES, NAMESPACE, "b")
+        await asyncio.sleep(TEN_MINUTES)
+
+        assert len(it.server.all(CLAIMS)) == 2
+        assert it.snapshot() is None
+
+    tell(story)
+
+
 def test_fifty_at_once_are_fifty_copies_and_a_hundred_words() -> None:
     async def story() -> None:
         it = Story()

@@ -44,6 +44,10 @@ class FakeNode:
         self._waits = waits
         self.answers: dict[str, list[str] | None] = {}
         """What a part of a canary reaches, by its name; None while it is still trying."""
+        self.starts = True
+        """Whether containers of sandboxes start."""
+        self.provides = True
+        """Whether there is room for another volume."""
         self.compared: tuple[int, str] | None = (0, UNCHANGED)
         """Exit code and message of the pods of diffs; None while they are at work."""
 
@@ -79,6 +83,8 @@ class FakeNode:
         source = claim["spec"].get("dataSource")
         if claim["status"].get("phase") == "Bound":
             return True
+        if not self.provides:
+            return False
         chosen = "volume.kubernetes.io/selected-node" in claim["metadata"].get("annotations", {})
         if self._waits and not chosen and not any(_uses(pod, claim) for pod in self._server.all(PODS)):
             return False
@@ -100,7 +106,8 @@ class FakeNode:
             if self.compared and pod["status"]["phase"] == "Pending":
                 self._server.replace_status(PODS, pod, compared(*self.compared))
         elif pod["status"]["phase"] == "Pending" and "probe" not in pod["spec"]["containers"][0].get("args", ()):
-            self._server.replace_status(PODS, pod, running(pod))
+            if self.starts:
+                self._server.replace_status(PODS, pod, running(pod))
         elif pod["status"]["phase"] == "Pending":
             reached = self.answers.get(pod["metadata"]["name"].split("-")[2])
             if reached is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from sandkeeper.api.names import NAME_PATTERN
 from sandkeeper.plan.fork import snapshot_name
 from sandkeeper.plan.observed import SourceFacts
 from sandkeeper.plan.pod_state import written
@@ -68,12 +70,17 @@ def test_what_it_takes_is_held_for_all_forks_from_the_start_so_that_none_has_to(
     assert [type(each) for each in forked(ready).writes] == [Create, Create]
 
 
-def test_the_longest_name_still_fits_a_label() -> None:
-    owner = sandbox("b" * 52, source={"sandboxRef": {"name": "a"}})
+def test_the_longest_name_still_fits_a_label_and_the_name_of_a_snapshot() -> None:
+    names = set()
+    for last in "bc":
+        owner = sandbox("b" * 51 + last, source={"sandboxRef": {"name": "a"}})
+        taking = made(plan(owner, claims=(), source=known()))["SandboxSnapshot"]["metadata"]
+        names.add(taking["name"])
 
-    seen = made(plan(owner, claims=(), source=known()))
+        assert len(taking["labels"]["sandkeeper.dev/fork"]) == 63
+        assert re.fullmatch(NAME_PATTERN, taking["name"])
 
-    assert len(seen["SandboxSnapshot"]["metadata"]["labels"]["sandkeeper.dev/fork"]) == 63
+    assert len(names) == 2
 
 
 def test_it_goes_on_as_a_restore_of_its_own_snapshot_even_if_the_sandbox_is_gone_by_then() -> None:
@@ -189,6 +196,22 @@ def test_a_sandbox_that_can_t_be_forked_is_told(source: Json | None, reason: str
     seen = forked(source=source)
 
     assert (made(seen), told(seen)["Ready"]) == ({}, ("False", reason))
+
+
+def test_one_that_forks_itself_has_nothing_to_begin_with_unless_it_has_a_workspace() -> None:
+    itself = sandbox("a", source={"sandboxRef": {"name": "a"}})
+
+    moved = plan(itself, claims=(plain_claim(itself),), source=known())
+
+    # One of another fork waits for that workspace too.
+    for others in ((), (taken("shared", {}),)):
+        empty = plan(itself, claims=(), source=known(*others))
+
+        assert (made(empty), told(empty)["Ready"]) == ({}, ("False", "SandboxNotFound"))
+        assert empty.state.message == (
+            "spec.source.sandboxRef.name: Sandbox a is this one, which has no workspace yet; name another."
+        )
+    assert "SandboxSnapshot" in made(moved)
 
 
 def test_a_sandbox_that_had_a_workspace_shares_too_and_is_rolled_back_to_what_the_other_one_was() -> None:

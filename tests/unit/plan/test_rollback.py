@@ -260,6 +260,34 @@ def test_a_rollback_that_can_t_be_keeps_the_old_pod_and_says_why() -> None:
         assert told(seen)["Running"][0] == "True"
 
 
+def test_a_claim_of_somebody_else_with_the_new_one_s_name_keeps_the_old_pod_and_is_told() -> None:
+    owner = {"kind": "StatefulSet", "apiVersion": "apps/v1", "name": "db", "uid": "uid-db", "controller": True}
+    theirs = {**NEW, "metadata": {**NEW["metadata"], "ownerReferences": [owner]}}
+
+    seen = rolled(BACK, OLD, theirs, on=OLD)
+
+    assert did(seen) == []
+    assert told(seen)["Ready"] == ("False", "Conflict")
+    assert told(seen)["Running"][0] == "True"
+    assert f"PersistentVolumeClaim {name(NEW)} is there and does not belong to this sandbox" in seen.state.message
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"deletionTimestamp": NOW.isoformat()},
+        {"ownerReferences": [{**NEW["metadata"]["ownerReferences"][0], "uid": "uid-former"}]},
+    ],
+    ids=["going", "of a deleted sandbox"],
+)
+def test_a_claim_of_the_new_one_s_name_that_is_on_its_way_out_is_waited_for(metadata: Json) -> None:
+    seen = rolled(BACK, OLD, {**NEW, "metadata": {**NEW["metadata"], **metadata}}, on=OLD)
+
+    assert did(seen) == []
+    assert told(seen)["Ready"] == ("False", "RollingBack")
+    assert seen.state.message == f"Waiting for PersistentVolumeClaim {name(NEW)}, which is on its way out."
+
+
 def test_a_new_claim_that_asks_for_what_is_denied_is_never_swapped_to() -> None:
     text = captured(podTemplate={"metadata": {"labels": {"sandkeeper.dev/role": "x"}}})
     annotations = {**NEW["metadata"]["annotations"], "sandkeeper.dev/captured": text}

@@ -40,8 +40,8 @@ class Story:
 
     def look(self, now: datetime, **known: Any) -> Plan:
         """Run one pass."""
-        given = {**self.known, "status": self.status, "snapshots": tuple(self.snapshots), **known}
-        found = plan(self.owner, now, **given)
+        copies = {"snapshots": tuple(self.snapshots), "copied_claim": "sbx-a" if self.snapshots else ""}
+        found = plan(self.owner, now, **{**self.known, "status": self.status, **copies, **known})
         self.status = apply_merge_patch(self.status, found.status)
         return found
 
@@ -208,6 +208,39 @@ def test_nothing_is_made_while_one_is_on_its_way(reason: str) -> None:
     assert made(story.look(NOW + 32 * MINUTE)) == ["a-20260301-1230"]
 
 
+def test_a_copy_that_holds_up_a_run_for_an_hour_is_told_once_and_heals() -> None:
+    story = Story()
+    story.look(NOW + 11 * MINUTE)
+    story.snapshots = [copied(NOW + PERIOD, "Copying")]
+    waiting = story.look(NOW + 21 * MINUTE)
+    assert story.condition[0] == "True"
+    assert waiting.look_again == NOW + 21 * MINUTE + LONGEST_WAIT
+
+    told = story.look(NOW + 2 * PERIOD + HOUR)
+    assert told.look_again is None
+    assert story.condition == (
+        "False",
+        "Delayed",
+        "The run of 2026-03-01T12:20:00Z waits for SandboxSnapshot a-20260301-1210: It is told.",
+    )
+    assert story.look(NOW + 3 * HOUR).status == {}
+
+    story.snapshots = [copied(NOW + PERIOD)]
+    assert made(story.look(NOW + 3 * HOUR + MINUTE)) == ["a-20260301-1500"]
+    assert story.condition[0] == "True"
+
+
+def test_a_pod_that_does_not_end_for_an_hour_holds_up_the_schedule_and_that_is_told() -> None:
+    story = Story()
+    story.look(NOW)
+    story.sleep(NOW + 9 * MINUTE)
+    ending = pod_of(story.owner, RUNS, deletionTimestamp=written(NOW + 10 * MINUTE))
+    for now in (NOW + 11 * MINUTE, NOW + PERIOD + HOUR):
+        assert made(story.look(now, pod=ending)) == []
+
+    assert story.condition[1:] == ("Delayed", "The run of 2026-03-01T12:00:00Z waits for the sandbox's pod to end.")
+
+
 def test_a_snapshot_of_somebody_does_not_hold_up_the_schedule() -> None:
     by_hand = copied(NOW + 11 * MINUTE, "Copying")
     del by_hand["metadata"]["labels"]["sandkeeper.dev/scheduled"]
@@ -298,6 +331,16 @@ def test_a_workspace_that_was_made_anew_is_copied() -> None:
     story.sleep(NOW + MINUTE)
     story.snapshots = [copied(NOW + PERIOD)]
     rolled_back = claim_of(story.owner, created=NOW + 15 * MINUTE)
+
+    assert made(story.look(NOW + 21 * MINUTE, claim=rolled_back)) == ["a-20260301-1220"]
+
+
+def test_a_workspace_that_was_asked_for_before_the_last_copy_and_came_after_it_is_copied() -> None:
+    story = Story()
+    story.look(NOW)
+    story.sleep(NOW + MINUTE)
+    story.snapshots = [copied(NOW + PERIOD)]
+    rolled_back = claim_of(story.owner, created=NOW + 9 * MINUTE, name="sbx-a-12345678")
 
     assert made(story.look(NOW + 21 * MINUTE, claim=rolled_back)) == ["a-20260301-1220"]
 

@@ -39,6 +39,7 @@ BEGUN: Json = {
          "lastTransitionTime": "2026-03-01T11:59:59Z"}
     ],
 }  # fmt: skip
+EXPIRED: Json = {"conditions": [{"type": "Ready", "status": "True", "reason": "Expired", "message": "It has."}]}
 PENDING: Json = {"conditions": [{"type": "Ready", "status": "Unknown", "reason": "Pending", "message": "Waiting."}]}
 OK = PackResult("uid-child", NOW - timedelta(seconds=1), entries=1, bytes=10, pause_seconds=0.02)
 
@@ -232,8 +233,9 @@ def test_a_pod_that_goes_in_the_middle_is_waited_for_without_a_word() -> None:
         ({"snapshot_classes": SnapshotClasses(served=False)}, "NoSnapshotSupport", "The cluster has no VolumeSnap"),
         ({"snapshot_classes": SnapshotClasses()}, "NoSnapshotSupport", "No VolumeSnapshotClass is of driver disks"),
         ({"owner": sandbox(workspace=KEPT, setup="x" * 210_000)}, "Failed", "The spec of the sandbox is 20"),
+        ({"claim": None, "sandbox_status": EXPIRED}, "Failed", "spec.sandboxRef.name: Sandbox a has expired"),
     ],
-    ids=["no sandbox", "ephemeral", "no kind", "no class", "too big"],
+    ids=["no sandbox", "ephemeral", "no kind", "no class", "too big", "expired"],
 )  # fmt: skip
 def test_what_is_amiss_is_told_and_looked_at_again(known: Json, reason: str, says: str) -> None:
     plan = decide(raw(), **known)

@@ -112,6 +112,12 @@ _SCHEDULE: Final = (
         "The last SandboxSnapshot failed. Its [other reasons](sandboxsnapshot.md#ready) are told here too.",
         "The next run tries again.",
     ),
+    Reason(
+        "Delayed",
+        "A run waits for more than an hour: for the copy before it, or for the sandbox's pod to end. The message says "
+        "for which.",
+        "The end of that, or deleting that copy.",
+    ),
 )
 
 CONDITIONS: Final = (

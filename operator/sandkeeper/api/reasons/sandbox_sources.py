@@ -19,7 +19,7 @@ OF_SOURCES: Final = (
     ),
     Reason(
         "SandboxNotFound",
-        "The sandbox to fork is not there, or is being deleted.",
+        "The sandbox to fork is not there, is being deleted, or is this one, without a workspace yet.",
         "Making it, or another `source`.",
     ),
     Reason("WorkspaceNotPersistent", "The workspace of either is on no volume.", "Another `source`."),

@@ -54,6 +54,7 @@ _REASONS: Final = (
         "A backup brought the snapshot back, and its VolumeSnapshot not yet or not at all.",
         "[Restoring that too](../snapshots.md#backup). It is not taken anew.",
     ),
+    Reason("Failed", "The sandbox has expired, and its workspace is gone.", "Another sandbox."),
     Reason(
         "Failed",
         "The spec is longer than the 200 KiB that can be noted on a VolumeSnapshot.",
