@@ -33,7 +33,7 @@ class FakeNode:
     pace
         Most seconds that it takes to notice something.
     waits
-        Whether a claim gets its volume only once a pod is there to use it, or its node is known; and on that node alone.
+        Whether a claim gets its volume only once a pod is there to use it, or its node is known; on that node alone.
     """
 
     def __init__(

@@ -239,11 +239,12 @@ def numbered(obj: Json) -> Json:
     return {"metadata": names, "spec": {"n": obj.get("spec", {}).get("n", 0)}}
 
 
-def told_of(resource: Resource, *patches: Json, **how: Any) -> tuple[list[tuple[Any, Any]], int]:
+def told_of(resource: Resource, *patches: Json, **how: Any) -> tuple[list[tuple[Any, ...]], int]:
     """Numbers before and after each change that an informer tells of, and how far behind the server its store ends."""
 
-    async def story() -> tuple[list[tuple[Any, Any]], int]:
-        server, heard = FakeApiServer(virtual_time.seconds), []
+    async def story() -> tuple[list[tuple[Any, ...]], int]:
+        server = FakeApiServer(virtual_time.seconds)
+        heard: list[tuple[Any, ...]] = []
         server.create(resource, "team", {"metadata": {"name": "a"}, "spec": {"n": 0}})
         store = Store(numbered)
 
