@@ -254,7 +254,7 @@ class Cluster:
             self._wake(Key(key.namespace, name))
             self.copies.sandbox_changed(Key(key.namespace, name))
         source = note_of(claim).get("snapshot")
-        if isinstance(source, str) and _reads(before) != _reads(after):
+        if isinstance(source, str) and _reading(before) != _reading(after):
             self.copies.wake_snapshot(Key(key.namespace, source))
 
     def _policy_changed(self, key: Key, before: Json | None, after: Json | None) -> None:
@@ -282,6 +282,8 @@ class Cluster:
                 self._child_changed(key_of(pod), None, pod)
 
 
-def _reads(claim: Json | None) -> bool:
-    """Whether a claim still has to be made from its source."""
-    return claim is not None and not is_bound(claim) and not is_going(claim)
+def _reading(claim: Json | None) -> str:
+    """How a claim stands to its source: it reads it, is on its way out before it was made, or needs it no more."""
+    if claim is None or is_bound(claim):
+        return ""
+    return "going" if is_going(claim) else "reads"

@@ -177,7 +177,8 @@ class Informer:
         else:
             changed = self.store.upsert(obj)
         after = self.store.get(key)
-        if changed and _is_news(before, after):
+        # Of an object whose content is never sent, the version is what tells that it was written.
+        if changed and (self._metadata_only or _is_news(before, after)):
             self._on_change(key, before, after)
 
     def _report(self, state: RetryCallState) -> None:

@@ -8,7 +8,7 @@ from sandkeeper.api.names import claim_name
 from sandkeeper.controllers.cluster import SANDBOXES, Cluster
 from sandkeeper.controllers.restores import forks_awaiting, restores_of
 from sandkeeper.plan.fork import snapshot_name
-from sandkeeper.runtime.resource import CLAIMS, Json
+from sandkeeper.runtime.resource import CLAIMS, Json, Key
 from unit.fakes.apiserver import FakeApiServer
 from unit.fakes.client import FakeClient
 from unit.fakes.copies import snapshot
@@ -75,3 +75,41 @@ def test_a_snapshot_that_has_still_to_begin_stands_for_each_fork_without_the_cla
     assert forks_awaiting(known(GOOD), unbegun) == ()
     assert forks_awaiting(known(FORK), begun) == ()
     assert forks_awaiting(known(FORK), snapshot("good", {})) == ()
+
+
+GOING: Json = {"deletionTimestamp": "2026-03-01T12:00:00Z"}
+CLAIMED: dict[str, Json | None] = {
+    "none": None,
+    "pending": claim(FIRST, "Pending", **NOTED),
+    "bound": claim(FIRST, "Bound", **NOTED),
+    "lost": claim(FIRST, "Lost", **NOTED),
+    "pending, deleted": claim(FIRST, "Pending", **NOTED, **GOING),
+    "bound, deleted": claim(FIRST, "Bound", **NOTED, **GOING),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "woken"),
+    [
+        ("none", "pending", True),
+        ("pending", "bound", True),
+        ("pending", "none", True),
+        ("pending", "pending, deleted", True),
+        ("pending, deleted", "none", True),
+        ("bound", "lost", True),
+        ("none", "bound", False),
+        ("pending", "pending", False),
+        ("bound", "bound", False),
+        ("bound", "bound, deleted", False),
+        ("bound, deleted", "none", False),
+    ],
+)
+def test_a_snapshot_hears_when_a_claim_begins_or_ceases_to_read_it_and_of_nothing_else(
+    before: str, after: str, *, woken: bool
+) -> None:
+    heard: list[Key] = []
+    cluster = Cluster(FakeClient(FakeApiServer()), lambda _: None, heard.append)
+
+    cluster.claim_changed(Key("team", FIRST), CLAIMED[before], CLAIMED[after])
+
+    assert heard == ([Key("team", "good")] if woken else [])

@@ -7,7 +7,7 @@ import json
 from random import Random
 from typing import TYPE_CHECKING
 
-from sandkeeper.runtime.resource import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUME_SNAPSHOTS, Json
+from sandkeeper.runtime.resource import CLAIMS, NODES, PODS, STORAGE_CLASSES, VOLUME_SNAPSHOTS, VOLUMES, Json
 
 if TYPE_CHECKING:
     from unit.fakes.apiserver import FakeApiServer
@@ -22,6 +22,7 @@ _NOTHING = dict.fromkeys(("added", "changed", "deleted", "bytesAdded", "bytesDel
 UNCHANGED = json.dumps({"workspace": _NOTHING, "unread": 0})
 """What a diff says of two volumes that are the same."""
 _PROTECTION = "kubernetes.io/pvc-protection"
+_CHOSEN = "volume.kubernetes.io/selected-node"
 
 
 class FakeNode:
@@ -32,7 +33,7 @@ class FakeNode:
     pace
         Most seconds that it takes to notice something.
     waits
-        Whether a claim gets its volume only once a pod is there to use it, or its node is known.
+        Whether a claim gets its volume only once a pod is there to use it, or its node is known; on that node alone.
     """
 
     def __init__(
@@ -42,6 +43,10 @@ class FakeNode:
         self._random = random or Random(0)
         self._pace = pace
         self._waits = waits
+        self.held = False
+        """Whether nothing that is made from something gets its volume."""
+        self.gives_up = False
+        """Whether it makes no volume for a node that was chosen without a pod, and gives such a claim back."""
         self.answers: dict[str, list[str] | None] = {}
         """What a part of a canary reaches, by its name; None while it is still trying."""
         self.starts = True
@@ -74,9 +79,24 @@ class FakeNode:
         if "deletionTimestamp" in claim["metadata"]:
             if not any(_uses(pod, claim) for pod in self._server.all(PODS)):
                 self._server.remove(CLAIMS, claim)
+        elif self.gives_up and _CHOSEN in claim["metadata"].get("annotations", {}) and not self._used(claim):
+            if claim["status"].get("phase") != "Bound":
+                chosen: Json = {"metadata": {"annotations": {_CHOSEN: None}}}
+                self._server.patch(CLAIMS, claim["metadata"]["namespace"], claim["metadata"]["name"], chosen)
         elif claim["status"].get("capacity") != {"storage": size} and self._can_be_made(claim):
             protected = {**claim, "metadata": {**claim["metadata"], "finalizers": [_PROTECTION]}}
-            self._server.replace_status(CLAIMS, protected, {"phase": "Bound", "capacity": {"storage": size}})
+            status = {"phase": "Bound", "capacity": {"storage": size}}
+            self._server.replace_status(CLAIMS, protected, status, spec=self._volume(claim))
+
+    def _volume(self, claim: Json) -> Json:
+        """Make the volume of a class that waits, on the node, and name it; of others nobody asks where they are."""
+        name = f"pvc-{claim['metadata']['uid']}"
+        if self._waits and self._server.find(VOLUMES, "", name) is None:
+            self._server.create(VOLUMES, "", {"metadata": {"name": name}, "spec": on_nodes(NODE)})
+        return {"volumeName": name} if self._waits else {}
+
+    def _used(self, claim: Json) -> bool:
+        return any(_uses(pod, claim) for pod in self._server.all(PODS))
 
     def _can_be_made(self, claim: Json) -> bool:
         """Whether a claim can get its volume: it is to be used, and what it is made from is there."""
@@ -85,11 +105,13 @@ class FakeNode:
             return True
         if not self.provides:
             return False
-        chosen = "volume.kubernetes.io/selected-node" in claim["metadata"].get("annotations", {})
-        if self._waits and not chosen and not any(_uses(pod, claim) for pod in self._server.all(PODS)):
+        chosen = _CHOSEN in claim["metadata"].get("annotations", {})
+        if self._waits and not chosen and not self._used(claim):
             return False
         if source is None:
             return True
+        if self.held:
+            return False
         resource = {"VolumeSnapshot": VOLUME_SNAPSHOTS, "PersistentVolumeClaim": CLAIMS}[source["kind"]]
         return self._server.find(resource, claim["metadata"]["namespace"], source["name"]) is not None
 
@@ -112,6 +134,12 @@ class FakeNode:
             reached = self.answers.get(pod["metadata"]["name"].split("-")[2])
             if reached is not None:
                 self._server.replace_status(PODS, pod, answered(reached))
+
+
+def on_nodes(*names: str, key: str = "kubernetes.io/hostname", **more: Json) -> Json:
+    """Spec of a PersistentVolume that is reached from where a label has one of these values."""
+    terms = [{"matchExpressions": [{"key": key, "operator": "In", "values": list(names)}]}]
+    return {"nodeAffinity": {"required": {"nodeSelectorTerms": terms}}, **more}
 
 
 def _uses(pod: Json, claim: Json) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +14,11 @@ from sandkeeper.api.names import NAME_PATTERN
 from sandkeeper.plan.fork import snapshot_name
 from sandkeeper.plan.observed import SourceFacts
 from sandkeeper.plan.pod_state import written
+from sandkeeper.plan.storage_classes import StorageClasses
 from sandkeeper.plan.workspace_choice import asked_name
 from sandkeeper.plan.writes import Create
 from unit.fakes.copies import COPYING, READY, made_claim, plain_claim, pod_on, snapshot, volume_snapshot
-from unit.fakes.objects import CREATED, NOW, observe, plan, sandbox, told
+from unit.fakes.objects import CREATED, NOW, node, observe, plan, sandbox, told
 
 if TYPE_CHECKING:
     from sandkeeper.api.sandbox import Sandbox
@@ -233,3 +236,16 @@ def test_once_its_claim_is_there_nothing_is_asked_of_the_sandbox() -> None:
 
     assert told(seen)["Ready"] == ("True", "Running")
     assert observe(FORK, claims=(claim,)).claim is claim
+
+
+def test_a_fork_is_made_on_the_node_that_alone_has_what_it_shares_before_its_pod() -> None:
+    late = StorageClasses({"standard": {"default": True, "grows": True, "waits": True}})
+    there = {name: node(name) for name in ("n1", "n2")}
+    facts = known(taken("shared", READY, began=CREATED, stands_for=FORK), taken("other", READY, began=CREATED))
+    for name, on in (("shared", "n2"), ("other", "n1")):
+        facts.volume_snapshots[name]["metadata"]["annotations"]["sandkeeper.dev/moment"] = json.dumps({"node": on})
+
+    seen = made(plan(FORK, claims=(), source=replace(facts, nodes=there), classes=late))
+
+    assert list(seen) == ["PersistentVolumeClaim"]
+    assert seen["PersistentVolumeClaim"]["metadata"]["annotations"]["volume.kubernetes.io/selected-node"] == "n2"

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from sandkeeper.plan.observed import Settings, SourceFacts
+from sandkeeper.plan.start import SLOW_AFTER
 from sandkeeper.plan.storage_classes import StorageClasses
+from sandkeeper.plan.volume import worth_asking
 from sandkeeper.plan.writes import Create, Patch
 from unit.fakes.copies import COPYING, captured, made_claim, plain_claim, pod_on, snapshot, source, volume_snapshot
-from unit.fakes.objects import CREATED, NOW, classes, plan, pod_of, sandbox, told
+from unit.fakes.objects import CREATED, NOW, classes, node, observe, plan, pod_of, sandbox, told
 
 Json = dict[str, Any]
 
@@ -333,3 +336,150 @@ def test_a_plain_sandbox_is_on_the_plain_claim() -> None:
 
     assert "sandkeeper.dev/claim" not in pod["metadata"]["annotations"]
     assert volume_snapshot()["metadata"]["name"] == "sbx-good"
+
+
+LATE = StorageClasses({"standard": {"metadata": {"name": "standard"}, "default": True, "grows": True, "waits": True}})
+CHOSEN = "volume.kubernetes.io/selected-node"
+
+
+def copied_on(name: str, *there: Json) -> SourceFacts:
+    """All that is known of a snapshot whose note says on which node the volume was, and of the nodes that there are."""
+    volume = volume_snapshot()
+    volume["metadata"]["annotations"]["sandkeeper.dev/moment"] = json.dumps({"node": name})
+    return replace(
+        source(), volume_snapshots={"good": volume}, nodes={each["metadata"]["name"]: each for each in there}
+    )
+
+
+LOCAL = copied_on("n1", node("n1"))
+OWNER = restored()
+COMING = made_claim(OWNER, LOCAL, bound=False, classes=LATE)
+
+
+def given_back(claim: Json) -> Json:
+    """Give a claim as a provisioner leaves it that can't make its volume for the node."""
+    kept = {name: text for name, text in claim["metadata"]["annotations"].items() if name != CHOSEN}
+    return {**claim, "metadata": {**claim["metadata"], "annotations": kept}}
+
+
+def test_a_copy_that_one_node_alone_has_is_made_there_and_its_pod_follows_once_it_is() -> None:
+    first = plan(OWNER, claims=(), source=LOCAL, classes=LATE)
+    waits = plan(OWNER, claims=(COMING,), source=LOCAL, classes=LATE)
+    there = plan(OWNER, claims=(made_claim(OWNER, LOCAL, classes=LATE),), source=LOCAL, classes=LATE)
+
+    assert [type(each) for each in first.writes] == [Patch, Create]
+    assert created(first.writes, "PersistentVolumeClaim")["metadata"]["annotations"][CHOSEN] == "n1"
+    assert (waits.writes, waits.status) == ((), {})
+    pod = created(there.writes, "Pod")
+    assert pod["metadata"]["annotations"]["sandkeeper.dev/claim"] == COMING["metadata"]["name"]
+    assert "nodeName" not in pod["spec"], "the scheduler says where, as ever"
+
+
+def test_a_restore_that_takes_its_time_is_told_as_one_though_it_has_no_pod() -> None:
+    known: Json = {"claims": (COMING,), "source": LOCAL, "classes": LATE}
+    soon, slow = plan(OWNER, **known), plan(OWNER, first_seen=NOW - SLOW_AFTER, **known)
+
+    assert soon.status == {}
+    assert told(slow)["Ready"] == ("False", "Restoring")
+    assert slow.state.message == f"Waiting for the volume of PersistentVolumeClaim {COMING['metadata']['name']}."
+    assert slow.look_again == CREATED + timedelta(seconds=10)
+
+
+def test_a_volume_without_a_pod_that_is_long_in_coming_is_told_with_what_its_provisioner_says() -> None:
+    late = CREATED + timedelta(seconds=10)
+    known: Json = {"claims": (COMING,), "source": LOCAL, "classes": LATE}
+
+    seen = plan(OWNER, late, volume_news="failed to provision volume: the pool of n1 is away", **known)
+
+    assert told(seen)["Ready"] == ("False", "VolumePending")
+    assert seen.state.message.endswith("has no volume yet: failed to provision volume: the pool of n1 is away.")
+    assert seen.writes == ()
+    assert seen.look_again == late + timedelta(seconds=30)
+    assert worth_asking(observe(OWNER, **known), late) == COMING
+    assert worth_asking(observe(OWNER, **known), NOW) is None
+
+
+def test_what_its_provisioner_gives_up_is_left_to_the_scheduler_which_needs_a_pod_for_it() -> None:
+    back = given_back(COMING)
+    pod = plan(OWNER, claims=(back,), source=LOCAL, classes=LATE).writes
+
+    assert created(pod, "Pod")["metadata"]["annotations"]["sandkeeper.dev/claim"] == COMING["metadata"]["name"]
+    assert len(pod) == 1, "the node is not chosen anew"
+    waiting = pod_on(OWNER, back, {"phase": "Pending"}, node="")
+    assert plan(OWNER, claims=(back,), pod=waiting, source=LOCAL, classes=LATE).writes == ()
+
+
+FOR_THE_SCHEDULER: dict[str, tuple[SourceFacts, StorageClasses]] = {
+    "the node is not ready": (copied_on("n1", node("n1", ready="Unknown")), LATE),
+    "it is gone": (copied_on("n1"), LATE),
+    "a tenant made it up": (copied_on("../n1", node("n1")), LATE),
+    "the note says nothing": (replace(source(), nodes={"n1": node("n1")}), LATE),
+    "the class makes volumes at once": (LOCAL, classes()),
+}
+
+
+@pytest.mark.parametrize("case", FOR_THE_SCHEDULER)
+def test_where_no_node_is_known_that_has_it_the_scheduler_chooses_one_for_the_pod(case: str) -> None:
+    facts, there = FOR_THE_SCHEDULER[case]
+
+    writes = plan(OWNER, claims=(), source=facts, classes=there).writes
+
+    assert CHOSEN not in created(writes, "PersistentVolumeClaim")["metadata"]["annotations"]
+    assert created(writes, "Pod")["metadata"]["name"] == "sbx-b"
+
+
+def test_a_note_that_no_node_can_have_is_as_if_there_were_none() -> None:
+    for odd in ("n" * 254, 7, ["n1"], {"n1": 1}):
+        volume = volume_snapshot()
+        volume["metadata"]["annotations"]["sandkeeper.dev/moment"] = json.dumps({"node": odd})
+        facts = replace(LOCAL, volume_snapshots={"good": volume})
+
+        writes = plan(OWNER, claims=(), source=facts, classes=LATE).writes
+
+        assert CHOSEN not in created(writes, "PersistentVolumeClaim")["metadata"]["annotations"]
+
+
+def test_put_to_sleep_before_it_had_a_volume_it_sleeps_and_wakes_on_what_has_come_meanwhile() -> None:
+    asleep = sandbox("b", uid="uid-b", generation=2, source=FROM, lifecycle={"state": "Sleeping"})
+
+    sleeps = plan(asleep, NOW + timedelta(hours=1), claims=(COMING,), source=LOCAL, classes=LATE)
+    wakes = plan(OWNER, claims=(made_claim(OWNER, LOCAL, classes=LATE),), status=sleeps.status, classes=LATE)
+
+    assert (told(sleeps)["Ready"], sleeps.writes) == (("True", "Sleeping"), ())
+    assert created(wakes.writes, "Pod")["metadata"]["name"] == "sbx-b"
+
+
+def test_given_another_source_before_it_had_a_volume_it_starts_on_that_alone() -> None:
+    other = sandbox("b", uid="uid-b", generation=2, source={**FROM, "revision": "2"})
+    newer = made_claim(other, LOCAL, claims=(COMING,), bound=False, classes=LATE)
+
+    asks = plan(other, claims=(COMING,), source=LOCAL, classes=LATE).writes
+    starts = plan(other, claims=(COMING, newer), source=LOCAL, classes=LATE).writes
+
+    assert [each.obj["kind"] for each in asks if isinstance(each, Create)] == ["PersistentVolumeClaim"]
+    assert CHOSEN not in created(asks, "PersistentVolumeClaim")["metadata"]["annotations"], "its pod chooses"
+    assert created(starts, "Pod")["metadata"]["annotations"]["sandkeeper.dev/claim"] == newer["metadata"]["name"]
+
+
+def test_a_claim_that_is_deleted_before_it_had_a_volume_is_made_anew_for_the_node() -> None:
+    going = {**COMING, "metadata": {**COMING["metadata"], "deletionTimestamp": "2026-03-01T12:00:00Z"}}
+
+    waits = plan(OWNER, claims=(going,), source=LOCAL, classes=LATE)
+    again = plan(OWNER, claims=(), source=LOCAL, classes=LATE)
+
+    assert (told(waits)["Ready"], waits.writes) == (("False", "WorkspaceDeleting"), ())
+    assert created(again.writes, "PersistentVolumeClaim")["metadata"]["annotations"][CHOSEN] == "n1"
+
+
+def test_a_snapshot_that_went_while_a_volume_was_made_of_it_without_a_pod_is_told_of() -> None:
+    late = plan(OWNER, LATER, claims=(COMING,), source=SourceFacts(), classes=LATE)
+
+    assert told(late)["Ready"] == ("False", "SnapshotNotFound")
+    assert late.writes == ()
+
+
+def test_a_workspace_that_began_empty_has_its_pod_at_once_whatever_node_was_chosen_for_it() -> None:
+    plain = plain_claim(sandbox(), annotations={CHOSEN: "n1"})
+    pending = {**plain, "status": {"phase": "Pending"}}
+
+    assert created(plan(sandbox(), claims=(pending,), classes=LATE).writes, "Pod")["metadata"]["name"] == "sbx-a"

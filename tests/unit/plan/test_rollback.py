@@ -11,7 +11,7 @@ import pytest
 
 from sandkeeper.plan.confirmation import needs_confirmation
 from sandkeeper.plan.made_from import note_of
-from sandkeeper.plan.observed import SourceFacts
+from sandkeeper.plan.observed import Failure, SourceFacts
 from sandkeeper.plan.packing import PackResult
 from sandkeeper.plan.pod_state import written
 from sandkeeper.plan.rollback import finishes
@@ -148,6 +148,38 @@ def test_once_the_volume_is_there_the_pod_is_swapped_without_a_pack() -> None:
     (pod,) = (each.obj for each in seen.writes if isinstance(each, Create))
     assert pod["metadata"]["annotations"]["sandkeeper.dev/claim"] == name(NEW)
     assert pod["spec"]["containers"][0]["image"] == "debian:12"
+
+
+def packless(packed: Any) -> Json:
+    """Make the new claim from a copy that says whether something is packed beside the workspace."""
+    facts = source()
+    moment = json.dumps({} if packed is None else {"packed": packed})
+    facts.volume_snapshots["good"]["metadata"]["annotations"]["sandkeeper.dev/moment"] = moment
+    return made_claim(BACK, facts, claims=(OLD,))
+
+
+LEFT: Json = {**RUNS, "pack": {"time": "2026-03-01T11:00:00Z", "entries": 3, "bytes": 100}}
+BROKE = Failure("Evicted", "Pod failed (Evicted).", NOW)
+
+
+@pytest.mark.parametrize(
+    ("packed", "failure", "waits"),
+    [(False, None, False), (True, None, True), (None, None, True), (False, BROKE, True)],
+    ids=["nothing was packed", "a pack", "nobody knows", "a pod was on it"],
+)
+def test_the_first_pod_after_a_rollback_waits_for_what_its_own_workspace_brings(
+    packed: Any, failure: Failure | None, *, waits: bool
+) -> None:
+    seen = rolled(BACK, OLD, packless(packed), status=LEFT, failure=failure)
+
+    (pod,) = (each.obj for each in seen.writes if isinstance(each, Create))
+    assert ("startupProbe" in pod["spec"]["containers"][0]) is waits
+
+
+def test_once_the_rollback_is_over_a_lost_pod_may_have_left_a_pack_as_ever() -> None:
+    (pod,) = (each.obj for each in rolled(BACK, packless(False), status=LEFT).writes if isinstance(each, Create))
+
+    assert "startupProbe" in pod["spec"]["containers"][0]
 
 
 def test_while_its_pod_starts_it_is_rolling_back_and_the_old_claim_stays() -> None:

@@ -504,3 +504,11 @@ def test_one_on_the_way_to_a_fork_is_copied_for_as_long_as_it_takes_and_then_the
         later + timedelta(minutes=10)
     )
     assert decide(read, later + timedelta(minutes=10), **there).writes == (Delete(read),)
+
+
+@pytest.mark.parametrize(("node", "noted"), [("n1", "n1"), ("", None)], ids=["on one node", "wherever"])
+def test_the_copy_says_which_node_alone_has_its_volume(node: str, noted: str | None) -> None:
+    (copy,) = decide(volume_node=node).writes
+
+    assert isinstance(copy, Create)
+    assert orjson.loads(copy.obj["metadata"]["annotations"][MOMENT_ANNOTATION]).get("node") == noted

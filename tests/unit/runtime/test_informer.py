@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sandkeeper.runtime.errors import ApiError
 from sandkeeper.runtime.informer import Informer
-from sandkeeper.runtime.resource import SERVICES, Json, Key, key_of
+from sandkeeper.runtime.resource import SECRETS, SERVICES, Json, Key, Resource, key_of, version_of
 from sandkeeper.runtime.store import Store
 from unit.fakes import virtual_time
 from unit.fakes.apiserver import FakeApiServer
@@ -231,3 +231,51 @@ def test_a_kind_that_a_cluster_may_do_without_is_found_once_it_is_there() -> Non
         assert not task.done()
 
     virtual_time.run(story())
+
+
+def numbered(obj: Json) -> Json:
+    """Keep of an object its number alone, as stores drop what nobody reads."""
+    names = {name: obj["metadata"][name] for name in ("name", "namespace", "uid", "resourceVersion")}
+    return {"metadata": names, "spec": {"n": obj.get("spec", {}).get("n", 0)}}
+
+
+def told_of(resource: Resource, *patches: Json, **how: Any) -> tuple[list[tuple[Any, ...]], int]:
+    """Numbers before and after each change that an informer tells of, and how far behind the server its store ends."""
+
+    async def story() -> tuple[list[tuple[Any, ...]], int]:
+        server = FakeApiServer(virtual_time.seconds)
+        heard: list[tuple[Any, ...]] = []
+        server.create(resource, "team", {"metadata": {"name": "a"}, "spec": {"n": 0}})
+        store = Store(numbered)
+
+        def changed(_: Key, before: Json | None, after: Json | None) -> None:
+            heard.append(tuple(each and each["spec"]["n"] for each in (before, after)))
+
+        task = asyncio.create_task(Informer(FakeClient(server), resource, store, changed, **how).run())
+        await asyncio.sleep(1.0)
+        for patch in patches:
+            server.patch(resource, "team", "a", patch)
+            await asyncio.sleep(1.0)
+        assert not task.done()
+        kept = store.get(Key("team", "a"))
+        return heard, version_of(server.get(resource, "team", "a")) - version_of(kept or {})
+
+    return virtual_time.run(story())
+
+
+NOTE: Json = {"metadata": {"finalizers": ["example.com/busy"]}}
+"""What controllers write of which nothing is kept."""
+
+
+def test_a_change_of_which_nothing_is_kept_is_known_and_wakes_nobody() -> None:
+    heard, behind = told_of(SERVICES, NOTE, {"spec": {"n": 1}})
+
+    assert heard == [(None, 0), (0, 1)]
+    assert behind == 0
+    assert told_of(SERVICES, NOTE) == ([(None, 0)], 0), "or the next write on the kept version would be refused"
+
+
+def test_of_what_is_never_sent_every_write_is_news_since_nothing_but_its_version_tells() -> None:
+    written: Json = {"data": {"KEY": "dHdv"}}
+
+    assert told_of(SECRETS, written, metadata_only=True)[0] == [(None, 0), (0, 0)]
