@@ -11,9 +11,8 @@ from api.operator.operator_process import OperatorProcess
 from api.operator.team import Team, condition
 from api.operator.waiting import eventually
 from sandkeeper.controllers.cluster import SANDBOXES
-from sandkeeper.runtime.resource import CLAIMS, CORE_EVENTS, PODS, STORAGE_CLASSES, Resource
+from sandkeeper.runtime.resource import CLAIMS, CORE_EVENTS, PODS, STORAGE_CLASSES, VOLUMES
 
-VOLUMES = Resource("", "v1", "persistentvolumes", "PersistentVolume", namespaced=False)
 RETAIN: Json = {"reclaimPolicy": "Retain"}
 
 
@@ -339,3 +338,28 @@ def test_provisioners_snapshotters_and_backups_do_their_work_on_a_claim(operator
     team.api.merge(CLAIMS, team.namespace, "sbx-agent", {"status": {"conditions": conditions}}, sub="status")
 
     assert claim(team)["metadata"]["labels"]["backup.example.com/schedule"] == "daily"
+
+
+def test_a_pod_that_is_not_mounted_is_changed_once_so_that_its_kubelet_looks_again(
+    operator: OperatorProcess, team: Team, kubelet: Kubelet
+) -> None:
+    kubelet.leave(team.namespace)
+    team.create(workspace=workspace())
+    bound(team)
+    pod = team.await_pod()
+    kubelet.bind(pod)
+    mounting = {"type": "PodReadyToStartContainers", "status": "False"}
+    began = pod["metadata"]["creationTimestamp"]
+    kubelet.report(pod, {"phase": "Pending", "startTime": began, "conditions": [mounting]})
+
+    note = eventually(lambda: nudge(team), "note for the kubelet")
+
+    kubelet.resume(team.namespace)
+    team.await_running()
+    assert nudge(team) == note
+    assert operator.proxy.writes(team.namespace).count("patch pods") == 1
+
+
+def nudge(team: Team) -> str | None:
+    annotations: dict[str, str] = team.pod()["metadata"]["annotations"]
+    return annotations.get("sandkeeper.dev/nudged")

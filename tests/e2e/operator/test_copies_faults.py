@@ -15,6 +15,7 @@ from e2e.operator.test_snapshots import reaches, ready, take, without
 
 DRIVER = "volumes.sandkeeper.dev"
 TRUNK = {"sandboxRef": {"name": "trunk"}}
+CHOSEN = "volume.kubernetes.io/selected-node"
 SECRET = "csi.storage.k8s.io/snapshotter-secret"
 
 
@@ -53,6 +54,35 @@ def test_a_class_and_a_copy_that_fail_are_told_and_heal(sandboxes: Sandboxes) ->
 
     assert names(sandboxes, "volumesnapshots") == ["sbx-good"]
     copy(sandboxes, "restored", GOOD)
+    sandboxes.reaches("restored", "Running")
+    assert sums(sandboxes, "restored") == written
+
+
+def test_a_restore_is_made_on_the_node_that_has_the_copy_and_has_no_pod_before(sandboxes: Sandboxes) -> None:
+    written = started(sandboxes, "agent")
+    take(sandboxes, "good", "agent")
+    reaches(sandboxes, "good", "Ready")
+
+    with without("storage"):
+        copy(sandboxes, "restored", GOOD)
+        sandboxes.reaches("restored", "VolumePending")
+        (claim,) = listed(sandboxes, "pvc", "-l", "sandkeeper.dev/sandbox=restored")
+        assert claim["metadata"]["annotations"][CHOSEN] == sandboxes.pod("agent")["spec"]["nodeName"]
+        assert not sandboxes.pod("restored")
+
+    sandboxes.reaches("restored", "Running")
+    assert sums(sandboxes, "restored") == written
+
+
+def test_a_node_that_a_tenant_wrote_onto_a_copy_is_none(sandboxes: Sandboxes) -> None:
+    written = started(sandboxes, "agent")
+    take(sandboxes, "good", "agent")
+    reaches(sandboxes, "good", "Ready")
+    moment = json.dumps({"node": "no-such-node"})
+    sandboxes.kubectl("annotate", "--overwrite", "volumesnapshot", "sbx-good", f"sandkeeper.dev/moment={moment}")
+
+    copy(sandboxes, "restored", GOOD)
+
     sandboxes.reaches("restored", "Running")
     assert sums(sandboxes, "restored") == written
 
