@@ -26,6 +26,8 @@ Json = dict[str, Any]
 MOST_BYTES: Final = 200 * 1024
 """Of the note; all annotations of an object share 256 KiB."""
 
+_LONGEST_KEPT: Final = 16 * 1024
+
 
 def _dated(text: str) -> str:
     if parse_time(text).tzinfo is None:
@@ -71,7 +73,9 @@ class Moment(BaseModel):
 
 def moment_of(obj: Json) -> Moment:
     """Read when and how a VolumeSnapshot was taken; one without a note may be anybody's."""
-    return _moment(obj["metadata"].get("annotations", {}).get(MOMENT_ANNOTATION, "{}"))
+    text = obj["metadata"].get("annotations", {}).get(MOMENT_ANNOTATION, "{}")
+    # What nobody of ours wrote is not kept.
+    return _moment(text) if len(text) <= _LONGEST_KEPT else _moment.__wrapped__(text)
 
 
 @lru_cache(maxsize=256)
