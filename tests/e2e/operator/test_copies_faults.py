@@ -74,19 +74,6 @@ def test_a_restore_is_made_on_the_node_that_has_the_copy_and_has_no_pod_before(s
     assert sums(sandboxes, "restored") == written
 
 
-def test_a_node_that_a_tenant_wrote_onto_a_copy_is_none(sandboxes: Sandboxes) -> None:
-    written = started(sandboxes, "agent")
-    take(sandboxes, "good", "agent")
-    reaches(sandboxes, "good", "Ready")
-    moment = json.dumps({"node": "no-such-node"})
-    sandboxes.kubectl("annotate", "--overwrite", "volumesnapshot", "sbx-good", f"sandkeeper.dev/moment={moment}")
-
-    copy(sandboxes, "restored", GOOD)
-
-    sandboxes.reaches("restored", "Running")
-    assert sums(sandboxes, "restored") == written
-
-
 @pytest.mark.slow
 def test_a_driver_that_is_away_is_told_and_all_goes_on_once_it_is_back(sandboxes: Sandboxes) -> None:
     good, trunk = started(sandboxes, "agent"), started(sandboxes, "trunk")
