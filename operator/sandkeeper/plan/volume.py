@@ -93,10 +93,10 @@ def outdated_volume(claim: Json | None, environment: Environment, classes: Stora
 def worth_asking(observed: Observed, now: datetime) -> Json | None:
     """Object whose Events may tell why a volume is long in coming; None where nothing is late."""
     pod, claim = observed.pod, observed.claim
-    if pod is not None and "deletionTimestamp" in pod["metadata"]:
-        return None
     if pod is None:
         return claim if claim is not None and is_placed(claim) and _is_late(claim, now) else None
+    if "deletionTimestamp" in pod["metadata"]:
+        return None
     beside = _made_beside(observed, claim) if claim is not None else None
     if beside is not None:
         return beside if now >= _patience_ends(beside) else None

@@ -136,6 +136,14 @@ async def assert_settled(it: Story, name: str) -> None:
     assert [call for call in it.world.replica.client.calls if call[1] != "leases"] == []
 
 
+RESTORING = [
+    ("create", "persistentvolumeclaims"),
+    ("create", "pods"),
+    ("patch", "sandboxes"),
+    ("patch", "sandboxsnapshots"),
+    ("patch", "sandboxsnapshots"),
+]
+"""What a restore writes."""
 BEGINNINGS: dict[str, tuple[str, Callable[[Story], None]]] = {
     "restore": ("b", lambda it: it.create("b", source=GOOD)),
     "rollback": ("a", lambda it: it.change(source=GOOD)),
@@ -170,13 +178,7 @@ def test_a_restore_costs_so_many_writes() -> None:
         it.create("b", source=GOOD)
         await it.world.until(lambda: it.runs("b"))
         await asyncio.sleep(CALM)
-        assert sorted(it.calls()[number:]) == [
-            ("create", "persistentvolumeclaims"),
-            ("create", "pods"),
-            ("patch", "sandboxes"),
-            ("patch", "sandboxsnapshots"),
-            ("patch", "sandboxsnapshots"),
-        ]
+        assert sorted(it.calls()[number:]) == RESTORING
 
     tell(story)
 
